@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The append-only log of Laterbase over a storage port.
+
+pub mod storage;

@@ -1,0 +1,29 @@
+//! The storage port: everything the log and the indexes ever ask of a disk, and who answers.
+//!
+//! ```text
+//!                 Storage ──open──▶ StorageFile        (port.rs: the contract)
+//!                    ▲                  ▲
+//!        ┌───────────┼──────────────────┤
+//!   FileStorage  MemoryStorage   FaultyStorage
+//!   (file.rs,    (memory.rs)     (faulty/: a disk that fails on purpose)
+//!    platform.rs)
+//! ```
+//!
+//! All calls block. A path is components joined by `/`, relative to the storage's root, which the
+//! empty path names; a component is never empty, `.` or `..`.
+//! There is no memory mapping: an I/O error must be an error, not a signal.
+//! Nothing here knows of segments, frames or runs.
+
+mod buffer;
+mod error;
+mod file;
+mod memory;
+mod path;
+mod platform;
+mod port;
+
+pub use buffer::{AlignedBuffer, BLOCK_BYTES};
+pub use error::{StorageError, StorageOp};
+pub use file::FileStorage;
+pub use memory::MemoryStorage;
+pub use port::{Access, Fingerprint, LockMode, OpenMode, Storage, StorageFile, StorageLock};

@@ -1,0 +1,112 @@
+//! All code that differs between operating systems: direct I/O, gathered writes, full sync,
+//! directory sync, and who a file and a machine are. Nothing else here has a `cfg` for a platform.
+//!
+//! Where each stands, and what is planned:
+//!
+//! | | Linux | macOS | Windows |
+//! |---|---|---|---|
+//! | direct I/O | `O_DIRECT` by `fcntl`, probed per file | none; plan: `F_NOCACHE` once measured | none; plan: `FILE_FLAG_NO_BUFFERING` at open |
+//! | gathered write | `pwritev` | `pwritev` | one write per slice |
+//! | sync of data | `fdatasync` | `F_FULLFSYNC`, which the standard library's `sync_data` issues | `FlushFileBuffers` |
+//! | sync of a directory | `fsync` on it | `F_FULLFSYNC` on it | none needed on NTFS: metadata is journalled in order; plan: test on real hardware |
+//! | locks | `flock` | `flock` | `LockFileEx`, which also keeps others from reading the file; plan: lock a file of its own beside the one that is read |
+//! | file identity | inode and time of birth | inode and time of birth | time of birth; plan: file index from `GetFileInformationByHandle` |
+//! | machine identity | `/etc/machine-id` | none; plan: `IOPlatformUUID` | none; plan: `MachineGuid` from the registry |
+//!
+//! Locks need no code here: the standard library's `File::try_lock` has the table's behaviour.
+//! Only Linux is tested continuously; the others are meant to build and are honest fallbacks.
+
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+/// Turns on direct I/O for an open file; `false` where it has none.
+#[cfg(target_os = "linux")]
+pub(super) fn enable_direct(file: &File) -> bool {
+    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+    fcntl_getfl(file).and_then(|flags| fcntl_setfl(file, flags | OFlags::DIRECT)).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn enable_direct(_file: &File) -> bool {
+    false
+}
+
+/// Turns off direct I/O for an open file.
+#[cfg(target_os = "linux")]
+pub(super) fn disable_direct(file: &File) -> io::Result<()> {
+    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+    Ok(fcntl_setfl(file, fcntl_getfl(file)? - OFlags::DIRECT)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn disable_direct(_file: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// Reads once, at most `buf.len()` bytes.
+#[cfg(unix)]
+pub(super) fn read_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, buf, offset)
+}
+
+#[cfg(windows)]
+pub(super) fn read_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, buf, offset)
+}
+
+/// Writes once, at most the slices' bytes.
+#[cfg(unix)]
+pub(super) fn write_at(file: &File, slices: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+    Ok(rustix::io::pwritev(file, slices, offset)?)
+}
+
+#[cfg(windows)]
+pub(super) fn write_at(file: &File, slices: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+    let first = slices.iter().find(|slice| !slice.is_empty());
+    first.map_or(Ok(0), |slice| std::os::windows::fs::FileExt::seek_write(file, slice, offset))
+}
+
+/// Makes data and length durable, down to the medium; see the table above.
+pub(super) fn sync_data(file: &File) -> io::Result<()> {
+    file.sync_data()
+}
+
+/// Makes a directory's entries durable.
+#[cfg(unix)]
+pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+#[cfg(windows)]
+pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
+    std::fs::metadata(path).map(|_| ())
+}
+
+/// Tells a file from its copies on one machine: inode number and time of birth, as known.
+pub(super) fn file_identity(path: &Path) -> io::Result<String> {
+    let metadata = std::fs::metadata(path)?;
+    let born = metadata.created().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    let born = born.map_or_else(|| "-".to_owned(), |since| since.as_nanos().to_string());
+    Ok(format!("inode={} born_ns={born}", inode(&metadata)))
+}
+
+/// The machine's own id, or `-` where it has none that can be read.
+pub(super) fn machine_identity() -> String {
+    let files = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
+    let texts = files.iter().filter_map(|path| std::fs::read_to_string(path).ok());
+    let mut ids = texts.map(|text| text.trim().to_owned());
+    let plausible = |id: &String| !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric());
+    ids.find(plausible).unwrap_or_else(|| "-".to_owned())
+}
+
+#[cfg(unix)]
+fn inode(metadata: &std::fs::Metadata) -> String {
+    std::os::unix::fs::MetadataExt::ino(metadata).to_string()
+}
+
+#[cfg(not(unix))]
+fn inode(_metadata: &std::fs::Metadata) -> String {
+    "-".to_owned()
+}
