@@ -1,0 +1,73 @@
+//! Which integration tests there are and to which stage each belongs, told by its name.
+//!
+//! ```text
+//! crates/laterbase-cli/tests/*    end-to-end: the program as people run it
+//! */tests/campaign_*              campaigns: random operations, faulty disk, kill -9
+//! powercut/*                      power cuts: a stage of their own
+//! everything else                 unit, golden and property tests
+//! ```
+//!
+//! A test that nobody named therefore runs in the first stage; none can fall between two.
+
+use std::collections::BTreeSet;
+
+/// The stage that an integration test runs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TestStage {
+    Unit,
+    Campaign,
+    EndToEnd,
+    PowerCut,
+}
+
+/// The names of the test targets of one stage, sorted.
+pub(crate) fn names(files: &[String], stage: TestStage) -> Vec<String> {
+    let names: BTreeSet<String> = files
+        .iter()
+        .filter_map(|file| classify(file))
+        .filter(|(_, found)| *found == stage)
+        .map(|(name, _)| name)
+        .collect();
+    names.into_iter().collect()
+}
+
+/// The target's name and stage, for a file that is the root of an integration test.
+fn classify(file: &str) -> Option<(String, TestStage)> {
+    let (package, inside) = file.split_once("/tests/")?;
+    let name = match inside.strip_suffix(".rs")?.split_once('/') {
+        None => inside.strip_suffix(".rs")?,
+        Some((folder, "main")) => folder,
+        Some(_) => return None,
+    };
+    let stage = match package {
+        "powercut" => TestStage::PowerCut,
+        "crates/laterbase-cli" => TestStage::EndToEnd,
+        "fuzz" => return None,
+        _ if name.starts_with("campaign") => TestStage::Campaign,
+        _ => TestStage::Unit,
+    };
+    Some((name.to_owned(), stage))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_integration_test_belongs_to_exactly_one_stage() {
+        let files = [
+            "crates/laterbase-log/tests/recovery.rs",
+            "crates/laterbase-log/tests/campaign_faulty_disk/main.rs",
+            "crates/laterbase-log/tests/campaign_faulty_disk/model.rs",
+            "crates/laterbase-log/tests/fixtures/segment-v1.bin",
+            "crates/laterbase-cli/tests/import.rs",
+            "powercut/tests/cuts.rs",
+            "crates/laterbase-log/src/lib.rs",
+        ]
+        .map(str::to_owned);
+        assert_eq!(names(&files, TestStage::Unit), ["recovery"]);
+        assert_eq!(names(&files, TestStage::Campaign), ["campaign_faulty_disk"]);
+        assert_eq!(names(&files, TestStage::EndToEnd), ["import"]);
+        assert_eq!(names(&files, TestStage::PowerCut), ["cuts"]);
+    }
+}
