@@ -1,2 +1,3 @@
-//! Placeholder.
+//! The `laterbase` command.
+
 fn main() {}

@@ -1,0 +1,29 @@
+//! From files to events: what `laterbase import` does.
+//!
+//! ```text
+//! source ──▶ reader (JSON, NDJSON, CSV) ──▶ record ──▶ mapping or preserve ──▶ draft ──▶ batches
+//!              │                              │                                    │
+//!              └──── refused, with file, line and reason: never the whole run ─────┘
+//! ```
+//!
+//! Invariants: NDJSON and CSV are read in bounded memory; a record is either imported whole or
+//! refused with its file, line and reason; nothing here panics on any input (the fuzz target
+//! `import` feeds it bytes of every kind).
+
+#[cfg(feature = "csv")]
+mod csv;
+mod draft;
+mod format;
+mod json;
+mod mapping;
+mod ndjson;
+mod preserve;
+mod record;
+mod source;
+
+pub use draft::{Cause, Draft};
+pub use format::{Format, read_records};
+pub use mapping::Mapping;
+pub use preserve::preserve;
+pub use record::{Reason, Record, Refused, Visit};
+pub use source::{Fingerprint, Source, SourceError};
