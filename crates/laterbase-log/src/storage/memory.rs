@@ -32,7 +32,7 @@ impl MemoryStorage {
     /// `block_bytes`, as a disk does; 1 for no alignment.
     #[must_use]
     pub fn with_block_bytes(block_bytes: usize) -> Self {
-        let tree = Tree { machine: "memory".to_owned(), entries: BTreeMap::new(), born: 0 };
+        let tree = Tree::new("memory".to_owned());
         Self { tree: Arc::new(Mutex::new(tree)), block_bytes }
     }
 
@@ -40,9 +40,10 @@ impl MemoryStorage {
     /// other [fingerprints](Storage::fingerprint), no locks.
     #[must_use]
     pub fn copied_to(&self, machine: &str) -> Self {
-        let tree = self.tree();
-        let mut copy =
-            Tree { machine: machine.to_owned(), entries: BTreeMap::new(), born: tree.born };
+        let mut tree = self.tree();
+        tree.copies += 1;
+        let machine = format!("{machine}, copy {} of {}", tree.copies, tree.machine);
+        let mut copy = Tree::new(machine);
         for (path, node) in &tree.entries {
             let node = match node {
                 Node::Dir => Node::Dir,
@@ -167,8 +168,10 @@ impl Storage for MemoryStorage {
 struct Tree {
     machine: String,
     entries: BTreeMap<String, Node>,
-    /// How many files were ever born; also on storages this one was copied from.
+    /// How many files were ever born here.
     born: u64,
+    /// How many copies of this tree were taken.
+    copies: u64,
 }
 
 #[derive(Debug)]
@@ -186,6 +189,10 @@ struct MemoryFile {
 }
 
 impl Tree {
+    fn new(machine: String) -> Self {
+        Self { machine, entries: BTreeMap::new(), born: 0, copies: 0 }
+    }
+
     fn new_file(&mut self, bytes: Vec<u8>) -> Arc<MemoryFile> {
         self.born += 1;
         let bytes = RwLock::new(bytes);

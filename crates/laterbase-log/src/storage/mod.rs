@@ -15,7 +15,10 @@
 //! Nothing here knows of segments, frames or runs.
 
 mod buffer;
+#[cfg(test)]
+mod conformance;
 mod error;
+mod faulty;
 mod file;
 mod memory;
 mod path;
@@ -24,6 +27,10 @@ mod port;
 
 pub use buffer::{AlignedBuffer, BLOCK_BYTES};
 pub use error::{StorageError, StorageOp};
+pub use faulty::{
+    Attributes, Disk, Fault, FaultPlan, FaultyStorage, InjectedError, InodeNumber, OpClass,
+    OpCounts, PlannedOp, Random, SECTOR_BYTES, Survival, TraceEntry,
+};
 pub use file::FileStorage;
 pub use memory::MemoryStorage;
 pub use port::{Access, Fingerprint, LockMode, OpenMode, Storage, StorageFile, StorageLock};
