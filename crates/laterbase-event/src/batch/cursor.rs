@@ -1,0 +1,176 @@
+//! Walks the events of a batch that is whole in memory, front to back.
+//!
+//! A lending cursor: each event borrows the cursor until the next one is read, so nothing is
+//! copied out and nothing is allocated once the [`DecodeScratch`] is warm.
+
+use core::ops::Range;
+
+use super::{
+    decode_error::{DecodeError, Field},
+    dictionary::Dictionary,
+    event_view::{EnvelopeView, EventView},
+    group_decoder::{Envelope, GroupDecoder},
+    group_table::GroupTable,
+    header::BatchHeader,
+    view::BatchView,
+};
+use crate::{Limits, reader::Reader};
+
+/// Memory that decoding uses, to be kept from one batch to the next.
+#[derive(Clone, Debug, Default)]
+pub struct DecodeScratch {
+    pub(super) dictionary: Dictionary,
+    pub(super) decoder: GroupDecoder,
+}
+
+/// The events of one batch, in order. Made by [`BatchView::events`].
+#[derive(Debug)]
+pub struct EventCursor<'a> {
+    header: &'a BatchHeader,
+    dictionary: &'a Dictionary,
+    decoder: &'a mut GroupDecoder,
+    payloads: &'a [u8],
+    table: GroupTable<'a>,
+    groups: &'a [u8],
+    group: GroupReader<'a>,
+    index: u32,
+}
+
+/// What is left of a group, and of its payloads.
+#[derive(Clone, Debug)]
+pub(super) struct GroupReader<'a> {
+    pub(super) bytes: &'a [u8],
+    reader: Reader<'a>,
+    payloads: Range<usize>,
+}
+
+impl<'a> GroupReader<'a> {
+    /// The group with these bytes, whose payloads are there among the payloads.
+    pub(super) fn new(bytes: &'a [u8], payloads: Range<usize>) -> Self {
+        Self { bytes, reader: Reader::new(bytes), payloads }
+    }
+
+    /// Reads the next envelope and says where its payload begins. `is_last` tells whether the
+    /// group must end with it.
+    pub(super) fn read(
+        &mut self,
+        decoder: &mut GroupDecoder,
+        dictionary: &Dictionary,
+        is_last: bool,
+    ) -> Result<(Envelope, usize), DecodeError> {
+        let envelope = decoder.read(self.bytes, &mut self.reader, dictionary)?;
+        let start = self.payloads.start;
+        let end = start + envelope.payload_len as usize;
+        if end > self.payloads.end {
+            return Err(DecodeError::OutOfRange { field: Field::PayloadLen });
+        }
+        self.payloads.start = end;
+        if is_last && !(self.reader.is_empty() && self.payloads.is_empty()) {
+            return Err(DecodeError::Trailing { field: Field::GroupEnd });
+        }
+        Ok((envelope, start))
+    }
+
+    /// Reads on to event `index` of a batch of `count`, from the front of its group.
+    pub(super) fn read_to(
+        &mut self,
+        index: u32,
+        count: u32,
+        decoder: &mut GroupDecoder,
+        dictionary: &Dictionary,
+    ) -> Result<(Envelope, usize), DecodeError> {
+        decoder.start(dictionary);
+        for _ in 0..index % Limits::GROUP_EVENTS {
+            self.read(decoder, dictionary, false)?;
+        }
+        self.read(decoder, dictionary, is_last(index, count))
+    }
+}
+
+/// Whether a group ends with this event.
+fn is_last(index: u32, count: u32) -> bool {
+    (index + 1).is_multiple_of(Limits::GROUP_EVENTS) || index + 1 == count
+}
+
+impl<'a> EventCursor<'a> {
+    pub(super) fn new(
+        view: &'a BatchView<'_>,
+        scratch: &'a mut DecodeScratch,
+    ) -> Result<Self, DecodeError> {
+        let header = view.header();
+        let mut reader = Reader::new(view.envelopes());
+        scratch.dictionary.read(&mut reader, header.count)?;
+        let pairs = reader.bytes(GroupTable::bytes(header.count), Field::GroupTable)?;
+        let groups = reader.rest();
+        let payloads = view.payloads();
+        Ok(Self {
+            header,
+            dictionary: &scratch.dictionary,
+            decoder: &mut scratch.decoder,
+            payloads,
+            table: GroupTable { pairs, groups_len: groups.len(), payloads_len: payloads.len() },
+            groups,
+            group: GroupReader::new(&[], 0..0),
+            index: 0,
+        })
+    }
+
+    /// The next event; `None` after the last.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the bytes make no sense; nothing is promised for calls after that, but
+    /// that they end.
+    #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend")]
+    pub fn next(&mut self) -> Result<Option<EventView<'_>>, DecodeError> {
+        let index = self.index;
+        if index >= self.header.count {
+            return Ok(None);
+        }
+        if index.is_multiple_of(Limits::GROUP_EVENTS) {
+            self.group = self.find_group(index)?;
+            self.decoder.start(self.dictionary);
+        }
+        self.index += 1;
+        let last = is_last(index, self.header.count);
+        let (envelope, start) = self.group.read(self.decoder, self.dictionary, last)?;
+        let payload = self.payloads.get(start..start + envelope.payload_len as usize);
+        let envelope = EnvelopeView {
+            header: self.header,
+            dictionary: self.dictionary,
+            decoder: self.decoder,
+            group: self.group.bytes,
+            envelope,
+            index,
+            payload_start: start,
+        };
+        Ok(Some(EventView::new(envelope, payload.unwrap_or_default())))
+    }
+
+    /// Event `index`, whatever was read before.
+    pub(super) fn into_event(self, index: u32) -> Result<EventView<'a>, DecodeError> {
+        let count = self.header.count;
+        if index >= count {
+            return Err(DecodeError::OutOfRange { field: Field::Index });
+        }
+        let mut group = self.find_group(index)?;
+        let Self { header, dictionary, decoder, payloads, .. } = self;
+        let (envelope, start) = group.read_to(index, count, decoder, dictionary)?;
+        let payload = payloads.get(start..start + envelope.payload_len as usize);
+        let envelope = EnvelopeView {
+            header,
+            dictionary,
+            decoder,
+            group: group.bytes,
+            envelope,
+            index,
+            payload_start: start,
+        };
+        Ok(EventView::new(envelope, payload.unwrap_or_default()))
+    }
+
+    fn find_group(&self, index: u32) -> Result<GroupReader<'a>, DecodeError> {
+        let bounds = self.table.bounds((index / Limits::GROUP_EVENTS) as usize)?;
+        let bytes = self.groups.get(bounds.groups).unwrap_or_default();
+        Ok(GroupReader::new(bytes, bounds.payloads))
+    }
+}

@@ -1,0 +1,122 @@
+//! Why bytes could not be read: which field, and what about it.
+//!
+//! Small and without text, because it is made on hot paths; the caller knows which batch it was.
+
+/// A field of a header, a dictionary, an envelope or a version vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// The byte that says which outer parts a batch has.
+    Form,
+    /// The format version.
+    Format,
+    /// The header's flags.
+    HeaderFlags,
+    /// The database id.
+    Database,
+    /// A replica id.
+    Replica,
+    /// The first event's clock value.
+    FirstHlc,
+    /// The hash of the log's batch before.
+    Previous,
+    /// A root's name.
+    Root,
+    /// A sequence number.
+    FirstSeq,
+    /// A number of entries.
+    Count,
+    /// The distance from the commit's first event.
+    CommitDistance,
+    /// The number of the part in the commit.
+    Part,
+    /// The number of parts of the commit.
+    Parts,
+    /// The length of the envelopes.
+    EnvelopesLen,
+    /// The length of the payloads.
+    PayloadsLen,
+    /// The signature.
+    Signature,
+    /// The dictionary of types, versions and content types.
+    Shapes,
+    /// The dictionary of tag roots.
+    TagRoots,
+    /// The table of where groups end.
+    GroupTable,
+    /// A group's envelopes: bytes follow its last event.
+    GroupEnd,
+    /// An event's flags.
+    EventFlags,
+    /// An event's index into the shapes.
+    Shape,
+    /// An event's key.
+    Key,
+    /// An event's valid time.
+    ValidAt,
+    /// An event's tags.
+    Tags,
+    /// An event's cause.
+    Cause,
+    /// An event's idempotency key.
+    Idempotency,
+    /// An event's meta.
+    Meta,
+    /// The length of an event's payload.
+    PayloadLen,
+    /// The number of an event in its batch.
+    Index,
+}
+
+/// Why a field could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// The bytes end inside the field.
+    #[error("the bytes end inside {field:?}; they are damaged or cut short")]
+    Truncated {
+        /// Which field.
+        field: Field,
+    },
+    /// The value is not one that the field can have.
+    #[error("{field:?} is out of range; the bytes are damaged or of a newer version")]
+    OutOfRange {
+        /// Which field.
+        field: Field,
+    },
+    /// A number is not in its shortest form.
+    #[error("{field:?} is not in its shortest form; the bytes are not canonical")]
+    NotMinimal {
+        /// Which field.
+        field: Field,
+    },
+    /// Text is not UTF-8, or is cut within a character.
+    #[error("{field:?} is not UTF-8; the bytes are damaged")]
+    NotText {
+        /// Which field.
+        field: Field,
+    },
+    /// Bytes follow the end.
+    #[error("bytes follow the end of {field:?}")]
+    Trailing {
+        /// After which field.
+        field: Field,
+    },
+    /// The format version is not known.
+    #[error("batch format {found} is unknown; it was written by a newer version")]
+    UnknownFormat {
+        /// The version byte.
+        found: u8,
+    },
+    /// The form byte has bits that are not known.
+    #[error("batch form {found:#04x} is unknown; it was written by a newer version")]
+    UnknownForm {
+        /// The form byte.
+        found: u8,
+    },
+}
+
+impl DecodeError {
+    /// Whether longer bytes might have been read.
+    pub(super) fn is_truncated(self) -> bool {
+        matches!(self, Self::Truncated { .. })
+    }
+}

@@ -1,0 +1,265 @@
+//! Reads envelopes one after the other, each against those before it in its group.
+//!
+//! The layout is drawn in [`super::group_encoder`], its inverse. This side takes any bytes and
+//! refuses what it cannot make sense of or what exceeds a limit; it does not ask whether the
+//! encoder would have chosen the same bytes, which [`super::verify`] does.
+//!
+//! Memory: the texts of one group, at most 16 × (255 bytes + 64 KiB) whatever the input.
+
+use alloc::{string::String, vec::Vec};
+use core::ops::Range;
+
+use super::{
+    decode_error::{DecodeError, Field},
+    dictionary::{Dictionary, TextSpan},
+    group_encoder::{
+        CAUSE_AGAIN, CAUSE_BACK, CAUSE_ID, CAUSE_MASK, IDEMPOTENCY, META_AGAIN, META_LISTED,
+        META_MASK, TAGS_AGAIN, TAGS_LISTED, TAGS_MASK, VALID_EXPLICIT,
+    },
+};
+use crate::{EventId, Limits, reader::Reader, varint};
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TagEntry {
+    pub(super) root: u32,
+    pub(super) key: TextSpan,
+}
+
+/// The last key listed under a root, valid in the group with that stamp only.
+#[derive(Clone, Copy, Debug, Default)]
+struct LastKey {
+    stamp: u32,
+    key: TextSpan,
+}
+
+/// A cause as the bytes have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RawCause {
+    None,
+    Back(u64),
+    Id(EventId),
+}
+
+/// One decoded envelope; its texts are in the [`GroupDecoder`] until the next one is read.
+#[derive(Clone, Debug)]
+pub(super) struct Envelope {
+    pub(super) shape: u32,
+    pub(super) key: TextSpan,
+    pub(super) valid_at: Option<i64>,
+    pub(super) has_tags: bool,
+    pub(super) cause: RawCause,
+    pub(super) has_idempotency: bool,
+    /// Where in the group's bytes the meta is; empty if there is none.
+    pub(super) meta: Range<usize>,
+    pub(super) payload_len: u32,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct GroupDecoder {
+    text: String,
+    key: TextSpan,
+    valid_at: i64,
+    tags: Vec<TagEntry>,
+    last_keys: Vec<LastKey>,
+    stamp: u32,
+    cause: Option<EventId>,
+    idempotency: Vec<u8>,
+    meta: Range<usize>,
+}
+
+impl GroupDecoder {
+    /// Forgets the group before.
+    pub(super) fn start(&mut self, dictionary: &Dictionary) {
+        self.text.clear();
+        self.key = TextSpan::default();
+        self.valid_at = 0;
+        self.tags.clear();
+        match self.stamp.checked_add(1) {
+            Some(stamp) => self.stamp = stamp,
+            None => {
+                self.last_keys.clear();
+                self.stamp = 1;
+            }
+        }
+        if self.last_keys.len() < dictionary.roots_len() {
+            self.last_keys.resize(dictionary.roots_len(), LastKey::default());
+        }
+        self.cause = None;
+        self.idempotency.clear();
+        self.meta = 0..0;
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(super) fn tags(&self) -> &[TagEntry] {
+        &self.tags
+    }
+
+    pub(super) fn idempotency(&self) -> &[u8] {
+        &self.idempotency
+    }
+
+    /// Reads the next envelope of `group`, of which `reader` holds the rest.
+    pub(super) fn read(
+        &mut self,
+        group: &[u8],
+        reader: &mut Reader<'_>,
+        dictionary: &Dictionary,
+    ) -> Result<Envelope, DecodeError> {
+        let flags = reader.u8(Field::EventFlags)?;
+        let shape = reader.varint_max(u32::MAX, Field::Shape)?;
+        if shape as usize >= dictionary.shapes_len() {
+            return Err(DecodeError::OutOfRange { field: Field::Shape });
+        }
+        self.key = self.read_text(self.key, Limits::KEY_BYTES_MAX, reader, Field::Key)?;
+        let key = self.key;
+        let valid_at = if flags & VALID_EXPLICIT != 0 {
+            let delta = varint::unzigzag(reader.varint(Field::ValidAt)?);
+            self.valid_at = self.valid_at.wrapping_add(delta);
+            Some(self.valid_at)
+        } else {
+            None
+        };
+        let has_tags = self.read_tags(flags & TAGS_MASK, reader, dictionary)?;
+        let cause = self.read_cause(flags & CAUSE_MASK, reader)?;
+        let has_idempotency = flags & IDEMPOTENCY != 0;
+        if has_idempotency {
+            self.read_idempotency(reader)?;
+        }
+        let meta = self.read_meta(flags & META_MASK, group, reader)?;
+        let payload_len = reader.varint_max(Limits::PAYLOAD_BYTES_MAX, Field::PayloadLen)?;
+        Ok(Envelope { shape, key, valid_at, has_tags, cause, has_idempotency, meta, payload_len })
+    }
+
+    /// Reads text that shares a prefix with `base`, and keeps it.
+    #[inline]
+    fn read_text(
+        &mut self,
+        base: TextSpan,
+        bytes_max: usize,
+        reader: &mut Reader<'_>,
+        field: Field,
+    ) -> Result<TextSpan, DecodeError> {
+        let [shared, len] = reader.array(field)?;
+        let suffix = reader.text(usize::from(len), field)?;
+        if usize::from(shared) + suffix.len() > bytes_max || usize::from(shared) > base.len() {
+            return Err(DecodeError::OutOfRange { field });
+        }
+        let start = self.text.len();
+        if shared > 0 {
+            let prefix = base.start as usize..base.start as usize + usize::from(shared);
+            if self.text.get(prefix.clone()).is_none() {
+                return Err(DecodeError::NotText { field });
+            }
+            self.text.extend_from_within(prefix);
+        }
+        self.text.push_str(suffix);
+        Ok(TextSpan { start: start as u32, end: self.text.len() as u32 })
+    }
+
+    fn read_tags(
+        &mut self,
+        kind: u8,
+        reader: &mut Reader<'_>,
+        dictionary: &Dictionary,
+    ) -> Result<bool, DecodeError> {
+        let field = Field::Tags;
+        match kind {
+            0 => return Ok(false),
+            TAGS_AGAIN if !self.tags.is_empty() => return Ok(true),
+            TAGS_LISTED => {}
+            _ => return Err(DecodeError::OutOfRange { field }),
+        }
+        let count = reader.varint_max(Limits::TAGS_MAX as u32, field)?;
+        if count == 0 {
+            return Err(DecodeError::OutOfRange { field });
+        }
+        self.tags.clear();
+        let mut bytes = 0;
+        for _ in 0..count {
+            let root = reader.varint_max(u32::MAX, field)?;
+            let last = *self
+                .last_keys
+                .get(root as usize)
+                .filter(|_| (root as usize) < dictionary.roots_len())
+                .ok_or(DecodeError::OutOfRange { field })?;
+            let base = if last.stamp == self.stamp { last.key } else { TextSpan::default() };
+            let key = self.read_text(base, Limits::KEY_BYTES_MAX, reader, field)?;
+            if let Some(slot) = self.last_keys.get_mut(root as usize) {
+                *slot = LastKey { stamp: self.stamp, key };
+            }
+            self.tags.push(TagEntry { root, key });
+            bytes += key.len() + dictionary.root_bytes(root);
+            if bytes > Limits::TAG_BYTES_MAX {
+                return Err(DecodeError::OutOfRange { field });
+            }
+        }
+        Ok(true)
+    }
+
+    fn read_cause(&mut self, kind: u8, reader: &mut Reader<'_>) -> Result<RawCause, DecodeError> {
+        let field = Field::Cause;
+        match (kind, self.cause) {
+            (CAUSE_BACK, _) => match reader.varint(field)? {
+                0 => Err(DecodeError::OutOfRange { field }),
+                distance => Ok(RawCause::Back(distance)),
+            },
+            (CAUSE_ID, _) => {
+                let id = EventId::from_u128(u128::from_le_bytes(reader.array(field)?));
+                self.cause = Some(id);
+                Ok(RawCause::Id(id))
+            }
+            (CAUSE_AGAIN, Some(id)) => Ok(RawCause::Id(id)),
+            (CAUSE_AGAIN, None) => Err(DecodeError::OutOfRange { field }),
+            (_, _) => Ok(RawCause::None),
+        }
+    }
+
+    fn read_idempotency(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        let field = Field::Idempotency;
+        let [shared, len] = reader.array(field)?;
+        let suffix = reader.bytes(usize::from(len), field)?;
+        let shared = usize::from(shared);
+        let total = shared + suffix.len();
+        if shared > self.idempotency.len() || total == 0 || total > Limits::IDEMPOTENCY_BYTES_MAX {
+            return Err(DecodeError::OutOfRange { field });
+        }
+        self.idempotency.truncate(shared);
+        self.idempotency.extend_from_slice(suffix);
+        Ok(())
+    }
+
+    /// Finds where the meta ends and checks that its parts are text.
+    fn read_meta(
+        &mut self,
+        kind: u8,
+        group: &[u8],
+        reader: &mut Reader<'_>,
+    ) -> Result<Range<usize>, DecodeError> {
+        let field = Field::Meta;
+        match kind {
+            0 => return Ok(0..0),
+            META_AGAIN if !self.meta.is_empty() => return Ok(self.meta.clone()),
+            META_LISTED => {}
+            _ => return Err(DecodeError::OutOfRange { field }),
+        }
+        let bytes_max = Limits::META_BYTES_MAX as u32;
+        let start = group.len() - reader.rest().len();
+        let count = reader.varint_max(bytes_max, field)?;
+        if count == 0 {
+            return Err(DecodeError::OutOfRange { field });
+        }
+        let mut left = bytes_max;
+        for _ in 0..count {
+            for _ in 0..2 {
+                let len = reader.varint_max(left, field)?;
+                reader.text(len as usize, field)?;
+                left -= len;
+            }
+        }
+        self.meta = start..group.len() - reader.rest().len();
+        Ok(self.meta.clone())
+    }
+}

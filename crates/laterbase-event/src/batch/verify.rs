@@ -1,0 +1,148 @@
+//! Checks a batch that nobody has vouched for: within all limits, and encoded in the one canonical
+//! way.
+//!
+//! What is canonical is not written down a second time here. A verifier decodes each event, pushes
+//! it into a builder, which checks the limits and the names as for an event of our own, and
+//! compares the builder's bytes with the given ones. So whatever is accepted encodes to the same
+//! bytes again, by construction; the cost is one decoding and one encoding without the payloads.
+//!
+//! It leaves out what needs the log: that the previous hash and the sequence continue it.
+
+use alloc::vec::Vec;
+
+use super::{
+    builder::BatchBuilder, cursor::DecodeScratch, decode_error::DecodeError,
+    event_view::EnvelopeView, group_decoder::RawCause, view::BatchView,
+};
+use crate::{CauseDraft, DraftError, EventDraft, Hash, Limits};
+
+/// Verifies batches, keeping its memory from one to the next.
+///
+/// ```
+/// use laterbase_event::{BatchView, Limits, Verifier};
+/// fn received(bytes: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+///     let mut verifier = Verifier::new(Limits::default());
+///     let hash = verifier.verify(&BatchView::parse(bytes)?)?;
+///     println!("{hash}");
+///     Ok(())
+/// }
+/// # assert!(received(b"no batch").is_err());
+/// ```
+#[derive(Debug)]
+pub struct Verifier {
+    limits: Limits,
+    scratch: DecodeScratch,
+    builder: Option<BatchBuilder>,
+}
+
+/// Why a batch is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VerifyError {
+    /// The bytes make no sense.
+    #[error("event {index} of the batch: {source}")]
+    Decode {
+        /// The event that could not be read, from 0.
+        index: u32,
+        /// What is wrong.
+        source: DecodeError,
+    },
+    /// An event is not allowed.
+    #[error("event {index} of the batch: {source}")]
+    Draft {
+        /// Which event, from 0.
+        index: u32,
+        /// What is wrong.
+        source: DraftError,
+    },
+    /// An event's cause is not an earlier event.
+    #[error("a cause in the batch is not an earlier event; refuse the batch")]
+    CauseNotEarlier,
+    /// The header says the wrong thing about default valid times.
+    #[error("the batch's flags contradict its events; refuse the batch")]
+    Flags,
+    /// The envelopes are not in canonical form.
+    #[error("byte {offset} of the batch's envelopes is not canonical; refuse the batch")]
+    NotCanonical {
+        /// The first byte that differs from the canonical form.
+        offset: usize,
+    },
+}
+
+impl Verifier {
+    /// A verifier with these limits.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, scratch: DecodeScratch::default(), builder: None }
+    }
+
+    /// Checks everything that can be checked without the log, and returns the batch's hash.
+    ///
+    /// # Errors
+    /// [`VerifyError`] if a builder with these limits would not have written these bytes.
+    pub fn verify(&mut self, view: &BatchView<'_>) -> Result<Hash, VerifyError> {
+        let header = view.header();
+        let limits = self.limits;
+        let builder =
+            self.builder.get_or_insert_with(|| BatchBuilder::with_limits(header.root, limits));
+        builder.reset(header.root);
+        let mut events = view
+            .events(&mut self.scratch)
+            .map_err(|source| VerifyError::Decode { index: 0, source })?;
+        let mut index = 0;
+        while let Some(event) =
+            events.next().map_err(|source| VerifyError::Decode { index, source })?
+        {
+            push(builder, event.envelope())
+                .map_err(|source| VerifyError::Draft { index, source })?;
+            index += 1;
+        }
+        let later = builder
+            .causes()
+            .iter()
+            .any(|cause| cause.replica() == header.replica && cause.hlc() >= header.commit_hlc);
+        if later || u64::from(builder.cause_reach()) > header.commit_distance() {
+            return Err(VerifyError::CauseNotEarlier);
+        }
+        if builder.has_default_valid() != header.has_default_valid {
+            return Err(VerifyError::Flags);
+        }
+        match first_difference(builder.envelopes(), view.envelopes()) {
+            Some(offset) => Err(VerifyError::NotCanonical { offset }),
+            None => Ok(view.hash()),
+        }
+    }
+}
+
+/// Pushes a decoded event as the draft that it came from.
+fn push(builder: &mut BatchBuilder, event: &EnvelopeView<'_>) -> Result<(), DraftError> {
+    let tags: Vec<_> = event.tags().collect();
+    let meta: Vec<_> = event.meta().collect();
+    let cause = match event.raw_cause() {
+        RawCause::None => CauseDraft::None,
+        // A distance that does not fit reaches further than any commit does.
+        RawCause::Back(distance) => {
+            CauseDraft::Back { distance: u32::try_from(distance).unwrap_or(u32::MAX) }
+        }
+        RawCause::Id(id) => CauseDraft::Id(id),
+    };
+    let draft = EventDraft {
+        key: event.key(),
+        type_name: event.type_name(),
+        version: event.version(),
+        valid_at: event.explicit_valid_at(),
+        tags: &tags,
+        cause,
+        idempotency: event.idempotency(),
+        meta: &meta,
+        content_type: event.content_type(),
+        payload: &[],
+    };
+    builder.push_envelope(&draft, event.payload_len()).map(|_| ())
+}
+
+fn first_difference(left: &[u8], right: &[u8]) -> Option<usize> {
+    if left == right {
+        return None;
+    }
+    Some(left.iter().zip(right).take_while(|(a, b)| a == b).count())
+}
