@@ -37,7 +37,7 @@ fn files_in_memory_keep_the_contract() {
 #[test]
 fn faulty_storage_without_faults_keeps_the_contract() {
     check(&FaultyStorage::new(1));
-    check(&FaultyStorage::new(1).with_block_bytes(BLOCK_BYTES));
+    check(&FaultyStorage::with_block_bytes(1, BLOCK_BYTES));
 }
 
 fn create(storage: &dyn Storage, path: &str, content: &[u8]) -> Arc<dyn StorageFile> {

@@ -28,8 +28,8 @@ mod port;
 pub use buffer::{AlignedBuffer, BLOCK_BYTES};
 pub use error::{StorageError, StorageOp};
 pub use faulty::{
-    Attributes, Disk, Fault, FaultPlan, FaultyStorage, InjectedError, InodeNumber, OpClass,
-    OpCounts, PlannedOp, Random, SECTOR_BYTES, Survival, TraceEntry,
+    Attributes, Disk, DiskError, Fault, FaultPlan, FaultyDisk, FaultyStorage, InjectedError,
+    InodeNumber, OpClass, OpCounts, PlannedOp, Random, Request, SECTOR_BYTES, Survival, TraceEntry,
 };
 pub use file::FileStorage;
 pub use memory::MemoryStorage;

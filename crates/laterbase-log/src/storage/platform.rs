@@ -3,17 +3,21 @@
 //!
 //! Where each stands, and what is planned:
 //!
-//! | | Linux | macOS | Windows |
-//! |---|---|---|---|
-//! | direct I/O | `O_DIRECT` by `fcntl`, probed per file | none; plan: `F_NOCACHE` once measured | none; plan: `FILE_FLAG_NO_BUFFERING` at open |
-//! | gathered write | `pwritev` | `pwritev` | one write per slice |
-//! | sync of data | `fdatasync` | `F_FULLFSYNC`, which the standard library's `sync_data` issues | `FlushFileBuffers` |
-//! | sync of a directory | `fsync` on it | `F_FULLFSYNC` on it | none needed on NTFS: metadata is journalled in order; plan: test on real hardware |
-//! | locks | `flock` | `flock` | `LockFileEx`, which also keeps others from reading the file; plan: lock a file of its own beside the one that is read |
-//! | file identity | inode and time of birth | inode and time of birth | time of birth; plan: file index from `GetFileInformationByHandle` |
-//! | machine identity | `/etc/machine-id` | none; plan: `IOPlatformUUID` | none; plan: `MachineGuid` from the registry |
+//! - Direct I/O. Linux: `O_DIRECT` by `fcntl`, probed per file. macOS: none; plan: `F_NOCACHE`, once
+//!   measured. Windows: none; plan: `FILE_FLAG_NO_BUFFERING` when opening.
+//! - Gathered write. Linux, macOS: `pwritev`. Windows: one write per slice.
+//! - Sync of data. Linux: `fdatasync`. macOS: `F_FULLFSYNC`, which the standard library's `sync_data`
+//!   issues. Windows: `FlushFileBuffers`.
+//! - Sync of a directory. Linux: `fsync` on it. macOS: `F_FULLFSYNC` on it. Windows: none, as NTFS
+//!   journals names in order; plan: prove it on real hardware.
+//! - Locks. Linux, macOS: `flock`. Windows: `LockFileEx`, which also keeps others from reading the
+//!   file; plan: lock a file of its own beside the one that is read.
+//! - File identity. Linux, macOS: inode and time of birth. Windows: time of birth; plan: the file
+//!   index of `GetFileInformationByHandle`.
+//! - Machine identity. Linux: `/etc/machine-id`. macOS: none; plan: `IOPlatformUUID`. Windows: none;
+//!   plan: `MachineGuid` of the registry.
 //!
-//! Locks need no code here: the standard library's `File::try_lock` has the table's behaviour.
+//! Locks need no code here: the standard library's `File::try_lock` behaves as listed.
 //! Only Linux is tested continuously; the others are meant to build and are honest fallbacks.
 
 use std::fs::File;
@@ -68,7 +72,7 @@ pub(super) fn write_at(file: &File, slices: &[IoSlice<'_>], offset: u64) -> io::
     first.map_or(Ok(0), |slice| std::os::windows::fs::FileExt::seek_write(file, slice, offset))
 }
 
-/// Makes data and length durable, down to the medium; see the table above.
+/// Makes data and length durable, down to the medium; see the list above.
 pub(super) fn sync_data(file: &File) -> io::Result<()> {
     file.sync_data()
 }

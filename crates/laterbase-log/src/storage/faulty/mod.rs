@@ -1,13 +1,16 @@
 //! A disk that fails on purpose, deterministically from a seed.
 //!
 //! ```text
-//!   FaultyStorage (storage.rs)      the storage port; faults by plan (plan.rs), counts and trace
-//!        │                          (trace.rs)
-//!       Disk (disk.rs)              inodes and directory entries: what is seen, what is durable
-//!        │                          ▲
-//!     Content (content.rs)          │ also under the power cut file system, which is why `Disk`
-//!        │                          │ speaks of inodes and not of paths
-//!   SparseBytes (sparse.rs)
+//!   FaultyStorage (storage.rs)      the power cut file system of the tests
+//!        │       paths                    │       requests of the kernel
+//!        └───────────────┬────────────────┘
+//!            FaultyDisk (faulty_disk.rs)    fails by plan (plan.rs), counts and traces (trace.rs)
+//!                        │
+//!                  Disk (disk.rs)           inodes and entries: what is seen, what is durable
+//!                        │
+//!               Content (content.rs)        the same for the bytes of one file
+//!                        │
+//!             SparseBytes (sparse.rs)
 //! ```
 //!
 //! The model is as harsh as POSIX allows, and harsher than most file systems:
@@ -26,6 +29,7 @@
 
 mod content;
 mod disk;
+mod faulty_disk;
 mod plan;
 mod random;
 mod sparse;
@@ -36,7 +40,8 @@ mod trace;
 
 pub use content::SECTOR_BYTES;
 pub use disk::{Attributes, Disk, InodeNumber, Survival};
+pub use faulty_disk::{DiskError, FaultyDisk, InjectedError, Request};
 pub use plan::{Fault, FaultPlan, OpClass, PlannedOp};
 pub use random::Random;
-pub use storage::{FaultyStorage, InjectedError};
+pub use storage::FaultyStorage;
 pub use trace::{OpCounts, TraceEntry};

@@ -1,8 +1,4 @@
-//! The storage port on a simulated [`Disk`]: resolves paths, injects faults, counts and traces.
-//!
-//! One mutex guards everything, so that operations have one order, and with a single-threaded caller
-//! the same order for the same seed. An operation is first decided on (is the power on? what does
-//! the plan say?), then done to the disk.
+//! The storage port on a simulated disk: resolves paths, keeps locks, checks alignment.
 
 use super::super::buffer::check_alignment;
 use super::super::error::{StorageError, StorageOp};
@@ -12,22 +8,12 @@ use super::super::port::{
 };
 use super::Random;
 use super::disk::{Disk, InodeNumber, Survival};
-use super::plan::{Fault, FaultPlan, PlannedOp};
+use super::faulty_disk::{FaultyDisk, InjectedError, Request};
+use super::plan::FaultPlan;
 use super::trace::{OpCounts, TraceEntry};
 use std::collections::BTreeMap;
-use std::io::{self, ErrorKind, IoSlice};
+use std::io::{ErrorKind, IoSlice};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// Why an operation failed that a simulated disk was told to fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum InjectedError {
-    /// An input/output error by plan.
-    #[error("injected input/output error")]
-    Fault,
-    /// The power is cut; nothing works any more.
-    #[error("the simulated power is cut")]
-    PowerCut,
-}
 
 impl InjectedError {
     /// What was injected to cause this error, if anything was.
@@ -55,121 +41,117 @@ impl InjectedError {
 /// ```
 #[derive(Clone, Debug)]
 pub struct FaultyStorage {
-    shared: Arc<Mutex<State>>,
+    machine: Arc<Machine>,
 }
 
+/// The disk, and what is lost with the machine's memory.
 #[derive(Debug)]
-struct State {
-    disk: Disk,
-    random: Random,
-    plan: FaultPlan,
-    is_off: bool,
+struct Machine {
+    disk: FaultyDisk,
+    /// What the fingerprint says of the machine and the disk.
+    name: String,
     block_bytes: usize,
-    counts: OpCounts,
-    trace: Option<Vec<TraceEntry>>,
+    volatile: Mutex<Volatile>,
+}
+
+#[derive(Debug, Default)]
+struct Volatile {
     /// By inode: -1 for one exclusive holder, otherwise how many share it.
     locks: BTreeMap<InodeNumber, i64>,
-    /// What the fingerprint says of the machine and the disk.
-    machine: String,
+    /// How many copies of the disk were taken.
     copies: u64,
-}
-
-/// What is asked for, before it is decided on.
-#[derive(Clone, Copy)]
-struct Request<'a> {
-    op: StorageOp,
-    path: &'a str,
-    offset: u64,
-    bytes: u64,
-    mutates: bool,
 }
 
 impl FaultyStorage {
     /// An empty disk without faults; `seed` decides whatever is left to chance.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self::with_disk(Disk::new(), Random::new(seed), 1, "simulated".to_owned())
+        Self::with_block_bytes(seed, 1)
     }
 
-    /// The same disk; files opened for direct I/O refuse what is not aligned to `block_bytes`.
+    /// The same, whose files, opened for direct I/O, refuse what is not aligned to `block_bytes`.
     #[must_use]
-    pub fn with_block_bytes(self, block_bytes: usize) -> Self {
-        self.state().block_bytes = block_bytes;
-        self
+    pub fn with_block_bytes(seed: u64, block_bytes: usize) -> Self {
+        let disk = FaultyDisk::new(Disk::new(), Random::new(seed));
+        Self::on(disk, "simulated".to_owned(), block_bytes)
+    }
+
+    /// The disk, to look at and tamper with.
+    #[must_use]
+    pub fn disk(&self) -> &FaultyDisk {
+        &self.machine.disk
     }
 
     /// From now on operations fail by this plan, and no longer by the one before.
     pub fn set_plan(&self, plan: FaultPlan) {
-        self.state().plan = plan;
+        self.disk().set_plan(plan);
     }
 
     /// Limits what all files together may hold, in bytes; `None` for no limit.
     pub fn set_capacity(&self, capacity_bytes: Option<u64>) {
-        self.state().disk.set_capacity(capacity_bytes);
+        self.disk().inspect(|disk, _| disk.set_capacity(capacity_bytes));
     }
 
     /// What the files hold together, in bytes.
     #[must_use]
     pub fn used_bytes(&self) -> u64 {
-        self.state().disk.used_bytes()
+        self.disk().inspect(|disk, _| disk.used_bytes())
     }
 
     /// How often the storage was asked for what.
     #[must_use]
     pub fn counts(&self) -> OpCounts {
-        self.state().counts
+        self.disk().counts()
     }
 
     /// Begins to record every operation, or starts over.
     pub fn start_trace(&self) {
-        self.state().trace = Some(Vec::new());
+        self.disk().start_trace();
     }
 
     /// What was recorded since the trace was started; nothing without one.
     #[must_use]
     pub fn trace(&self) -> Vec<TraceEntry> {
-        self.state().trace.clone().unwrap_or_default()
+        self.disk().trace()
     }
 
     /// Is the power cut?
     #[must_use]
     pub fn is_off(&self) -> bool {
-        self.state().is_off
+        self.disk().is_off()
     }
 
     /// Cuts the power: whatever is asked from now on fails.
     pub fn power_off(&self) {
-        self.state().is_off = true;
+        self.disk().power_off();
     }
 
     /// Cuts the power and returns the disk as it is found afterwards, without faults and with new
     /// counts.
     #[must_use]
     pub fn crash(&self, survival: Survival) -> Self {
-        let mut state = self.state();
-        state.is_off = true;
-        let mut random = state.random.fork();
-        state.found(survival, &mut random)
+        self.beside(self.disk().crash(survival))
     }
 
     /// The disk as a power cut at this moment would leave it; this one goes on.
     #[must_use]
     pub fn survivor(&self, survival: Survival, random: &mut Random) -> Self {
-        self.state().found(survival, random)
+        self.beside(self.disk().survivor(survival, random))
     }
 
     /// A copy of all that is seen onto the machine called `machine`, which may be this one: equal
     /// bytes, all durable, other [fingerprints](Storage::fingerprint), no locks, no faults.
     #[must_use]
     pub fn copied_to(&self, machine: &str) -> Self {
-        let mut state = self.state();
-        state.copies += 1;
-        let machine = format!("{machine}, copy {} of {}", state.copies, state.machine);
-        let mut random = state.random.fork();
-        let disk = state.disk.settled();
-        let copy = Self::with_disk(disk, random.fork(), state.block_bytes, machine);
-        drop(state);
-        copy
+        let copy = {
+            let mut volatile = self.volatile();
+            volatile.copies += 1;
+            volatile.copies
+        };
+        let disk =
+            self.disk().inspect(|disk, random| FaultyDisk::new(disk.settled(), random.fork()));
+        let name = format!("{machine}, copy {copy} of {}", self.machine.name);
+        Self::on(disk, name, self.machine.block_bytes)
     }
 
     /// Flips one bit of a file, on the disk and in what is seen of it.
@@ -177,10 +159,11 @@ impl FaultyStorage {
     /// # Errors
     /// A missing file.
     pub fn flip_bit(&self, path: &str, offset: u64, bit: u32) -> Result<(), StorageError> {
-        let op = StorageOp::Inspect;
-        let mut state = self.state();
-        let inode = state.resolve(path).map_err(|kind| fail(op, path, kind))?;
-        state.disk.flip_bit(inode, offset, bit).map_err(|kind| fail(op, path, kind))
+        let flipped = self.disk().inspect(|disk, _| {
+            let inode = resolve(disk, path)?;
+            disk.flip_bit(inode, offset, bit)
+        });
+        flipped.map_err(|kind| fail(StorageOp::Inspect, path, kind))
     }
 
     /// Flips one bit of a file at random, and says of which byte; `None` if the file is empty.
@@ -188,159 +171,119 @@ impl FaultyStorage {
     /// # Errors
     /// A missing file.
     pub fn flip_random_bit(&self, path: &str) -> Result<Option<u64>, StorageError> {
-        let (offset, bit) = {
-            let mut state = self.state();
-            let known = state.resolve(path).and_then(|inode| state.disk.attributes(inode));
-            let len = known.map_err(|kind| fail(StorageOp::Inspect, path, kind))?.len;
-            if len == 0 {
-                return Ok(None);
-            }
-            (state.random.below(len), u32::try_from(state.random.below(8)).unwrap_or(0))
-        };
-        self.flip_bit(path, offset, bit)?;
-        Ok(Some(offset))
+        let flipped = self.disk().inspect(|disk, random| {
+            let inode = resolve(disk, path)?;
+            let len = disk.attributes(inode)?.len;
+            let offset = random.below(len);
+            let bit = u32::try_from(random.below(8)).unwrap_or(0);
+            disk.flip_bit(inode, offset, bit)?;
+            Ok((len > 0).then_some(offset))
+        });
+        flipped.map_err(|kind| fail(StorageOp::Inspect, path, kind))
     }
 
-    fn with_disk(disk: Disk, random: Random, block_bytes: usize, machine: String) -> Self {
-        let state = State {
-            disk,
-            random,
-            plan: FaultPlan::default(),
-            is_off: false,
-            block_bytes,
-            counts: OpCounts::default(),
-            trace: None,
-            locks: BTreeMap::new(),
-            machine,
-            copies: 0,
-        };
-        Self { shared: Arc::new(Mutex::new(state)) }
+    fn on(disk: FaultyDisk, name: String, block_bytes: usize) -> Self {
+        let volatile = Mutex::new(Volatile::default());
+        Self { machine: Arc::new(Machine { disk, name, block_bytes, volatile }) }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Another disk on a machine like this one.
+    fn beside(&self, disk: FaultyDisk) -> Self {
+        Self::on(disk, self.machine.name.clone(), self.machine.block_bytes)
     }
 
-    /// Decides on a request, and does it unless the plan says otherwise.
-    ///
-    /// `act` does the operation; where it is told of a fault, it is to do what that leaves undone.
+    fn volatile(&self) -> MutexGuard<'_, Volatile> {
+        self.machine.volatile.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn run<T>(
         &self,
         request: Request<'_>,
-        act: impl FnOnce(&mut State, Option<Fault>) -> Result<T, ErrorKind>,
+        act: impl FnOnce(&mut Disk) -> Result<T, ErrorKind>,
     ) -> Result<T, StorageError> {
         let Request { op, path, .. } = request;
         path::check(op, path)?;
-        let mut state = self.state();
-        let mut fault = state.decide(request)?;
-        if let Some(Fault::Delay(time)) = fault {
-            drop(state);
-            std::thread::sleep(time);
-            state = self.state();
-            fault = None;
-        }
-        let outcome = act(&mut state, fault);
-        match fault {
-            Some(Fault::Fail) => Err(injected(op, path, InjectedError::Fault)),
-            Some(Fault::Full) => Err(fail(op, path, ErrorKind::StorageFull)),
-            Some(Fault::PowerCut) => {
-                state.is_off = true;
-                Err(injected(op, path, InjectedError::PowerCut))
-            }
-            None | Some(Fault::Lie | Fault::Delay(_)) => {
-                outcome.map_err(|kind| fail(op, path, kind))
-            }
-        }
-    }
-
-    /// As [`run`](Self::run), for an operation that is done or not, but never in part.
-    fn run_whole<T>(
-        &self,
-        request: Request<'_>,
-        act: impl FnOnce(&mut State) -> Result<T, ErrorKind>,
-    ) -> Result<T, StorageError> {
-        self.run(
-            request,
-            |state, fault| {
-                if state.is_skipped(fault) { Err(ErrorKind::Other) } else { act(state) }
-            },
-        )
+        let outcome = self.disk().run(request, act);
+        outcome.map_err(|error| StorageError::new(op, path, error.into()))
     }
 }
 
 impl Storage for FaultyStorage {
     fn open(&self, path: &str, mode: OpenMode) -> Result<Arc<dyn StorageFile>, StorageError> {
-        let creates = mode.access == Access::Create;
-        let request = Request { mutates: creates, ..look(StorageOp::Open, path) };
-        let (inode, block_bytes) = self.run_whole(request, |state| {
-            let inode = if creates { state.create(path)? } else { state.file(path)? };
-            Ok((inode, if mode.direct { state.block_bytes } else { 1 }))
+        let request = match mode.access {
+            Access::Create => Request::change(StorageOp::Open, path),
+            Access::Read | Access::ReadWrite => Request::look(StorageOp::Open, path),
+        };
+        let inode = self.run(request, |disk| match mode.access {
+            Access::Create => create(disk, path),
+            Access::Read | Access::ReadWrite => file(disk, path),
         })?;
         Ok(Arc::new(OpenFile {
             storage: self.clone(),
             inode,
             path: path.to_owned(),
             writable: mode.access != Access::Read,
-            block_bytes,
+            block_bytes: if mode.direct { self.machine.block_bytes } else { 1 },
         }))
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<(), StorageError> {
         path::check(StorageOp::Rename, to)?;
-        self.run_whole(change(StorageOp::Rename, from), |state| {
-            state.file(from)?;
-            let (from_dir, from) = state.parent(from)?;
-            let (to_dir, to) = state.parent(to)?;
-            state.disk.rename((from_dir, from), (to_dir, to))
+        self.run(Request::change(StorageOp::Rename, from), |disk| {
+            file(disk, from)?;
+            let (from, to) = (parent(disk, from)?, parent(disk, to)?);
+            disk.rename(from, to)
         })
     }
 
     fn remove(&self, path: &str) -> Result<(), StorageError> {
-        self.run_whole(change(StorageOp::Remove, path), |state| {
-            let (dir, name) = state.parent(path)?;
-            state.disk.remove_file(dir, name)
+        self.run(Request::change(StorageOp::Remove, path), |disk| {
+            let (dir, name) = parent(disk, path)?;
+            disk.remove_file(dir, name)
         })
     }
 
     fn list(&self, dir: &str) -> Result<Vec<String>, StorageError> {
-        self.run_whole(look(StorageOp::List, dir), |state| {
-            let names = state.disk.list(state.resolve(dir)?)?;
+        self.run(Request::look(StorageOp::List, dir), |disk| {
+            let names = disk.list(resolve(disk, dir)?)?;
             Ok(names.map(|(name, _)| name.to_owned()).collect())
         })
     }
 
     fn create_dir(&self, path: &str) -> Result<(), StorageError> {
-        self.run_whole(change(StorageOp::CreateDir, path), |state| {
-            let exists = state.resolve(path).and_then(|inode| state.disk.attributes(inode));
-            if exists.is_ok_and(|known| known.is_dir) {
+        self.run(Request::change(StorageOp::CreateDir, path), |disk| {
+            let known = resolve(disk, path).and_then(|inode| disk.attributes(inode));
+            if known.is_ok_and(|known| known.is_dir) {
                 return Ok(());
             }
-            let (dir, name) = state.parent(path)?;
-            state.disk.create_dir(dir, name).map(|_| ())
+            let (dir, name) = parent(disk, path)?;
+            disk.create_dir(dir, name).map(|_| ())
         })
     }
 
     fn remove_dir(&self, path: &str) -> Result<(), StorageError> {
-        self.run_whole(change(StorageOp::Remove, path), |state| {
-            let (dir, name) = state.parent(path)?;
-            state.disk.remove_dir(dir, name)
+        self.run(Request::change(StorageOp::Remove, path), |disk| {
+            let (dir, name) = parent(disk, path)?;
+            disk.remove_dir(dir, name)
         })
     }
 
     fn sync_dir(&self, path: &str) -> Result<(), StorageError> {
-        self.run(change(StorageOp::SyncDir, path), |state, fault| {
-            let dir = state.resolve(path)?;
-            match fault {
-                Some(Fault::Fail | Fault::Full) => state.disk.fail_sync_dir(dir, &mut state.random),
-                Some(Fault::Lie) => Ok(()),
-                Some(Fault::PowerCut) if state.random.flip() => Ok(()),
-                None | Some(Fault::PowerCut | Fault::Delay(_)) => state.disk.sync_dir(dir),
-            }
-        })
+        let op = StorageOp::SyncDir;
+        path::check(op, path)?;
+        let dir = self.disk().inspect(|disk, _| resolve(disk, path));
+        // While the power is off this fails for want of power, and not of the directory.
+        let dir = if self.is_off() {
+            InodeNumber::ROOT
+        } else {
+            dir.map_err(|kind| fail(op, path, kind))?
+        };
+        let outcome = self.disk().sync_dir(Request::change(op, path), dir);
+        outcome.map_err(|error| StorageError::new(op, path, error.into()))
     }
 
     fn exists(&self, path: &str) -> Result<bool, StorageError> {
-        self.run_whole(look(StorageOp::Inspect, path), |state| match state.resolve(path) {
+        self.run(Request::look(StorageOp::Inspect, path), |disk| match resolve(disk, path) {
             Ok(_) => Ok(true),
             Err(ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
             Err(kind) => Err(kind),
@@ -352,114 +295,19 @@ impl Storage for FaultyStorage {
         path: &str,
         mode: LockMode,
     ) -> Result<Option<Box<dyn StorageLock>>, StorageError> {
-        let mutates = self.state().resolve(path).is_err();
-        let request = Request { mutates, ..look(StorageOp::Lock, path) };
-        let taken = self.run_whole(request, |state| {
-            let inode = match state.file(path) {
-                Err(ErrorKind::NotFound) => state.create(path)?,
-                outcome => outcome?,
-            };
-            Ok(state.take_lock(inode, mode).then_some(inode))
+        let exists = self.disk().inspect(|disk, _| resolve(disk, path).is_ok());
+        let request = Request { mutates: !exists, ..Request::look(StorageOp::Lock, path) };
+        let inode = self.run(request, |disk| match file(disk, path) {
+            Err(ErrorKind::NotFound) => create(disk, path),
+            outcome => outcome,
         })?;
-        let storage = self.clone();
-        Ok(taken.map(|inode| Box::new(HeldLock { storage, inode, mode }) as Box<dyn StorageLock>))
+        Ok(HeldLock::take(self, inode, mode).map(|held| Box::new(held) as Box<dyn StorageLock>))
     }
 
     fn fingerprint(&self, path: &str) -> Result<Fingerprint, StorageError> {
-        self.run_whole(look(StorageOp::Inspect, path), |state| {
-            let inode = state.resolve(path)?;
-            Ok(Fingerprint::new(format!("machine={} inode={}", state.machine, inode.0)))
-        })
-    }
-}
-
-impl State {
-    fn decide(&mut self, request: Request<'_>) -> Result<Option<Fault>, StorageError> {
-        let Request { op, path, offset, bytes, mutates } = request;
-        if self.is_off {
-            return Err(injected(op, path, InjectedError::PowerCut));
-        }
-        self.counts.count(op, bytes, mutates);
-        let fault = self.plan.decide(PlannedOp { op, mutates }, &mut self.random);
-        if let Some(trace) = &mut self.trace {
-            let (number, path) = (self.counts.operations, path.to_owned());
-            trace.push(TraceEntry { number, op, path, offset, bytes, fault });
-        }
-        Ok(fault)
-    }
-
-    /// Does this fault keep an operation that cannot be done in part from being done?
-    fn is_skipped(&mut self, fault: Option<Fault>) -> bool {
-        match fault {
-            Some(Fault::Fail | Fault::Full) => true,
-            Some(Fault::PowerCut) => self.random.flip(),
-            None | Some(Fault::Lie | Fault::Delay(_)) => false,
-        }
-    }
-
-    fn found(&self, survival: Survival, random: &mut Random) -> FaultyStorage {
-        let disk = self.disk.survivor(survival, random);
-        let machine = self.machine.clone();
-        FaultyStorage::with_disk(disk, random.fork(), self.block_bytes, machine)
-    }
-
-    fn resolve(&self, path: &str) -> Result<InodeNumber, ErrorKind> {
-        let components = path.split('/').filter(|component| !component.is_empty());
-        let mut inode = InodeNumber::ROOT;
-        for component in components {
-            inode = self.disk.lookup(inode, component)?;
-        }
-        Ok(inode)
-    }
-
-    fn parent<'a>(&self, path: &'a str) -> Result<(InodeNumber, &'a str), ErrorKind> {
-        let (dir, name) = path::split(path).ok_or(ErrorKind::IsADirectory)?;
-        Ok((self.resolve(dir)?, name))
-    }
-
-    fn file(&self, path: &str) -> Result<InodeNumber, ErrorKind> {
-        let inode = self.resolve(path)?;
-        let is_dir = self.disk.attributes(inode)?.is_dir;
-        if is_dir { Err(ErrorKind::IsADirectory) } else { Ok(inode) }
-    }
-
-    fn create(&mut self, path: &str) -> Result<InodeNumber, ErrorKind> {
-        let (dir, name) = path::split(path).ok_or(ErrorKind::AlreadyExists)?;
-        let dir = self.resolve(dir)?;
-        self.disk.create_file(dir, name)
-    }
-
-    fn take_lock(&mut self, inode: InodeNumber, mode: LockMode) -> bool {
-        let holders = self.locks.entry(inode).or_insert(0);
-        let taken = match mode {
-            LockMode::Shared if *holders >= 0 => *holders + 1,
-            LockMode::Exclusive if *holders == 0 => -1,
-            LockMode::Shared | LockMode::Exclusive => return false,
-        };
-        *holders = taken;
-        true
-    }
-
-    /// Writes the slices until the disk is full, and not more than `limit` bytes.
-    fn write(
-        &mut self,
-        inode: InodeNumber,
-        offset: u64,
-        slices: &[IoSlice<'_>],
-        limit: usize,
-    ) -> Result<(), ErrorKind> {
-        let mut at = offset;
-        let mut left = limit;
-        for slice in slices {
-            let bytes = slice.get(..left.min(slice.len())).unwrap_or_default();
-            let count = self.disk.write(inode, at, bytes)?;
-            if count < bytes.len() {
-                return Err(ErrorKind::StorageFull);
-            }
-            at += count as u64;
-            left -= count;
-        }
-        Ok(())
+        let request = Request::look(StorageOp::Inspect, path);
+        let inode = self.run(request, |disk| resolve(disk, path))?;
+        Ok(Fingerprint::new(format!("machine={} inode={}", self.machine.name, inode.0)))
     }
 }
 
@@ -485,9 +333,8 @@ impl OpenFile {
 impl StorageFile for OpenFile {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, StorageError> {
         self.check(StorageOp::Read, offset, buf)?;
-        let bytes = buf.len() as u64;
-        let request = Request { offset, bytes, ..look(StorageOp::Read, &self.path) };
-        self.storage.run_whole(request, |state| state.disk.read(self.inode, offset, buf))
+        let request = Request::look(StorageOp::Read, &self.path).at(offset, buf.len() as u64);
+        self.storage.run(request, |disk| disk.read(self.inode, offset, buf))
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
@@ -495,43 +342,33 @@ impl StorageFile for OpenFile {
     }
 
     fn write_vectored_at(&self, offset: u64, slices: &[IoSlice<'_>]) -> Result<(), StorageError> {
-        self.check_writable(StorageOp::Write)?;
+        let op = StorageOp::Write;
+        self.check_writable(op)?;
         for slice in slices {
-            self.check(StorageOp::Write, offset, slice)?;
+            self.check(op, offset, slice)?;
         }
         let total: usize = slices.iter().map(|slice| slice.len()).sum();
-        let request =
-            Request { offset, bytes: total as u64, ..change(StorageOp::Write, &self.path) };
-        self.storage.run(request, |state, fault| {
-            let limit = match fault {
-                Some(Fault::Fail | Fault::Full) => state.random.index(total + 1),
-                None | Some(Fault::Lie | Fault::PowerCut | Fault::Delay(_)) => total,
-            };
-            state.write(self.inode, offset, slices, limit)
-        })
+        let request = Request::change(op, &self.path).at(offset, total as u64);
+        let outcome = self.storage.disk().write(request, self.inode, slices);
+        outcome.map_err(|error| StorageError::new(op, self.path.as_str(), error.into()))
     }
 
     fn len(&self) -> Result<u64, StorageError> {
-        self.storage.run_whole(look(StorageOp::Len, &self.path), |state| {
-            Ok(state.disk.attributes(self.inode)?.len)
+        self.storage.run(Request::look(StorageOp::Len, &self.path), |disk| {
+            Ok(disk.attributes(self.inode)?.len)
         })
     }
 
     fn set_len(&self, len: u64) -> Result<(), StorageError> {
         self.check_writable(StorageOp::SetLen)?;
-        let request = Request { offset: len, ..change(StorageOp::SetLen, &self.path) };
-        self.storage.run_whole(request, |state| state.disk.set_len(self.inode, len))
+        let request = Request::change(StorageOp::SetLen, &self.path).at(len, 0);
+        self.storage.run(request, |disk| disk.set_len(self.inode, len))
     }
 
     fn sync(&self) -> Result<(), StorageError> {
-        self.storage.run(change(StorageOp::Sync, &self.path), |state, fault| match fault {
-            Some(Fault::Fail | Fault::Full) => {
-                state.disk.fail_sync_file(self.inode, &mut state.random)
-            }
-            Some(Fault::Lie) => Ok(()),
-            Some(Fault::PowerCut) if state.random.flip() => Ok(()),
-            None | Some(Fault::PowerCut | Fault::Delay(_)) => state.disk.sync_file(self.inode),
-        })
+        let op = StorageOp::Sync;
+        let outcome = self.storage.disk().sync_file(Request::change(op, &self.path), self.inode);
+        outcome.map_err(|error| StorageError::new(op, self.path.as_str(), error.into()))
     }
 
     fn block_bytes(&self) -> usize {
@@ -546,9 +383,22 @@ struct HeldLock {
     mode: LockMode,
 }
 
+impl HeldLock {
+    fn take(storage: &FaultyStorage, inode: InodeNumber, mode: LockMode) -> Option<Self> {
+        let mut volatile = storage.volatile();
+        let holders = volatile.locks.entry(inode).or_insert(0);
+        *holders = match mode {
+            LockMode::Shared if *holders >= 0 => *holders + 1,
+            LockMode::Exclusive if *holders == 0 => -1,
+            LockMode::Shared | LockMode::Exclusive => return None,
+        };
+        Some(Self { storage: storage.clone(), inode, mode })
+    }
+}
+
 impl Drop for HeldLock {
     fn drop(&mut self) {
-        if let Some(holders) = self.storage.state().locks.get_mut(&self.inode) {
+        if let Some(holders) = self.storage.volatile().locks.get_mut(&self.inode) {
             *holders += match self.mode {
                 LockMode::Shared => -1,
                 LockMode::Exclusive => 1,
@@ -559,18 +409,27 @@ impl Drop for HeldLock {
 
 impl StorageLock for HeldLock {}
 
-fn look(op: StorageOp, path: &str) -> Request<'_> {
-    Request { op, path, offset: 0, bytes: 0, mutates: false }
-}
-
-fn change(op: StorageOp, path: &str) -> Request<'_> {
-    Request { mutates: true, ..look(op, path) }
-}
-
 fn fail(op: StorageOp, path: &str, kind: ErrorKind) -> StorageError {
-    StorageError::new(op, path, io::Error::from(kind))
+    StorageError::new(op, path, kind.into())
 }
 
-fn injected(op: StorageOp, path: &str, error: InjectedError) -> StorageError {
-    StorageError::new(op, path, io::Error::other(error))
+fn resolve(disk: &Disk, path: &str) -> Result<InodeNumber, ErrorKind> {
+    let mut components = path.split('/').filter(|component| !component.is_empty());
+    components.try_fold(InodeNumber::ROOT, |inode, component| disk.lookup(inode, component))
+}
+
+fn parent<'a>(disk: &Disk, path: &'a str) -> Result<(InodeNumber, &'a str), ErrorKind> {
+    let (dir, name) = path::split(path).ok_or(ErrorKind::IsADirectory)?;
+    Ok((resolve(disk, dir)?, name))
+}
+
+fn file(disk: &Disk, path: &str) -> Result<InodeNumber, ErrorKind> {
+    let inode = resolve(disk, path)?;
+    if disk.attributes(inode)?.is_dir { Err(ErrorKind::IsADirectory) } else { Ok(inode) }
+}
+
+fn create(disk: &mut Disk, path: &str) -> Result<InodeNumber, ErrorKind> {
+    let (dir, name) = path::split(path).ok_or(ErrorKind::AlreadyExists)?;
+    let dir = resolve(disk, dir)?;
+    disk.create_file(dir, name)
 }
