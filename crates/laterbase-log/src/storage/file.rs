@@ -271,7 +271,7 @@ fn read_fully(file: &File, offset: u64, buf: &mut [u8], block_bytes: usize) -> i
     Ok(filled)
 }
 
-/// Calls `write` until all bytes of `slices` are written; each call may take fewer than it is given.
+/// Calls `write` until all bytes of `slices` are written; a call may take fewer than it is given.
 fn write_fully(
     write: &mut dyn FnMut(&[IoSlice<'_>], u64) -> io::Result<usize>,
     offset: u64,

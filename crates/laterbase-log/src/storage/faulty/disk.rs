@@ -1,11 +1,11 @@
 //! A simulated disk with a file system on it: inodes and directory entries, each as it is seen and
 //! as a power cut would find it. See the [module](super) for the model.
 //!
-//! Invariants: an entry, seen or durable, names an inode that exists; inodes go at a power cut only,
-//! so that open handles, by inode number, stay good. There are no hard links.
+//! Invariants: an entry, seen or durable, names an inode that exists; inodes go at a power cut
+//! only, so that open handles, by inode number, stay good. There are no hard links.
 //!
-//! A directory change is one or two assignments `(directory, name) := inode or nothing`; those of one
-//! rename survive together or not at all, until one of its directories is synced alone.
+//! A directory change is one or two assignments `(directory, name) := inode or nothing`; those of
+//! one rename survive together or not at all, until one of its directories is synced alone.
 
 use super::Random;
 use super::content::{Content, Fate};

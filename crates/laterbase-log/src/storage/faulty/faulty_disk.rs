@@ -1,9 +1,10 @@
 //! A [`Disk`] whose operations fail by plan, are counted and traced, and end with a power cut.
 //!
-//! One mutex guards everything, so that operations have one order, and with a single-threaded caller
-//! the same order for the same seed. An operation is first decided on (is the power on? what does
-//! the plan say?), then delayed outside of the mutex if so decided, then done. What a fault leaves
-//! of an operation is settled here, for the faulty storage and the power cut file system alike.
+//! One mutex guards everything, so that operations have one order, and with a single-threaded
+//! caller the same order for the same seed. An operation is first decided on (is the power on? what
+//! does the plan say?), then delayed outside of the mutex if so decided, then done. What a fault
+//! leaves of an operation is settled here, for the faulty storage and the power cut file system
+//! alike.
 
 use super::super::error::StorageOp;
 use super::Random;

@@ -14,18 +14,18 @@
 //! ```
 //!
 //! The model is as harsh as POSIX allows, and harsher than most file systems:
-//! - What was written since a file's last sync survives a power cut sector by sector (512 bytes), in
-//!   any combination; a sector written twice shows an old or a newer version, never a mix.
+//! - What was written since a file's last sync survives a power cut sector by sector (512 bytes),
+//!   in any combination; a sector written twice shows an old or a newer version, never a mix.
 //! - The file's length is as unsure as its data.
-//! - Directory entries are unsure until their directory is synced, however often the file itself was
-//!   synced: a new file may vanish, a renamed one be back under its old name. One rename is atomic as
-//!   long as neither directory was synced.
+//! - Directory entries are unsure until their directory is synced, however often the file itself
+//!   was synced: a new file may vanish, a renamed one be back under its old name. One rename is
+//!   atomic as long as neither directory was synced.
 //! - A sync that fails leaves some sectors durable, drops the rest, and calls them clean: the next
 //!   sync succeeds and proves nothing, while reads go on showing them.
 //! - A sync may lie: it returns `Ok` and makes nothing durable.
 //!
-//! Left out: writes that end up in the wrong place, and sectors that tear inside; bits that flip are
-//! there.
+//! Left out: writes that end up in the wrong place, and sectors that tear inside; bits that flip
+//! are there.
 
 mod content;
 mod disk;

@@ -1,7 +1,6 @@
 //! Which operations fail, and how: at random with a given rate, or the n-th of their class.
 //!
-//! The plan only decides; whoever runs the operation acts. It is shared by the faulty storage and by
-//! the power cut file system, so that both fail alike.
+//! The plan only decides; whoever runs the operation acts.
 
 use super::super::error::StorageOp;
 use super::Random;

@@ -1,5 +1,5 @@
-//! Bytes of a simulated file, in shared pages: a copy costs a pointer per page, and a page of zeroes
-//! costs nothing, so that images of a disk with zero-filled segments are cheap to take.
+//! Bytes of a simulated file, in shared pages: a copy costs a pointer per page, and a page of
+//! zeroes costs nothing, so that images of a disk with zero-filled segments are cheap to take.
 //!
 //! Invariant: bytes beyond the length are zero in the last page, and there are no pages behind it.
 
