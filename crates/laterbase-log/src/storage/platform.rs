@@ -3,19 +3,19 @@
 //!
 //! Where each stands, and what is planned:
 //!
-//! - Direct I/O. Linux: `O_DIRECT` by `fcntl`, probed per file. macOS: none; plan: `F_NOCACHE`, once
-//!   measured. Windows: none; plan: `FILE_FLAG_NO_BUFFERING` when opening.
+//! - Direct I/O. Linux: `O_DIRECT` by `fcntl`, probed per file. macOS: none; plan: `F_NOCACHE`,
+//!   once measured. Windows: none; plan: `FILE_FLAG_NO_BUFFERING` when opening.
 //! - Gathered write. Linux, macOS: `pwritev`. Windows: one write per slice.
-//! - Sync of data. Linux: `fdatasync`. macOS: `F_FULLFSYNC`, which the standard library's `sync_data`
-//!   issues. Windows: `FlushFileBuffers`.
+//! - Sync of data. Linux: `fdatasync`. macOS: `F_FULLFSYNC`, which the standard library's
+//!   `sync_data` issues. Windows: `FlushFileBuffers`.
 //! - Sync of a directory. Linux: `fsync` on it. macOS: `F_FULLFSYNC` on it. Windows: none, as NTFS
 //!   journals names in order; plan: prove it on real hardware.
 //! - Locks. Linux, macOS: `flock`. Windows: `LockFileEx`, which also keeps others from reading the
 //!   file; plan: lock a file of its own beside the one that is read.
 //! - File identity. Linux, macOS: inode and time of birth. Windows: time of birth; plan: the file
 //!   index of `GetFileInformationByHandle`.
-//! - Machine identity. Linux: `/etc/machine-id`. macOS: none; plan: `IOPlatformUUID`. Windows: none;
-//!   plan: `MachineGuid` of the registry.
+//! - Machine identity. Linux: `/etc/machine-id`. macOS: none; plan: `IOPlatformUUID`. Windows:
+//!   none; plan: `MachineGuid` of the registry.
 //!
 //! Locks need no code here: the standard library's `File::try_lock` behaves as listed.
 //! Only Linux is tested continuously; the others are meant to build and are honest fallbacks.
