@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: builds the benchmarks with all peers, optimised, and hands them its
 //! arguments. What is measured, and how, is described in the `bench` package.
+//!
+//! SQLite is built with fdatasync, which its bundled build leaves out: the others sync so too.
 
 use crate::failure::Failure;
 use crate::process::cargo;
@@ -14,5 +16,5 @@ pub(crate) fn run(repository: &Repository, arguments: &[String]) -> Result<(), F
     let mut line =
         vec!["run", "--profile", "bench", "-p", "laterbase-bench", "--features", "peers", "--"];
     line.extend(arguments.iter().map(String::as_str));
-    cargo(repository.root(), &line).run().map(|_| ())
+    cargo(repository.root(), &line).env("LIBSQLITE3_FLAGS", "-DHAVE_FDATASYNC=1").run().map(|_| ())
 }
