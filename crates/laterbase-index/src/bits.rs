@@ -1,0 +1,128 @@
+//! Numbers of any width, one behind the other, lowest bit first.
+//!
+//! Reading needs eight bytes of anything behind the last bit, so that every number is one load; the
+//! caller pads its buffer instead of the file.
+
+/// Writes numbers of 0 to 64 bits to the end of a buffer.
+pub(crate) struct BitWriter<'a> {
+    out: &'a mut Vec<u8>,
+    /// Bits that are not yet in `out`; those above `filled` are zero.
+    pending: u64,
+    /// How many, below 64.
+    filled: u32,
+}
+
+impl<'a> BitWriter<'a> {
+    pub(crate) const fn new(out: &'a mut Vec<u8>) -> Self {
+        Self { out, pending: 0, filled: 0 }
+    }
+
+    /// Writes the lowest `width` bits of `value`, which has no others.
+    #[inline]
+    pub(crate) fn put(&mut self, value: u64, width: u32) {
+        debug_assert!(width <= 64 && (width == 64 || value >> width == 0), "{value} in {width}");
+        self.pending |= value << self.filled;
+        let filled = self.filled + width;
+        if filled < 64 {
+            self.filled = filled;
+            return;
+        }
+        self.out.extend_from_slice(&self.pending.to_le_bytes());
+        // At least one bit of `value` has been written, and at most 63 of it were not.
+        self.pending = value.checked_shr(64 - self.filled).unwrap_or(0);
+        self.filled = filled - 64;
+    }
+
+    /// Writes what is left, filled up to a byte with zeroes.
+    pub(crate) fn finish(self) {
+        let bytes = self.filled.div_ceil(8) as usize;
+        self.out.extend(self.pending.to_le_bytes().into_iter().take(bytes));
+    }
+}
+
+/// What [`BitReader::new`] wants behind the last bit, in bytes.
+pub(crate) const PAD_BYTES: usize = 8;
+
+/// Reads numbers of 0 to 64 bits.
+#[derive(Debug)]
+pub(crate) struct BitReader<'a> {
+    padded: &'a [u8],
+    bit: usize,
+    /// Bits beyond this one are padding.
+    end: usize,
+}
+
+impl<'a> BitReader<'a> {
+    /// A reader of `padded` without its last [`PAD_BYTES`].
+    pub(crate) const fn new(padded: &'a [u8]) -> Self {
+        Self { padded, bit: 0, end: padded.len().saturating_sub(PAD_BYTES) * 8 }
+    }
+
+    /// The next `width` bits, or anything once [`Self::overran`].
+    #[inline]
+    pub(crate) fn take(&mut self, width: u32) -> u64 {
+        if width > 56 {
+            let low = self.take(32);
+            return low | (self.take(width - 32) << 32);
+        }
+        let value = self.peek() & ((1 << width) - 1);
+        self.bit += width as usize;
+        value
+    }
+
+    /// At least the next 56 bits, without taking them.
+    #[inline]
+    pub(crate) fn peek(&self) -> u64 {
+        let byte = self.bit >> 3;
+        match self.padded.get(byte..byte + 8).and_then(|bytes| bytes.first_chunk()) {
+            Some(bytes) => u64::from_le_bytes(*bytes) >> (self.bit & 7),
+            None => 0,
+        }
+    }
+
+    /// Has more been taken than there was?
+    pub(crate) const fn overran(&self) -> bool {
+        self.bit > self.end
+    }
+
+    /// How many whole bytes have not been touched.
+    pub(crate) const fn bytes_left(&self) -> usize {
+        self.end.saturating_sub(self.bit) / 8
+    }
+}
+
+/// How many bits a number needs.
+#[inline]
+pub(crate) const fn width_of(value: u64) -> u32 {
+    64 - value.leading_zeros()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_every_width_come_back() {
+        let mut bytes = Vec::new();
+        let mut writer = BitWriter::new(&mut bytes);
+        let numbers: Vec<(u64, u32)> = (0..=64)
+            .flat_map(|width| {
+                let ones = u64::MAX.checked_shr(64 - width).unwrap_or(0);
+                [(ones, width), (ones / 3, width), (0, width)]
+            })
+            .collect();
+        for &(number, width) in &numbers {
+            writer.put(number, width);
+        }
+        writer.finish();
+        bytes.extend([0xff; PAD_BYTES]);
+        let mut reader = BitReader::new(&bytes);
+        for &(number, width) in &numbers {
+            assert_eq!(reader.take(width), number, "of {width} bits");
+        }
+        assert!(!reader.overran());
+        assert_eq!(reader.bytes_left(), 0);
+        reader.take(9);
+        assert!(reader.overran());
+    }
+}
