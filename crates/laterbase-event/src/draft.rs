@@ -18,8 +18,8 @@ use crate::{EventId, Limits, NameError};
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct EventDraft<'a> {
-    /// Which thing under the batch's root: 1 to 255 bytes.
-    pub key: &'a str,
+    /// Which thing under the batch's root.
+    pub key: KeyDraft<'a>,
     /// The kind of event: 1 to 128 bytes.
     pub type_name: &'a str,
     /// The version of the kind's schema.
@@ -33,7 +33,7 @@ pub struct EventDraft<'a> {
     pub cause: CauseDraft,
     /// The writer's key for recording it once: 1 to 128 bytes.
     pub idempotency: Option<&'a [u8]>,
-    /// Names and values, in any order, each name once: together at most 4 KiB.
+    /// Names and values, in any order, each name once: at most 256, together at most 4 KiB.
     pub meta: &'a [(&'a str, &'a str)],
     /// What the payload is: at most 255 bytes, may be empty.
     pub content_type: &'a str,
@@ -44,9 +44,9 @@ pub struct EventDraft<'a> {
 impl<'a> EventDraft<'a> {
     /// An event with just a key and a type: version 1, and everything else absent or empty.
     #[must_use]
-    pub const fn new(key: &'a str, type_name: &'a str) -> Self {
+    pub fn new(key: impl Into<KeyDraft<'a>>, type_name: &'a str) -> Self {
         Self {
-            key,
+            key: key.into(),
             type_name,
             version: 1,
             valid_at: None,
@@ -57,6 +57,33 @@ impl<'a> EventDraft<'a> {
             content_type: "",
             payload: &[],
         }
+    }
+}
+
+/// The key of a new event.
+///
+/// ```
+/// use laterbase_event::KeyDraft;
+/// assert_eq!(KeyDraft::from("4711"), KeyDraft::Text("4711"));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyDraft<'a> {
+    /// This text: 1 to 255 bytes.
+    Text(&'a str),
+    /// The text form of the event's own id, which is not known yet: a thing that this one event
+    /// happens to. Stored as such, in two bytes; [`crate::EventView::key`] gives the text.
+    OwnId,
+}
+
+impl<'a> From<&'a str> for KeyDraft<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'a> From<&'a alloc::string::String> for KeyDraft<'a> {
+    fn from(text: &'a alloc::string::String) -> Self {
+        Self::Text(text)
     }
 }
 
@@ -146,6 +173,15 @@ pub enum DraftError {
     Idempotency {
         /// Its length.
         bytes: usize,
+    },
+    /// There are too many meta entries.
+    #[error(
+        "the event has {count} meta entries, at most {} are allowed; move them into the payload",
+        Limits::META_ENTRIES_MAX
+    )]
+    MetaCount {
+        /// How many.
+        count: usize,
     },
     /// The name of a meta entry is empty or holds control characters.
     #[error("the name of meta entry {index}: {source}")]

@@ -15,6 +15,8 @@ pub struct Event {
     pub seq: u64,
     /// Which thing under the root.
     pub key: String,
+    /// Whether the key is the event's own id, because its writer gave none.
+    pub key_is_own_id: bool,
     /// The kind of event.
     pub type_name: String,
     /// The version of the kind's schema.
@@ -45,6 +47,7 @@ impl From<&EventView<'_>> for Event {
             root: String::from(view.root()),
             seq: view.seq(),
             key: String::from(view.key()),
+            key_is_own_id: view.key_is_own_id(),
             type_name: String::from(view.type_name()),
             version: view.version(),
             valid_at: view.valid_at(),

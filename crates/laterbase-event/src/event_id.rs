@@ -49,10 +49,12 @@ pub enum ParseEventIdError {
     Overflow,
 }
 
-const TEXT_BYTES: usize = 26;
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 impl EventId {
+    /// How long the text form is.
+    pub const TEXT_BYTES: usize = 26;
+
     /// The id of the event that `replica` recorded at `hlc`.
     #[must_use]
     pub const fn new(hlc: Hlc, replica: ReplicaId) -> Self {
@@ -82,18 +84,22 @@ impl EventId {
     pub const fn replica(self) -> ReplicaId {
         ReplicaId::from_u64(self.0 as u64)
     }
-}
 
-impl fmt::Display for EventId {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [0u8; TEXT_BYTES];
+    /// Writes the text form into `buffer`: as `Display`, without a formatter.
+    pub fn text(self, buffer: &mut [u8; Self::TEXT_BYTES]) -> &str {
         let mut rest = self.0;
-        for place in text.iter_mut().rev() {
+        for place in buffer.iter_mut().rev() {
             let digit = (rest & 31) as usize;
             *place = ALPHABET.get(digit).copied().unwrap_or_default();
             rest >>= 5;
         }
-        out.pad(core::str::from_utf8(&text).unwrap_or_default())
+        core::str::from_utf8(buffer).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(self.text(&mut [0; Self::TEXT_BYTES]))
     }
 }
 
@@ -101,7 +107,7 @@ impl FromStr for EventId {
     type Err = ParseEventIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.len() != TEXT_BYTES {
+        if text.len() != Self::TEXT_BYTES {
             return Err(ParseEventIdError::Length { found: text.len() });
         }
         let mut value = 0u128;

@@ -47,7 +47,7 @@ pub use batch::{
     Stamp, StampError, TagIter, Verifier, VerifyError, batch_hash,
 };
 pub use clock::{Clock, ClockError, Observed};
-pub use draft::{BatchLimit, CauseDraft, DraftError, EventDraft};
+pub use draft::{BatchLimit, CauseDraft, DraftError, EventDraft, KeyDraft};
 pub use event::Event;
 pub use event_id::{EventId, ParseEventIdError};
 pub use hash::Hash;

@@ -30,7 +30,9 @@ impl Limits {
     pub const TAG_BYTES_MAX: usize = 64 * 1024;
     /// Bytes of an idempotency key.
     pub const IDEMPOTENCY_BYTES_MAX: usize = 128;
-    /// Bytes of one event's meta together: keys and values.
+    /// Entries of one event's meta.
+    pub const META_ENTRIES_MAX: usize = 256;
+    /// Bytes of one event's meta together: names and values.
     pub const META_BYTES_MAX: usize = 4096;
     /// Bytes of one payload.
     pub const PAYLOAD_BYTES_MAX: u32 = 16 * 1024 * 1024;

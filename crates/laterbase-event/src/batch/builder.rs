@@ -14,8 +14,8 @@ use super::{
     interner::Interner,
 };
 use crate::{
-    BatchLimit, CauseDraft, DraftError, EventDraft, EventId, Hash, Limits, NameError, RootName,
-    check_content_type, check_key, check_root, check_type_name, varint,
+    BatchLimit, CauseDraft, DraftError, EventDraft, EventId, Hash, KeyDraft, Limits, NameError,
+    RootName, check_content_type, check_key, check_root, check_type_name, varint,
 };
 
 /// Builds the body of one batch: events of one root, in the order in which they are pushed.
@@ -231,12 +231,18 @@ impl BatchBuilder {
 
     /// Decides whether the draft can be taken; fills the two orders.
     fn check(&mut self, draft: &EventDraft<'_>) -> Result<Checked, DraftError> {
-        check_key(draft.key).map_err(DraftError::Key)?;
+        let key = match draft.key {
+            KeyDraft::Text(key) => {
+                check_key(key).map_err(DraftError::Key)?;
+                Some(key)
+            }
+            KeyDraft::OwnId => None,
+        };
         if !self.is_last_shape(draft) {
             check_type_name(draft.type_name).map_err(DraftError::TypeName)?;
             check_content_type(draft.content_type).map_err(DraftError::ContentType)?;
         }
-        let tag_bytes = self.order_tags(draft)?;
+        let tag_bytes = self.order_tags(key, draft.tags)?;
         if let Some(idempotency) = draft.idempotency {
             let bytes = idempotency.len();
             if bytes == 0 || bytes > Limits::IDEMPOTENCY_BYTES_MAX {
@@ -257,7 +263,7 @@ impl BatchBuilder {
         }
         // A tag adds at most 3 + 2 bytes besides its text here, and a root 1 in the dictionary; a
         // meta entry 2 + 2; everything else that is not text stays below 96.
-        let bytes_max = draft.key.len()
+        let bytes_max = key.map_or(0, str::len)
             + draft.type_name.len()
             + draft.content_type.len()
             + tag_bytes
@@ -311,8 +317,11 @@ impl BatchBuilder {
 
     /// Checks the tags and puts their indexes in ascending order, each tag once and without the
     /// event's own root and key. Returns the bytes of those that stay.
-    fn order_tags(&mut self, draft: &EventDraft<'_>) -> Result<usize, DraftError> {
-        let tags = draft.tags;
+    fn order_tags(
+        &mut self,
+        key: Option<&str>,
+        tags: &[(&str, &str)],
+    ) -> Result<usize, DraftError> {
         self.tag_order.clear();
         if tags.len() > usize::from(u16::MAX) {
             return Err(DraftError::TagCount { count: tags.len() });
@@ -322,7 +331,7 @@ impl BatchBuilder {
         for (index, tag) in tags.iter().enumerate() {
             check_root(tag.0).map_err(|source| DraftError::TagRoot { index, source })?;
             check_key(tag.1).map_err(|source| DraftError::TagKey { index, source })?;
-            if tag.1 == draft.key && tag.0.as_bytes() == self.root.as_bytes() {
+            if Some(tag.1) == key && tag.0.as_bytes() == self.root.as_bytes() {
                 continue;
             }
             ascending &= before.is_none_or(|before| before < tag);
@@ -387,7 +396,9 @@ impl BatchBuilder {
 fn order_meta(meta: &[(&str, &str)], order: &mut Vec<u16>) -> Result<usize, DraftError> {
     order.clear();
     let bytes = meta.iter().map(|(name, value)| name.len() + value.len()).sum();
-    // A name has at least one byte, so this bounds the number of entries, too.
+    if meta.len() > Limits::META_ENTRIES_MAX {
+        return Err(DraftError::MetaCount { count: meta.len() });
+    }
     if bytes > Limits::META_BYTES_MAX {
         return Err(DraftError::MetaBytes { bytes });
     }

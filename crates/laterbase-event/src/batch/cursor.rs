@@ -50,46 +50,43 @@ impl<'a> GroupReader<'a> {
         Self { bytes, reader: Reader::new(bytes), payloads }
     }
 
-    /// Reads the next envelope and says where its payload begins. `is_last` tells whether the
-    /// group must end with it.
+    /// Reads the next envelope, that of event `index`, and says where its payload begins.
     pub(super) fn read(
         &mut self,
         decoder: &mut GroupDecoder,
         dictionary: &Dictionary,
-        is_last: bool,
+        header: &BatchHeader,
+        index: u32,
     ) -> Result<(Envelope, usize), DecodeError> {
-        let envelope = decoder.read(self.bytes, &mut self.reader, dictionary)?;
+        let id = header.event_id(index);
+        let envelope = decoder.read(self.bytes, &mut self.reader, dictionary, id)?;
         let start = self.payloads.start;
         let end = start + envelope.payload_len as usize;
         if end > self.payloads.end {
             return Err(DecodeError::OutOfRange { field: Field::PayloadLen });
         }
         self.payloads.start = end;
+        let is_last = (index + 1).is_multiple_of(Limits::GROUP_EVENTS) || index + 1 == header.count;
         if is_last && !(self.reader.is_empty() && self.payloads.is_empty()) {
             return Err(DecodeError::Trailing { field: Field::GroupEnd });
         }
         Ok((envelope, start))
     }
 
-    /// Reads on to event `index` of a batch of `count`, from the front of its group.
-    pub(super) fn read_to(
+    /// Reads what comes before event `index`, from the front of its group.
+    pub(super) fn skip_to(
         &mut self,
-        index: u32,
-        count: u32,
         decoder: &mut GroupDecoder,
         dictionary: &Dictionary,
-    ) -> Result<(Envelope, usize), DecodeError> {
+        header: &BatchHeader,
+        index: u32,
+    ) -> Result<(), DecodeError> {
         decoder.start(dictionary);
-        for _ in 0..index % Limits::GROUP_EVENTS {
-            self.read(decoder, dictionary, false)?;
+        for before in index - index % Limits::GROUP_EVENTS..index {
+            self.read(decoder, dictionary, header, before)?;
         }
-        self.read(decoder, dictionary, is_last(index, count))
+        Ok(())
     }
-}
-
-/// Whether a group ends with this event.
-fn is_last(index: u32, count: u32) -> bool {
-    (index + 1).is_multiple_of(Limits::GROUP_EVENTS) || index + 1 == count
 }
 
 impl<'a> EventCursor<'a> {
@@ -131,8 +128,8 @@ impl<'a> EventCursor<'a> {
             self.decoder.start(self.dictionary);
         }
         self.index += 1;
-        let last = is_last(index, self.header.count);
-        let (envelope, start) = self.group.read(self.decoder, self.dictionary, last)?;
+        let (envelope, start) =
+            self.group.read(self.decoder, self.dictionary, self.header, index)?;
         let payload = self.payloads.get(start..start + envelope.payload_len as usize);
         let envelope = EnvelopeView {
             header: self.header,
@@ -146,15 +143,28 @@ impl<'a> EventCursor<'a> {
         Ok(Some(EventView::new(envelope, payload.unwrap_or_default())))
     }
 
+    /// Moves to event `index`, whatever was read before; it is the next one.
+    pub(super) fn seek(&mut self, index: u32) -> Result<(), DecodeError> {
+        if index > self.header.count {
+            return Err(DecodeError::OutOfRange { field: Field::Index });
+        }
+        self.index = index;
+        if !index.is_multiple_of(Limits::GROUP_EVENTS) {
+            self.group = self.find_group(index)?;
+            self.group.skip_to(self.decoder, self.dictionary, self.header, index)?;
+        }
+        Ok(())
+    }
+
     /// Event `index`, whatever was read before.
     pub(super) fn into_event(self, index: u32) -> Result<EventView<'a>, DecodeError> {
-        let count = self.header.count;
-        if index >= count {
+        if index >= self.header.count {
             return Err(DecodeError::OutOfRange { field: Field::Index });
         }
         let mut group = self.find_group(index)?;
         let Self { header, dictionary, decoder, payloads, .. } = self;
-        let (envelope, start) = group.read_to(index, count, decoder, dictionary)?;
+        group.skip_to(decoder, dictionary, header, index)?;
+        let (envelope, start) = group.read(decoder, dictionary, header, index)?;
         let payload = payloads.get(start..start + envelope.payload_len as usize);
         let envelope = EnvelopeView {
             header,

@@ -160,8 +160,9 @@ impl BatchDirectory {
             ..ranges.payloads.end - self.payloads_offset;
         let decoder = &mut scratch.decoder;
         let mut reader = GroupReader::new(group, payloads);
+        reader.skip_to(decoder, &self.dictionary, &self.header, index)?;
         let (envelope, payload_start) =
-            reader.read_to(index, self.header.count, decoder, &self.dictionary)?;
+            reader.read(decoder, &self.dictionary, &self.header, index)?;
         Ok(EnvelopeView {
             header: &self.header,
             dictionary: &self.dictionary,

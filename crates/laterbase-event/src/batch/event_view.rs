@@ -62,6 +62,12 @@ impl<'a> EnvelopeView<'a> {
         self.envelope.key.of(self.decoder.text())
     }
 
+    /// Whether the key is the event's own id, because its writer gave none.
+    #[must_use]
+    pub fn key_is_own_id(&self) -> bool {
+        self.envelope.key_is_own_id
+    }
+
     /// The kind of event.
     #[must_use]
     pub fn type_name(&self) -> &'a str {
@@ -234,6 +240,12 @@ impl<'a> EventView<'a> {
     #[must_use]
     pub fn key(&self) -> &'a str {
         self.envelope.key()
+    }
+
+    /// Whether the key is the event's own id, because its writer gave none.
+    #[must_use]
+    pub fn key_is_own_id(&self) -> bool {
+        self.envelope.key_is_own_id()
     }
 
     /// The kind of event.

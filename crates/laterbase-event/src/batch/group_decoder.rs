@@ -45,6 +45,7 @@ pub(super) enum RawCause {
 pub(super) struct Envelope {
     pub(super) shape: u32,
     pub(super) key: TextSpan,
+    pub(super) key_is_own_id: bool,
     pub(super) valid_at: Option<i64>,
     pub(super) has_tags: bool,
     pub(super) cause: RawCause,
@@ -101,12 +102,13 @@ impl GroupDecoder {
         &self.idempotency
     }
 
-    /// Reads the next envelope of `group`, of which `reader` holds the rest.
+    /// Reads the next envelope of `group`, of which `reader` holds the rest: that of event `id`.
     pub(super) fn read(
         &mut self,
         group: &[u8],
         reader: &mut Reader<'_>,
         dictionary: &Dictionary,
+        id: EventId,
     ) -> Result<Envelope, DecodeError> {
         let flags = reader.u8(Field::EventFlags)?;
         let shape = reader.varint_max(u32::MAX, Field::Shape)?;
@@ -114,7 +116,8 @@ impl GroupDecoder {
             return Err(DecodeError::OutOfRange { field: Field::Shape });
         }
         self.key = self.read_text(self.key, Limits::KEY_BYTES_MAX, reader, Field::Key)?;
-        let key = self.key;
+        let key_is_own_id = self.key.len() == 0;
+        let key = if key_is_own_id { self.keep_id(id) } else { self.key };
         let valid_at = if flags & VALID_EXPLICIT != 0 {
             let delta = varint::unzigzag(reader.varint(Field::ValidAt)?);
             self.valid_at = self.valid_at.wrapping_add(delta);
@@ -130,7 +133,17 @@ impl GroupDecoder {
         }
         let meta = self.read_meta(flags & META_MASK, group, reader)?;
         let payload_len = reader.varint_max(Limits::PAYLOAD_BYTES_MAX, Field::PayloadLen)?;
-        Ok(Envelope { shape, key, valid_at, has_tags, cause, has_idempotency, meta, payload_len })
+        Ok(Envelope {
+            shape,
+            key,
+            key_is_own_id,
+            valid_at,
+            has_tags,
+            cause,
+            has_idempotency,
+            meta,
+            payload_len,
+        })
     }
 
     /// Reads text that shares a prefix with `base`, and keeps it.
@@ -157,6 +170,12 @@ impl GroupDecoder {
         }
         self.text.push_str(suffix);
         Ok(TextSpan { start: start as u32, end: self.text.len() as u32 })
+    }
+
+    fn keep_id(&mut self, id: EventId) -> TextSpan {
+        let start = self.text.len() as u32;
+        self.text.push_str(id.text(&mut [0; EventId::TEXT_BYTES]));
+        TextSpan { start, end: self.text.len() as u32 }
     }
 
     fn read_tags(
@@ -247,7 +266,7 @@ impl GroupDecoder {
         }
         let bytes_max = Limits::META_BYTES_MAX as u32;
         let start = group.len() - reader.rest().len();
-        let count = reader.varint_max(bytes_max, field)?;
+        let count = reader.varint_max(Limits::META_ENTRIES_MAX as u32, field)?;
         if count == 0 {
             return Err(DecodeError::OutOfRange { field });
         }

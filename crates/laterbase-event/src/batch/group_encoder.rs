@@ -3,7 +3,8 @@
 //! ```text
 //! envelope = u8 flags
 //!            varint shape
-//!            u8 shared, u8 length, suffix          key; shared with the key before
+//!            u8 shared, u8 length, suffix          key; shared with the key before; both 0: the
+//!                                                  event's own id, an empty key for the next
 //!            varint zigzag(valid_at - base)        if flags bit 0; base: the last explicit one
 //!            tags                                  if flags bits 1-2 are 2
 //!            varint distance | [16] id             if flags bits 3-4 are 1 | 2
@@ -25,7 +26,7 @@
 use alloc::vec::Vec;
 
 use super::{interner::Interner, prefix};
-use crate::{EventDraft, EventId, varint};
+use crate::{EventDraft, EventId, KeyDraft, varint};
 
 pub(super) const VALID_EXPLICIT: u8 = 1;
 pub(super) const TAGS_AGAIN: u8 = 1 << 1;
@@ -116,13 +117,14 @@ impl GroupEncoder {
         let flags_at = out.len();
         out.push(0);
         varint::write(u64::from(shape), out);
-        write_suffix(
-            prefix::common_text(&self.key, draft.key.as_bytes()),
-            draft.key.as_bytes(),
-            out,
-        );
+        let key = match draft.key {
+            KeyDraft::Text(key) => key.as_bytes(),
+            // No text is empty, so this is free to stand for the id.
+            KeyDraft::OwnId => &[],
+        };
+        write_suffix(prefix::common_text(&self.key, key), key, out);
         self.key.clear();
-        self.key.extend_from_slice(draft.key.as_bytes());
+        self.key.extend_from_slice(key);
         let mut flags = self.write_valid_at(draft.valid_at, out);
         flags |= self.write_tags(draft.tags, tag_order, roots, out);
         flags |= self.write_cause(cause, out);

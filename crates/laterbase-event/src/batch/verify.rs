@@ -14,7 +14,7 @@ use super::{
     builder::BatchBuilder, cursor::DecodeScratch, decode_error::DecodeError,
     event_view::EnvelopeView, group_decoder::RawCause, view::BatchView,
 };
-use crate::{CauseDraft, DraftError, EventDraft, Hash, Limits};
+use crate::{CauseDraft, DraftError, EventDraft, Hash, KeyDraft, Limits};
 
 /// Verifies batches, keeping its memory from one to the next.
 ///
@@ -126,7 +126,7 @@ fn push(builder: &mut BatchBuilder, event: &EnvelopeView<'_>) -> Result<(), Draf
         RawCause::Id(id) => CauseDraft::Id(id),
     };
     let draft = EventDraft {
-        key: event.key(),
+        key: if event.key_is_own_id() { KeyDraft::OwnId } else { event.key().into() },
         type_name: event.type_name(),
         version: event.version(),
         valid_at: event.explicit_valid_at(),

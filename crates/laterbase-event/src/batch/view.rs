@@ -109,6 +109,21 @@ impl<'a> BatchView<'a> {
         EventCursor::new(self, scratch)
     }
 
+    /// Its events from `index` on, in order; none if that is the number of events. Reads at most
+    /// 15 envelopes before it.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the index is higher or the bytes make no sense.
+    pub fn events_from<'s>(
+        &'s self,
+        scratch: &'s mut DecodeScratch,
+        index: u32,
+    ) -> Result<EventCursor<'s>, DecodeError> {
+        let mut cursor = EventCursor::new(self, scratch)?;
+        cursor.seek(index)?;
+        Ok(cursor)
+    }
+
     /// One event, by its index from 0. Reads the dictionaries and at most 16 envelopes; for many
     /// single events of one batch, keep a [`crate::BatchDirectory`] instead.
     ///
