@@ -1,7 +1,7 @@
 //! Child processes: a writer that is killed, and a process whose memory is measured.
 //!
-//! The program starts itself again with `child …`. A child talks in lines: `ready ID COUNT` when the
-//! writer has reached its count, `resident BYTES` at the end of the other.
+//! The program starts itself again with `child …`. A child talks in lines: `ready ID COUNT` when
+//! the writer has reached its count, `resident BYTES` at the end of the other.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,8 @@
 //! The device's own limits, measured the way a log would use it: what no store can beat.
 //!
-//! Commits: 4 KiB written with direct I/O into a file whose blocks exist already, then fdatasync, one
-//! after the other. Bandwidth: 1 MiB blocks over the same kind of file, one fdatasync at the end.
+//! Commits: 4 KiB written with direct I/O into a file whose blocks exist already, then fdatasync,
+//! one after the other. Bandwidth: 1 MiB blocks over the same kind of file, one fdatasync at the
+//! end.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};

@@ -13,7 +13,10 @@ pub(crate) enum BenchError {
     Usage(String),
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: std::io::Error },
-    #[error("{} lies on {filesystem}, which keeps nothing: give --dir a folder on a device", path.display())]
+    #[error(
+        "{} lies on {filesystem}, which keeps nothing: give --dir a folder on a device",
+        path.display()
+    )]
     NotADevice { path: PathBuf, filesystem: String },
     #[error("{engine}: {source}")]
     Store { engine: Engine, source: StoreError },

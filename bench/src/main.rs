@@ -9,8 +9,8 @@
 //!
 //! What keeps the comparison honest: every store keeps the same access paths (the table is in
 //! [`store`]), syncs before it answers, gets the same events from the same seed, and takes turns in
-//! rounds; a number is the median of the rounds with its minimum and maximum beside it. The device's
-//! own limits are measured in the same run. What is claimed is a ratio, never a bare time.
+//! rounds; a number is the median of the rounds with its minimum and maximum beside it. The
+//! device's own limits are measured in the same run. What is claimed is a ratio, never a bare time.
 //!
 //! Left out: stores behind a server, which are a benchmark of their own.
 
@@ -30,6 +30,7 @@ mod machine;
 mod measurement;
 mod peers;
 mod random;
+#[cfg(feature = "peers")]
 mod record;
 mod report;
 mod store;

@@ -15,8 +15,8 @@
 //! log, cause, hash chain); the others are not asked for that. Tephra has no ids but positions and
 //! no valid time; its stream is one more tag.
 //!
-//! Streams and tags are answered in id order. Readers hand each payload to a visitor, so that a store
-//! that can lend its bytes need not copy them.
+//! Streams and tags are answered in id order. Readers hand each payload to a visitor, so that a
+//! store that can lend its bytes need not copy them.
 
 use crate::error::StoreError;
 use crate::workload::Event;

@@ -1,8 +1,8 @@
 //! The events that every store is given: about 240 bytes each, from a seed.
 //!
-//! Each event belongs to one of many streams, carries one tag that no other event has and one of ten
-//! thousand places, has one of eight types, and a payload of JSON. Five in a hundred are back-dated
-//! by up to thirty days; the others' valid time is when they are recorded.
+//! Each event belongs to one of many streams, carries one tag that no other event has and one of
+//! ten thousand places, has one of eight types, and a payload of JSON. Five in a hundred are
+//! back-dated by up to thirty days; the others' valid time is when they are recorded.
 
 use std::fmt::Write;
 
@@ -80,7 +80,11 @@ impl Workload {
         let mut payload = String::with_capacity(176);
         let _ = write!(
             payload,
-            r#"{{"device":"d-{:05}","reading":{{"temperature":{}.{},"humidity":{}}},"position":[{}.{:06},{}.{:06}],"battery":{},"sequence":{number},"operator":"o-{:04}","remark":"routine check, seal intact"}}"#,
+            concat!(
+                r#"{{"device":"d-{:05}","reading":{{"temperature":{}.{},"humidity":{}}},"#,
+                r#""position":[{}.{:06},{}.{:06}],"battery":{},"sequence":{},"#,
+                r#""operator":"o-{:04}","remark":"routine check, seal intact"}}"#,
+            ),
             random.below(20_000),
             random.below(40),
             random.below(10),
@@ -90,6 +94,7 @@ impl Workload {
             random.below(180),
             random.below(1_000_000),
             random.below(101),
+            number,
             random.below(3_000),
         );
         Event {

@@ -89,11 +89,13 @@ fn conclude(
             println!("\nAll {ran} stages passed.");
             Ok(())
         }
-        Some((stage, cause)) => Err(Failure::Check(format!(
-            "the stage `{name}` failed, {left} not run. Run it alone: cargo xtask ci {name}\n{cause}",
-            name = stage.name,
-            left = chosen - ran,
-        ))),
+        Some((stage, cause)) => {
+            let (name, left) = (stage.name, chosen - ran);
+            Err(Failure::Check(format!(
+                "the stage `{name}` failed, {left} not run. \
+                 Run it alone: cargo xtask ci {name}\n{cause}"
+            )))
+        }
     }
 }
 

@@ -1,9 +1,9 @@
-//! Runs the README's commands as they stand there and compares what they print with what the README
-//! says they print.
+//! Runs the commands of the README and of the guides as they stand there, and compares what they
+//! print with what the page says they print.
 //!
 //! A block marked `console` holds commands after `$ ` and, below each, what it prints. All blocks
-//! run in one shell, from the root of the repository, in order. The test command itself is left
-//! out, since it is what is running.
+//! of a page run in one shell, from the root of the repository, in order, with the built program on
+//! the path. The test command itself is left out, since it is what is running.
 //!
 //! Ids, times, durations, sizes and rates differ from run to run: in both texts every ULID becomes
 //! `<id>`, every number with a decimal point `<n>`, and so on, before they are compared (see
@@ -12,10 +12,13 @@
 use std::process::{Command, Stdio};
 
 use crate::failure::Failure;
+use crate::process::cargo;
 use crate::repository::Repository;
 
 /// The README's second command, which ends in this stage and so cannot be run by it.
 const TEST_COMMAND: &str = "cargo xtask ci";
+const README: &str = "README.md";
+const GUIDES: &str = "docs/guides/";
 
 /// A command and the lines that the README promises.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,31 +27,41 @@ struct Example {
     output: Vec<String>,
 }
 
-/// Runs every example; returns how many there were.
+/// Runs every example of every page; returns how many there were.
 ///
 /// # Errors
 ///
-/// When the README has no command, or one fails or prints something else.
+/// When the README has no command, or a command fails or prints something else.
 pub(crate) fn run(repository: &Repository) -> Result<usize, Failure> {
-    let examples = examples(&repository.read("README.md")?);
-    if examples.is_empty() {
-        return Err(Failure::Check("README.md has no `console` block with a command".to_owned()));
+    cargo(repository.root(), &["build", "--bin", "laterbase"]).run()?;
+    let mut count = page(repository, README)?;
+    if count == 0 {
+        return Err(Failure::Check(format!("{README} has no `console` block with a command")));
     }
+    for guide in repository.files()?.iter().filter(|file| file.starts_with(GUIDES)) {
+        count += page(repository, guide)?;
+    }
+    Ok(count)
+}
+
+/// Runs the examples of one page.
+fn page(repository: &Repository, path: &str) -> Result<usize, Failure> {
+    let examples = examples(&repository.read(path)?);
     let output = shell(repository, &script(&examples))?;
     for (index, example) in examples.iter().enumerate() {
         let printed = section(&output, index).ok_or_else(|| {
             let command = &example.command;
-            Failure::Check(format!("README.md: this command failed: {command}\n{output}"))
+            Failure::Check(format!("{path}: this command failed: {command}\n{output}"))
         })?;
         if !agrees(&example.output, &printed) {
             return Err(Failure::Check(format!(
-                "README.md: `{}` no longer prints what stands there.\n--- README\n{}\n--- now\n{}",
+                "{path}: `{}` no longer prints what stands there.\n--- {path}\n{}\n--- now\n{}",
                 example.command,
                 example.output.join("\n"),
                 printed.join("\n"),
             )));
         }
-        println!("ok  {}", example.command.lines().next().unwrap_or_default());
+        println!("ok  {path}: {}", example.command.lines().next().unwrap_or_default());
     }
     Ok(examples.len())
 }
@@ -100,9 +113,12 @@ fn shell(repository: &Repository, script: &str) -> Result<String, Failure> {
     let _ = std::fs::remove_dir_all(&data);
     std::fs::create_dir_all(&data)
         .map_err(|source| Failure::File { path: data.clone(), source })?;
+    let programs = repository.target().join("debug");
+    let path = std::env::var("PATH").unwrap_or_default();
     let output = Command::new("bash")
         .args(["-c", script])
         .current_dir(repository.root())
+        .env("PATH", format!("{}:{path}", programs.display()))
         .env("TMPDIR", &data)
         .env("NO_COLOR", "1")
         .env("COLUMNS", "100")

@@ -20,7 +20,7 @@ use crate::failure::Failure;
 use crate::fuzz;
 use crate::process::cargo;
 use crate::repository::Repository;
-use crate::stages::Outcome;
+use crate::stages::{Outcome, SELECTION};
 use crate::test_targets::{self, TestStage};
 
 const USAGE: &str = "\
@@ -161,7 +161,8 @@ fn one_round(
     if names.is_empty() {
         return Err(Failure::Check(format!("there is no test of stage {stage:?}")));
     }
-    let mut arguments = vec!["test", "--workspace"];
+    let mut arguments = vec!["test"];
+    arguments.extend(SELECTION);
     for name in &names {
         arguments.extend(["--test", name]);
     }

@@ -1,8 +1,8 @@
 //! The stages of continuous integration: what each is called, what it proves and how it runs.
 //!
 //! The order is cheapest first, so that a mistake is told early. Stages share their builds: every
-//! `cargo test` here selects the whole workspace, so that no crate is built with two sets of
-//! features.
+//! cargo command here selects the same packages with the same features ([`SELECTION`]), so that no
+//! crate is built twice.
 
 use crate::device;
 use crate::failure::Failure;
@@ -40,7 +40,7 @@ pub(crate) const STAGES: &[Stage] = &[
     Stage { name: "campaigns", proves: "faulty disk, models, kill -9", run: campaigns },
     Stage { name: "end-to-end", proves: "the program as people run it", run: end_to_end },
     Stage { name: "power-cuts", proves: "the program on a disk that loses power", run: power_cuts },
-    Stage { name: "readme", proves: "the README's commands, as they stand there", run: readme },
+    Stage { name: "readme", proves: "the README's and the guides' commands", run: readme },
     Stage { name: "bare-metal", proves: "laterbase-event without an OS and as wasm", run: bare },
     Stage { name: "arm", proves: "the program builds for 64-bit and 32-bit ARM Linux", run: arm },
     Stage { name: "device-size", proves: "the device build is at most 5 MiB", run: device::size },
@@ -51,6 +51,10 @@ pub(crate) const STAGES: &[Stage] = &[
     },
     Stage { name: "fuzz", proves: "20 s a target without a finding", run: fuzz_briefly },
 ];
+
+/// The packages and features of every build that tests or checks: all of them, peers of the
+/// benchmarks included, so that those are known to answer alike.
+pub(crate) const SELECTION: [&str; 3] = ["--workspace", "--features", "laterbase-bench/peers"];
 
 /// Seconds that each fuzz target runs for in continuous integration.
 const FUZZ_SECONDS: u64 = 20;
@@ -77,27 +81,31 @@ fn tidy(repository: &Repository) -> Result<Outcome, Failure> {
 }
 
 fn clippy(repository: &Repository) -> Result<Outcome, Failure> {
-    let arguments =
-        ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
+    let mut arguments = vec!["clippy", "--all-targets"];
+    arguments.extend(SELECTION);
+    arguments.extend(["--", "-D", "warnings"]);
     cargo(repository.root(), &arguments).run()?;
     Ok(Outcome::Passed(String::new()))
 }
 
 fn docs(repository: &Repository) -> Result<Outcome, Failure> {
-    cargo(repository.root(), &["doc", "--workspace", "--no-deps"])
-        .env("RUSTDOCFLAGS", "-D warnings")
-        .run()?;
+    let mut arguments = vec!["doc", "--no-deps"];
+    arguments.extend(SELECTION);
+    cargo(repository.root(), &arguments).env("RUSTDOCFLAGS", "-D warnings").run()?;
     Ok(Outcome::Passed(String::new()))
 }
 
 fn tests(repository: &Repository) -> Result<Outcome, Failure> {
     let names = test_targets::names(&repository.files()?, TestStage::Unit);
-    let mut arguments = vec!["test", "--workspace", "--lib", "--bins"];
+    let mut arguments = vec!["test", "--lib", "--bins"];
+    arguments.extend(SELECTION);
     for name in &names {
         arguments.extend(["--test", name]);
     }
     let mut lines = cargo(repository.root(), &arguments).run()?;
-    lines.extend(cargo(repository.root(), &["test", "--workspace", "--doc"]).run()?);
+    let mut arguments = vec!["test", "--doc"];
+    arguments.extend(SELECTION);
+    lines.extend(cargo(repository.root(), &arguments).run()?);
     counted(&lines)
 }
 
@@ -192,7 +200,8 @@ fn run_targets(repository: &Repository, stage: TestStage) -> Result<Outcome, Fai
             "the stage {stage:?} has no test: see test_targets.rs"
         )));
     }
-    let mut arguments = vec!["test", "--workspace"];
+    let mut arguments = vec!["test"];
+    arguments.extend(SELECTION);
     for name in &names {
         arguments.extend(["--test", name]);
     }

@@ -1,8 +1,8 @@
 //! Durable appends: how many events a second, with every index kept.
 //!
-//! The events are made before the clock starts. It stops when the last event is not only durable but
-//! also found through its stream, so that a store which indexes behind its answers is not flattered.
-//! The device takes part as a subject of its own: commits of 4 KiB, one after the other.
+//! The events are made before the clock starts. It stops when the last event is not only durable
+//! but also found through its stream, so that a store which indexes behind its answers is not
+//! flattered. The device takes part as a subject of its own: commits of 4 KiB, one after the other.
 
 use std::sync::Barrier;
 use std::time::{Duration, Instant};

@@ -1,8 +1,8 @@
 //! Appends with readers beside the writer: the latency of appends at p99, less the device's own
 //! fdatasync at p99, with a reader that is paced to half a core against without one.
 //!
-//! One writer appends batches; one reader gets events by id and reads streams for five milliseconds,
-//! then rests for five. With and without alternate in rounds.
+//! One writer appends batches; one reader gets events by id and reads streams for five
+//! milliseconds, then rests for five. With and without alternate in rounds.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

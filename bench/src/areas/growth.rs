@@ -1,8 +1,8 @@
 //! Whether appends stay as fast when the database grows: the rate of the last events of a large
 //! database against that of the first events of a small one, same store, same run.
 //!
-//! By default only Laterbase is measured to the full size; a peer stops when it has used up its time,
-//! and its row says how far it came.
+//! By default only Laterbase is measured to the full size; a peer stops when it has used up its
+//! time, and its row says how far it came.
 
 use std::time::{Duration, Instant};
 
@@ -42,8 +42,8 @@ pub(super) fn run(context: &Context, report: &mut Report) -> Result<(), BenchErr
     report.note(
         AREA,
         format!(
-            "Batches of {BATCH}. Small: the median rate of new databases of {small} events. End: the \
-             last {window} events of {total}, or of as many as fitted into the store's time."
+            "Batches of {BATCH}. Small: the median rate of new databases of {small} events. \
+             End: the last {window} events of {total}, or of as many as fitted into the time."
         ),
     );
     Ok(())

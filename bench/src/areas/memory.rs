@@ -1,7 +1,8 @@
 //! Resident memory of a process that has a database of a million events open and only appends.
 //!
-//! A child process appends and then says the most memory it ever had resident. Laterbase runs twice:
-//! as it comes, and as configured for small devices; each has a bound that `--check` enforces.
+//! A child process appends and then says the most memory it ever had resident. Laterbase runs
+//! twice: as it comes, and as configured for small devices; each has a bound that `--check`
+//! enforces.
 
 use super::{Context, Scratch};
 use crate::child::{Memory, Profile};

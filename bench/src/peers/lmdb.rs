@@ -1,10 +1,10 @@
 //! LMDB through heed.
 //!
-//! Tuned: events are appended (`MDB_APPEND`), index keys are inserted in sorted order, the record is
-//! written in place (`put_reserved`), read transactions are not bound to threads, the map is large
-//! enough never to grow. Durability is LMDB's default: data pages are synced, then the meta page is
-//! written through. `WRITEMAP` is left off: it needs the file at its full size and loses on commits
-//! of few pages.
+//! Tuned: events are appended (`MDB_APPEND`), index keys are inserted in sorted order, the record
+//! is written in place (`put_reserved`), read transactions are not bound to threads, the map is
+//! large enough never to grow. Durability is LMDB's default: data pages are synced, then the meta
+//! page is written through. `WRITEMAP` is left off: it needs the file at its full size and loses on
+//! commits of few pages.
 
 use std::ops::Bound;
 use std::path::Path;

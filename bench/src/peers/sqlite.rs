@@ -2,9 +2,9 @@
 //!
 //! Tuned: WAL with `synchronous = FULL`, built with fdatasync; the event's id is the rowid, so that
 //! events lie in id order and need no index of their own; indexes that SQLite keeps itself for
-//! stream, type and (partial) valid time; tags in a table without rowid, inserted in sorted order; a
-//! checkpoint every 64 MiB instead of every 4; memory-mapped reads; prepared statements. Readers have
-//! a connection of their own, so they never wait for the writer.
+//! stream, type and (partial) valid time; tags in a table without rowid, inserted in sorted order;
+//! a checkpoint every 64 MiB instead of every 4; memory-mapped reads; prepared statements. Readers
+//! have a connection of their own, so they never wait for the writer.
 
 use std::path::Path;
 use std::sync::Mutex;

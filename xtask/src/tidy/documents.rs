@@ -99,8 +99,8 @@ fn records(files: &[TextFile]) -> Vec<Finding> {
     findings
 }
 
-/// The table of formats: `| [name](page) | version | fixture |`. The page says the version, and both
-/// the page and the fixture exist.
+/// The table of formats: `| [name](page) | version | fixture |`. The page says the version, and
+/// both the page and the fixture exist.
 fn formats(file: &TextFile, files: &[TextFile], paths: &[String]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut rows = 0;

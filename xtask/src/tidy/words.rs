@@ -1,5 +1,5 @@
-//! Words that must not leave a workplace: paths of one machine, hosts of package registries, numbers
-//! of issues, talk about how the work was done.
+//! Words that must not leave a workplace: paths of one machine, hosts of package registries,
+//! numbers of issues, talk about how the work was done.
 //!
 //! This file holds those words and is the one file that is not searched.
 
