@@ -2,7 +2,7 @@
 //! what was run: the campaign, the commit, the date, the first seed, how many, and what was found.
 //!
 //! ```text
-//! faulty-disk  the test targets named `campaign_*`, again and again, each time from a new seed
+//! faulty-disk  the campaigns of test_targets.rs, again and again, each time from a new seed
 //! power-cuts   the tests of the power-cut package, likewise
 //! fuzz         every fuzz target, sharing the time equally
 //! ```

@@ -72,6 +72,8 @@ fn setup(repository: &Repository) -> Result<Outcome, Failure> {
 
 fn fmt(repository: &Repository) -> Result<Outcome, Failure> {
     cargo(repository.root(), &["fmt", "--all", "--check"]).run()?;
+    let fuzz = ["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"];
+    cargo(repository.root(), &fuzz).run()?;
     Ok(Outcome::Passed(String::new()))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! crates/laterbase-cli/tests/*    end-to-end: the program as people run it
-//! */tests/campaign_*              campaigns: random operations, faulty disk, kill -9
+//! */tests/{campaign,crash,…}*      campaigns: random operations, faulty disk, kill -9
 //! powercut/*                      power cuts: a stage of their own
 //! everything else                 unit, golden and property tests
 //! ```
@@ -10,6 +10,10 @@
 //! A test that nobody named therefore runs in the first stage; none can fall between two.
 
 use std::collections::BTreeSet;
+
+/// How the names of campaigns begin.
+const CAMPAIGNS: &[&str] =
+    &["campaign", "crash", "faulty", "kill", "model", "mutant", "simulation"];
 
 /// The stage that an integration test runs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +47,7 @@ fn classify(file: &str) -> Option<(String, TestStage)> {
         "powercut" => TestStage::PowerCut,
         "crates/laterbase-cli" => TestStage::EndToEnd,
         "fuzz" => return None,
-        _ if name.starts_with("campaign") => TestStage::Campaign,
+        _ if CAMPAIGNS.iter().any(|start| name.starts_with(start)) => TestStage::Campaign,
         _ => TestStage::Unit,
     };
     Some((name.to_owned(), stage))
