@@ -1,11 +1,11 @@
 //! Runs other programs: shows what they print while they run and keeps it for whoever must read it.
 //!
-//! Standard output is read line by line; standard error goes straight to the terminal. What a
-//! program printed is how this tool knows how many tests ran and which were skipped.
+//! What a program printed is how this tool knows how many tests ran and which were skipped.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
 
 use crate::failure::Failure;
 
@@ -36,7 +36,7 @@ impl Invocation {
         self
     }
 
-    /// Runs it to its end and returns what it printed on standard output.
+    /// Runs it to its end; the lines that it printed, those on standard error last.
     ///
     /// # Errors
     ///
@@ -44,29 +44,44 @@ impl Invocation {
     pub(crate) fn run(mut self) -> Result<Vec<String>, Failure> {
         println!("$ {}", self.line);
         let program = self.command.get_program().to_string_lossy().into_owned();
+        let failed = |source| Failure::Start { program: program.clone(), source };
         let mut child = self
             .command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
-            .map_err(|source| Failure::Start { program: program.clone(), source })?;
-        let mut lines = Vec::new();
-        if let Some(output) = child.stdout.take() {
-            for line in BufReader::new(output).split(b'\n') {
-                let line =
-                    line.map_err(|source| Failure::Start { program: program.clone(), source })?;
-                let line = String::from_utf8_lossy(&line).into_owned();
-                println!("{line}");
-                lines.push(line);
-            }
+            .map_err(failed)?;
+        let errors = child.stderr.take().map(|pipe| {
+            thread::spawn(move || {
+                echo(pipe, |line| {
+                    eprintln!("{line}");
+                })
+            })
+        });
+        let output = child.stdout.take().map(|pipe| echo(pipe, |line| println!("{line}")));
+        let mut lines = output.unwrap_or_default();
+        if let Some(Ok(more)) = errors.map(thread::JoinHandle::join) {
+            lines.extend(more);
         }
-        let status = child.wait().map_err(|source| Failure::Start { program, source })?;
+        let status = child.wait().map_err(failed)?;
         if status.success() {
             Ok(lines)
         } else {
             Err(Failure::Command { line: self.line, status: status.to_string() })
         }
     }
+}
+
+/// Hands on each line as it comes and keeps it; ends with the pipe.
+fn echo(pipe: impl Read, mut show: impl FnMut(&str)) -> Vec<String> {
+    let mut kept = Vec::new();
+    for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line).into_owned();
+        show(&line);
+        kept.push(line);
+    }
+    kept
 }
 
 /// `cargo` with arguments, in the root of the repository; the cargo that runs this tool.
