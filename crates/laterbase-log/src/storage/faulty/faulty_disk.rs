@@ -85,7 +85,8 @@ impl<'a> Request<'a> {
 #[derive(Debug)]
 pub struct FaultyDisk {
     state: Mutex<State>,
-    power_went_off: Condvar,
+    /// Something happened that somebody may wait for: a power cut, a hang, the end of hangs.
+    changed: Condvar,
 }
 
 #[derive(Debug)]
@@ -94,6 +95,9 @@ struct State {
     random: Random,
     plan: FaultPlan,
     is_off: bool,
+    /// How many operations hang now, and how often hangs were ended.
+    hanging: u64,
+    hangs_ended: u64,
     counts: OpCounts,
     trace: Option<Vec<TraceEntry>>,
 }
@@ -107,10 +111,12 @@ impl FaultyDisk {
             random,
             plan: FaultPlan::default(),
             is_off: false,
+            hanging: 0,
+            hangs_ended: 0,
             counts: OpCounts::default(),
             trace: None,
         };
-        Self { state: Mutex::new(state), power_went_off: Condvar::new() }
+        Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// From now on operations fail by this plan, and no longer by the one before.
@@ -144,15 +150,25 @@ impl FaultyDisk {
     /// Cuts the power: whatever is asked from now on fails.
     pub fn power_off(&self) {
         self.state().is_off = true;
-        self.power_went_off.notify_all();
+        self.changed.notify_all();
     }
 
     /// Waits until the power is cut, by plan or by hand; `false` if it is still on after `timeout`.
     #[must_use]
     pub fn wait_for_power_cut(&self, timeout: Duration) -> bool {
-        let waited =
-            self.power_went_off.wait_timeout_while(self.state(), timeout, |state| !state.is_off);
-        waited.unwrap_or_else(PoisonError::into_inner).0.is_off
+        self.wait_for(timeout, |state| state.is_off)
+    }
+
+    /// Waits until an operation hangs; `false` if none does after `timeout`.
+    #[must_use]
+    pub fn wait_for_hang(&self, timeout: Duration) -> bool {
+        self.wait_for(timeout, |state| state.hanging > 0)
+    }
+
+    /// Lets all operations that hang fail.
+    pub fn end_hangs(&self) {
+        self.state().hangs_ended += 1;
+        self.changed.notify_all();
     }
 
     /// The disk as a power cut at this moment would leave it; this one goes on.
@@ -201,9 +217,9 @@ impl FaultyDisk {
     ) -> Result<T, DiskError> {
         self.run_in_part(request, |state, fault| {
             let is_skipped = match fault {
-                Some(Fault::Fail | Fault::Full) => true,
-                Some(Fault::PowerCut) => state.random.flip(),
-                None | Some(Fault::Lie | Fault::Delay(_)) => false,
+                Some(Harm::Fail | Harm::Full) => true,
+                Some(Harm::PowerCut) => state.random.flip(),
+                None | Some(Harm::Lie) => false,
             };
             if is_skipped { Err(ErrorKind::Other) } else { act(&mut state.disk) }
         })
@@ -222,8 +238,8 @@ impl FaultyDisk {
         let total: usize = slices.iter().map(|slice| slice.len()).sum();
         self.run_in_part(request, |state, fault| {
             let mut left = match fault {
-                Some(Fault::Fail | Fault::Full) => state.random.index(total + 1),
-                None | Some(Fault::Lie | Fault::PowerCut | Fault::Delay(_)) => total,
+                Some(Harm::Fail | Harm::Full) => state.random.index(total + 1),
+                None | Some(Harm::Lie | Harm::PowerCut) => total,
             };
             let mut at = request.offset;
             for slice in slices {
@@ -245,10 +261,10 @@ impl FaultyDisk {
     /// A missing file, or what was injected.
     pub fn sync_file(&self, request: Request<'_>, inode: InodeNumber) -> Result<(), DiskError> {
         self.run_in_part(request, |State { disk, random, .. }, fault| match fault {
-            Some(Fault::Fail | Fault::Full) => disk.fail_sync_file(inode, random),
-            Some(Fault::Lie) => Ok(()),
-            Some(Fault::PowerCut) if random.flip() => Ok(()),
-            None | Some(Fault::PowerCut | Fault::Delay(_)) => disk.sync_file(inode),
+            Some(Harm::Fail | Harm::Full) => disk.fail_sync_file(inode, random),
+            Some(Harm::Lie) => Ok(()),
+            Some(Harm::PowerCut) if random.flip() => Ok(()),
+            None | Some(Harm::PowerCut) => disk.sync_file(inode),
         })
     }
 
@@ -258,45 +274,80 @@ impl FaultyDisk {
     /// A missing directory, or what was injected.
     pub fn sync_dir(&self, request: Request<'_>, dir: InodeNumber) -> Result<(), DiskError> {
         self.run_in_part(request, |State { disk, random, .. }, fault| match fault {
-            Some(Fault::Fail | Fault::Full) => disk.fail_sync_dir(dir, random),
-            Some(Fault::Lie) => Ok(()),
-            Some(Fault::PowerCut) if random.flip() => Ok(()),
-            None | Some(Fault::PowerCut | Fault::Delay(_)) => disk.sync_dir(dir),
+            Some(Harm::Fail | Harm::Full) => disk.fail_sync_dir(dir, random),
+            Some(Harm::Lie) => Ok(()),
+            Some(Harm::PowerCut) if random.flip() => Ok(()),
+            None | Some(Harm::PowerCut) => disk.sync_dir(dir),
         })
     }
 
-    /// Decides on a request and has it done; `act` is told of a fault, and does what that leaves.
+    /// Decides on a request and has it done; `act` is told of harm, and does what that leaves.
     fn run_in_part<T>(
         &self,
         request: Request<'_>,
-        act: impl FnOnce(&mut State, Option<Fault>) -> Result<T, ErrorKind>,
+        act: impl FnOnce(&mut State, Option<Harm>) -> Result<T, ErrorKind>,
     ) -> Result<T, DiskError> {
         let mut state = self.state();
-        let fault = state.decide(request);
-        if let Some(Fault::Delay(time)) = fault {
-            drop(state);
-            std::thread::sleep(time);
-            state = self.state();
-        }
+        let harm = match state.decide(request) {
+            None => None,
+            Some(Fault::Delay(time)) => {
+                drop(state);
+                std::thread::sleep(time);
+                state = self.state();
+                None
+            }
+            Some(Fault::Hang) => return Err(DiskError::Injected(self.hang(state))),
+            Some(Fault::Fail) => Some(Harm::Fail),
+            Some(Fault::Full) => Some(Harm::Full),
+            Some(Fault::Lie) => Some(Harm::Lie),
+            Some(Fault::PowerCut) => Some(Harm::PowerCut),
+        };
         if state.is_off {
             return Err(DiskError::Injected(InjectedError::PowerCut));
         }
-        let outcome = act(&mut state, fault);
-        match fault {
-            Some(Fault::Fail) => Err(DiskError::Injected(InjectedError::Fault)),
-            Some(Fault::Full) => Err(DiskError::Refused(ErrorKind::StorageFull)),
-            Some(Fault::PowerCut) => {
+        let outcome = act(&mut state, harm);
+        match harm {
+            Some(Harm::Fail) => Err(DiskError::Injected(InjectedError::Fault)),
+            Some(Harm::Full) => Err(DiskError::Refused(ErrorKind::StorageFull)),
+            Some(Harm::PowerCut) => {
                 state.is_off = true;
-                self.power_went_off.notify_all();
+                self.changed.notify_all();
                 Err(DiskError::Injected(InjectedError::PowerCut))
             }
-            None | Some(Fault::Lie | Fault::Delay(_)) => outcome.map_err(DiskError::Refused),
+            None | Some(Harm::Lie) => outcome.map_err(DiskError::Refused),
         }
+    }
+
+    /// Waits until hangs are ended or the power is cut.
+    fn hang(&self, mut state: MutexGuard<'_, State>) -> InjectedError {
+        let ended_before = state.hangs_ended;
+        state.hanging += 1;
+        self.changed.notify_all();
+        let hangs = |state: &mut State| state.hangs_ended == ended_before && !state.is_off;
+        let woken = self.changed.wait_while(state, hangs);
+        let mut state = woken.unwrap_or_else(PoisonError::into_inner);
+        state.hanging -= 1;
+        if state.is_off { InjectedError::PowerCut } else { InjectedError::Fault }
+    }
+
+    fn wait_for(&self, timeout: Duration, has_come: impl Fn(&State) -> bool) -> bool {
+        let state = self.state();
+        let waited = self.changed.wait_timeout_while(state, timeout, |state| !has_come(state));
+        has_come(&waited.unwrap_or_else(PoisonError::into_inner).0)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a fault does to an operation once its time has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Harm {
+    Fail,
+    Full,
+    Lie,
+    PowerCut,
 }
 
 impl State {

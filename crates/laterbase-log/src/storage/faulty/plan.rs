@@ -21,6 +21,9 @@ pub enum Fault {
     PowerCut,
     /// The operation takes this much longer.
     Delay(Duration),
+    /// The operation hangs until the disk is told to end that, and then fails without having been
+    /// done: for killing a process in the middle of a call.
+    Hang,
 }
 
 /// A set of operations.

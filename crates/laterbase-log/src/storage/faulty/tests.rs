@@ -281,6 +281,23 @@ fn delayed_operation_is_done_late() {
 }
 
 #[test]
+fn hanging_operation_waits_to_be_ended_and_is_not_done() {
+    let storage = FaultyStorage::new(1);
+    let file = durable_file(&storage, "a");
+    assert!(!storage.disk().wait_for_hang(Duration::from_millis(1)));
+    storage.set_plan(FaultPlan::default().with_nth(SYNC, 1, Fault::Hang));
+    file.write_at(0, b"x").unwrap();
+    std::thread::scope(|scope| {
+        let hanging = scope.spawn(|| file.sync());
+        assert!(storage.disk().wait_for_hang(Duration::from_secs(60)));
+        assert_eq!(content(&storage, "a"), b"x", "others go on");
+        storage.disk().end_hangs();
+        assert_eq!(injected(hanging.join().unwrap()), Some(InjectedError::Fault));
+    });
+    assert_eq!(content(&storage.crash(Survival::Lost), "a"), b"");
+}
+
+#[test]
 fn operations_are_counted_and_traced() {
     let storage = FaultyStorage::new(1);
     storage.start_trace();
