@@ -52,6 +52,12 @@ impl PendingEntries {
         self.entries.get_mut(family).push(entry);
     }
 
+    /// The entries of a family, in the order in which they were added.
+    #[must_use]
+    pub fn family(&self, family: Family) -> &[Entry] {
+        self.entries.get(family)
+    }
+
     /// Says that every entry of every position up to this one has been added.
     pub fn set_upto(&mut self, position: Position) {
         self.upto = position;
