@@ -60,7 +60,7 @@ pub struct BatchHeader {
 
 impl BatchHeader {
     /// No header is longer.
-    pub const BYTES_MAX: usize = 1 + 1 + 16 + 8 + 8 + 32 + 1 + 64 + 10 + 3 + 10 + 3 + 3 + 4 + 4;
+    pub const BYTES_MAX: usize = 1 + 1 + 16 + 8 + 8 + 32 + 1 + 64 + 10 + 3 + 5 + 3 + 3 + 4 + 4;
 
     /// The id of event `index`, from 0.
     ///
