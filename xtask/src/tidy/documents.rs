@@ -130,7 +130,20 @@ fn formats(file: &TextFile, files: &[TextFile], paths: &[String]) -> Vec<Finding
     if rows == 0 {
         findings.push(Finding::new(&file.path, 0, "has no table of formats under `## Formats`"));
     }
+    findings.extend(unlisted(file, files));
     findings
+}
+
+/// Pages that state a format version but are not in the table.
+fn unlisted(table: &TextFile, files: &[TextFile]) -> Vec<Finding> {
+    let listed: Vec<&str> = table.text.lines().flat_map(link_targets).collect();
+    files
+        .iter()
+        .filter(|page| page.text.lines().any(|line| line.starts_with("Format version:")))
+        .filter_map(|page| Some((page, page.path.strip_prefix("docs/reference/")?)))
+        .filter(|(_, name)| !listed.contains(name))
+        .map(|(page, _)| Finding::new(&page.path, 0, format!("is not in the table of {FORMATS}")))
+        .collect()
 }
 
 fn names_version(page: &str, version: &str) -> bool {
@@ -237,8 +250,9 @@ mod tests {
         let missing = good.replace("frame-v1", "frame-v0");
         assert_eq!(formats(&table(&missing), &pages, &paths).len(), 1);
         let nowhere = good.replace("frame.md", "frames.md");
-        assert_eq!(formats(&table(&nowhere), &pages, &paths).len(), 1);
-        assert_eq!(formats(&table(""), &pages, &paths).len(), 1);
+        assert_eq!(formats(&table(&nowhere), &[], &paths).len(), 1);
+        assert_eq!(formats(&table(&nowhere), &pages, &paths).len(), 2, "and a page not listed");
+        assert_eq!(formats(&table(""), &[], &paths).len(), 1);
     }
 
     #[test]
