@@ -1,0 +1,287 @@
+//! The footer of a segment that gets no more frames: its table of contents.
+//!
+//! ```text
+//!   … frames │ index: gaps, sparse table, blocks │ state: heads, quarantine │ … │ trailer (128)
+//!            ▲ offset                                  ▲ offset + index_len           ▲ file end − 128
+//! ```
+//! The trailer is the file's last 128 bytes and says where the footer stands; its checksum, and those
+//! of the two parts, begin with the segment's epoch. The index is what reading needs, the state what
+//! opening needs: the heads of *all* logs and all batches in quarantine up to the end of this segment,
+//! so that opening reads one state and no more.
+//!
+//! Invariant: a valid footer proves that every frame of its segment was durable before it was
+//! written. A footer is derived: it can be made again from the frames.
+
+use crate::blocks::BlockTable;
+use crate::error::Damage;
+use crate::frame::Epoch;
+use crate::heads::Heads;
+use crate::number::{CommitNumber, SegmentNumber};
+use crate::quarantine::Quarantine;
+use crate::segment_header::{BLOCK_BYTES, SegmentForm, SegmentHeader};
+use crate::sparse::SparseTable;
+use crate::wire::{Fields, put_varint};
+use laterbase_event::{Hlc, Position};
+
+/// The bytes at the end of the file that lead to the footer.
+pub(crate) const TRAILER_BYTES: usize = 128;
+
+const MAGIC: [u8; 8] = *b"LBFOOTER";
+
+/// Where the frames of a segment end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SegmentEnd {
+    /// The end of the frames' stream; footers and padding come behind it.
+    pub(crate) offset: u64,
+    pub(crate) next_commit: CommitNumber,
+    pub(crate) next_position: Position,
+    /// The arrival of the last frame in the segment or before it.
+    pub(crate) last_arrival: Hlc,
+}
+
+/// What reading a segment needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SegmentIndex {
+    pub(crate) end: SegmentEnd,
+    /// Damage that was accepted.
+    pub(crate) gaps: Vec<Gap>,
+    pub(crate) sparse: SparseTable,
+    /// In sealed segments only.
+    pub(crate) blocks: Option<BlockTable>,
+}
+
+/// What opening the log needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LogState {
+    pub(crate) heads: Heads,
+    pub(crate) quarantine: Quarantine,
+}
+
+/// A stretch without frames where frames were lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gap {
+    pub(crate) offset: u64,
+    pub(crate) end: u64,
+    pub(crate) first_commit: CommitNumber,
+    pub(crate) next_commit: CommitNumber,
+    pub(crate) first_position: Position,
+    pub(crate) next_position: Position,
+}
+
+impl Gap {
+    pub(crate) fn damage(&self, segment: SegmentNumber, path: &str) -> Damage {
+        Damage {
+            segment,
+            path: path.to_owned(),
+            offset: self.offset,
+            end: self.end,
+            first_commit: self.first_commit,
+            next_commit: self.next_commit,
+            first_position: self.first_position,
+            next_position: self.next_position,
+        }
+    }
+
+    fn words(&self) -> [u64; 6] {
+        [
+            self.offset,
+            self.end,
+            self.first_commit.as_u64(),
+            self.next_commit.as_u64(),
+            self.first_position.as_u64(),
+            self.next_position.as_u64(),
+        ]
+    }
+}
+
+impl SegmentIndex {
+    /// The index of a segment without frames, with room for those of so many bytes.
+    pub(crate) fn empty(header: &SegmentHeader, segment_bytes: u64) -> Self {
+        Self {
+            end: SegmentEnd {
+                offset: match header.form {
+                    SegmentForm::Hot => BLOCK_BYTES,
+                    SegmentForm::Sealed => 0,
+                },
+                next_commit: header.first_commit,
+                next_position: header.first_position,
+                last_arrival: header.arrival_before,
+            },
+            gaps: Vec::new(),
+            sparse: SparseTable::with_room(segment_bytes),
+            blocks: None,
+        }
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let blocks = self.blocks.as_ref().map_or(0, BlockTable::memory_bytes);
+        size_of::<Self>() + self.sparse.memory_bytes() + blocks
+    }
+
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        put_varint(out, self.gaps.len() as u64);
+        for gap in &self.gaps {
+            for word in gap.words() {
+                put_varint(out, word);
+            }
+        }
+        self.sparse.encode(out);
+        out.push(u8::from(self.blocks.is_some()));
+        if let Some(blocks) = &self.blocks {
+            blocks.encode(out);
+        }
+    }
+
+    fn decode(end: SegmentEnd, bytes: &[u8]) -> Option<Self> {
+        let mut fields = Fields::new(bytes);
+        let mut gaps = Vec::new();
+        for _ in 0..fields.varint()? {
+            gaps.push(Gap {
+                offset: fields.varint()?,
+                end: fields.varint()?,
+                first_commit: CommitNumber::new(fields.varint()?),
+                next_commit: CommitNumber::new(fields.varint()?),
+                first_position: Position::new(fields.varint()?),
+                next_position: Position::new(fields.varint()?),
+            });
+        }
+        let sparse = SparseTable::decode(&mut fields)?;
+        let blocks = match fields.u8()? {
+            0 => None,
+            1 => Some(BlockTable::decode(&mut fields)?),
+            2.. => return None,
+        };
+        fields.finish()?;
+        Some(Self { end, gaps, sparse, blocks })
+    }
+}
+
+impl LogState {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        self.heads.encode(out);
+        self.quarantine.encode(out);
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut fields = Fields::new(bytes);
+        let heads = Heads::decode(&mut fields)?;
+        let quarantine = Quarantine::decode(&mut fields)?;
+        fields.finish()?;
+        Some(Self { heads, quarantine })
+    }
+}
+
+/// The last bytes of a file with a footer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Trailer {
+    segment: SegmentNumber,
+    end: SegmentEnd,
+    offset: u64,
+    index_len: u32,
+    index_checksum: u32,
+    state_len: u32,
+    state_checksum: u32,
+}
+
+impl Trailer {
+    /// The trailer of a footer at `offset`; `None` if a part is too large to have one.
+    pub(crate) fn new(
+        segment: SegmentNumber,
+        end: SegmentEnd,
+        offset: u64,
+        epoch: Epoch,
+        index: &[u8],
+        state: &[u8],
+    ) -> Option<Self> {
+        Some(Self {
+            segment,
+            end,
+            offset,
+            index_len: u32::try_from(index.len()).ok()?,
+            index_checksum: epoch.checksum(index),
+            state_len: u32::try_from(state.len()).ok()?,
+            state_checksum: epoch.checksum(state),
+        })
+    }
+
+    /// Where the segment's frames end.
+    pub(crate) const fn end(&self) -> SegmentEnd {
+        self.end
+    }
+
+    /// Where the index stands in the file.
+    pub(crate) const fn index_at(&self) -> (u64, usize) {
+        (self.offset, self.index_len as usize)
+    }
+
+    /// Where the state stands in the file.
+    pub(crate) const fn state_at(&self) -> (u64, usize) {
+        (self.offset + self.index_len as u64, self.state_len as usize)
+    }
+
+    pub(crate) fn encode(&self, epoch: Epoch) -> [u8; TRAILER_BYTES] {
+        let mut bytes = Vec::with_capacity(TRAILER_BYTES);
+        bytes.extend_from_slice(&MAGIC);
+        for word in [
+            self.segment.as_u64(),
+            self.end.offset,
+            self.end.next_commit.as_u64(),
+            self.end.next_position.as_u64(),
+            self.end.last_arrival.as_u64(),
+            self.offset,
+        ] {
+            bytes.extend_from_slice(&word.to_le_bytes());
+        }
+        for word in [self.index_len, self.index_checksum, self.state_len, self.state_checksum] {
+            bytes.extend_from_slice(&word.to_le_bytes());
+        }
+        bytes.resize(TRAILER_BYTES - 4, 0);
+        bytes.extend_from_slice(&epoch.checksum(&bytes).to_le_bytes());
+        let mut out = [0; TRAILER_BYTES];
+        out.copy_from_slice(&bytes);
+        out
+    }
+
+    /// The trailer in these bytes, if it is one of this segment in this epoch.
+    pub(crate) fn decode(
+        bytes: &[u8; TRAILER_BYTES],
+        segment: SegmentNumber,
+        epoch: Epoch,
+    ) -> Option<Self> {
+        let (checked, checksum) = bytes.split_at_checked(TRAILER_BYTES - 4)?;
+        if Fields::new(checksum).u32()? != epoch.checksum(checked) {
+            return None;
+        }
+        let mut fields = Fields::new(checked);
+        if fields.array()? != MAGIC || fields.u64()? != segment.as_u64() {
+            return None;
+        }
+        let end = SegmentEnd {
+            offset: fields.u64()?,
+            next_commit: CommitNumber::new(fields.u64()?),
+            next_position: Position::new(fields.u64()?),
+            last_arrival: Hlc::from_u64(fields.u64()?),
+        };
+        let trailer = Self {
+            segment,
+            end,
+            offset: fields.u64()?,
+            index_len: fields.u32()?,
+            index_checksum: fields.u32()?,
+            state_len: fields.u32()?,
+            state_checksum: fields.u32()?,
+        };
+        fields.rest().iter().all(|byte| *byte == 0).then_some(trailer)
+    }
+
+    /// Checks and decodes the index's bytes.
+    pub(crate) fn open_index(&self, bytes: &[u8], epoch: Epoch) -> Option<SegmentIndex> {
+        (epoch.checksum(bytes) == self.index_checksum)
+            .then(|| SegmentIndex::decode(self.end, bytes))?
+    }
+
+    /// Checks and decodes the state's bytes.
+    pub(crate) fn open_state(&self, bytes: &[u8], epoch: Epoch) -> Option<LogState> {
+        (epoch.checksum(bytes) == self.state_checksum).then(|| LogState::decode(bytes))?
+    }
+}

@@ -1,0 +1,302 @@
+//! Reading: single events, whole batches, and scans in arrival order.
+//!
+//! The newest part of the log is read from the ring, the rest from segment files. A reader never
+//! waits for the writer and never looks at how far a caller may see: the caller knows its bound, and
+//! every position up to what was frozen or taken can be read.
+//!
+//! What is checked: scans, whole batches and small frames by their checksum; single events out of
+//! large frames by their encoding alone, because checking would mean reading the frame. `verify`
+//! checks everything.
+
+mod get;
+mod probe;
+mod scan;
+mod scan_back;
+mod stored;
+
+pub use get::EventBuffer;
+pub use scan::Scan;
+pub use scan_back::ScanBack;
+pub use stored::StoredBatch;
+
+pub(crate) use probe::{FramePlace, Probe, Step};
+
+use crate::error::ReadError;
+use crate::frame::Frame;
+use crate::number::{CommitNumber, SegmentNumber};
+use crate::segment::Segment;
+use crate::shared::Shared;
+use laterbase_event::{EventView, Hlc, Position};
+use std::sync::Arc;
+
+/// Reads an open log; cheap to clone, and shared between threads.
+#[derive(Clone, Debug)]
+pub struct LogReader {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What is known of one segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentInfo {
+    /// Its number.
+    pub number: SegmentNumber,
+    /// Its file, in the storage's root.
+    pub path: String,
+    /// It is compressed.
+    pub sealed: bool,
+    /// It gets no more commits.
+    pub complete: bool,
+    /// The file's length, in bytes.
+    pub file_bytes: u64,
+    /// How long its frames' stream is, in bytes.
+    pub stream_bytes: u64,
+    /// Its first commit.
+    pub first_commit: CommitNumber,
+    /// The commit after its last one.
+    pub next_commit: CommitNumber,
+    /// Its first position.
+    pub first_position: Position,
+    /// The position after its last one.
+    pub next_position: Position,
+}
+
+impl LogReader {
+    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// The event at a position.
+    ///
+    /// It borrows the buffer, which is best kept and used again.
+    ///
+    /// # Errors
+    /// [`ReadError::NotFound`] if no event has that position yet; damage, or the storage's reason.
+    pub fn get<'b>(
+        &self,
+        position: Position,
+        buffer: &'b mut EventBuffer,
+    ) -> Result<EventView<'b>, ReadError> {
+        get::get(&self.shared, position, buffer)
+    }
+
+    /// The whole batch that holds a position, in its canonical bytes; its checksum was checked.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn batch<'b>(
+        &self,
+        position: Position,
+        buffer: &'b mut Vec<u8>,
+    ) -> Result<StoredBatch<'b>, ReadError> {
+        let copied = self.shared.with_ring(|ring| {
+            ring.with_frame_of(position, |frame| stored::copy_frame(frame, buffer))
+        });
+        if copied.is_none() {
+            let mut probe = Probe::default();
+            let (segment, place) = self.find_position(position, &mut probe)?;
+            self.read_frame(&segment, &place, buffer)?;
+        }
+        stored::batch_of_position(buffer, position).ok_or_else(|| self.not_found(position))
+    }
+
+    /// A batch by its commit and its place in it: the way to a batch in quarantine.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get); [`ReadError::NotFound`] names no position then.
+    pub fn batch_of_commit<'b>(
+        &self,
+        commit: CommitNumber,
+        index_in_commit: u16,
+        buffer: &'b mut Vec<u8>,
+    ) -> Result<StoredBatch<'b>, ReadError> {
+        buffer.clear();
+        let copied = self.shared.with_ring(|ring| ring.copy_frames(commit, 0, buffer));
+        if copied == 0 {
+            let mut probe = Probe::default();
+            let table = self.shared.segments();
+            let missing = || self.not_found(Position::NONE);
+            let segment = table.of_commit(commit).ok_or_else(missing)?;
+            let place = probe.find_frame(
+                segment,
+                &self.shared.cache,
+                |mark| mark.commit <= commit,
+                |header| {
+                    if header.commit < commit {
+                        Step::Further
+                    } else if header.commit == commit {
+                        Step::Here
+                    } else {
+                        Step::Missing
+                    }
+                },
+            )?;
+            self.read_frame(segment, &place.ok_or_else(missing)?, buffer)?;
+        }
+        stored::batch_of_index(buffer, index_in_commit)
+            .ok_or_else(|| self.not_found(Position::NONE))
+    }
+
+    /// When the event at a position arrived here.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn arrival(&self, position: Position) -> Result<Hlc, ReadError> {
+        let in_ring = self.shared.with_ring(|ring| ring.place_of(position));
+        if let Some(frame) = in_ring {
+            return Ok(frame.arrival);
+        }
+        let (_, place) = self.find_position(position, &mut Probe::default())?;
+        Ok(place.header.arrival)
+    }
+
+    /// The last position whose event had arrived by then; [`Position::NONE`] if none had.
+    ///
+    /// # Errors
+    /// Damage, or the storage's reason.
+    pub fn position_known_at(&self, arrival: Hlc) -> Result<Position, ReadError> {
+        if let Some(position) = self.shared.with_ring(|ring| ring.known_at(arrival)) {
+            return Ok(position);
+        }
+        let table = self.shared.segments();
+        let Some(segment) = table.of_arrival(arrival) else { return Ok(Position::NONE) };
+        let mut next = segment.header.first_position;
+        let is_before = |mark: &crate::sparse::Mark| mark.arrival <= arrival;
+        Probe::default().find_frame(segment, &self.shared.cache, is_before, |header| {
+            if header.arrival > arrival {
+                return Step::Missing;
+            }
+            next = header.next_position();
+            Step::Further
+        })?;
+        Ok(Position::new(next.as_u64().saturating_sub(1)))
+    }
+
+    /// Every batch with a position behind `after`, up to the one that holds `to`, in arrival order.
+    ///
+    /// The first and the last batch are whole, even if they begin or end outside these bounds.
+    #[must_use]
+    pub fn scan(&self, after: Position, to: Position) -> Scan {
+        Scan::of_positions(Arc::clone(&self.shared), after, to)
+    }
+
+    /// Every batch of these commits, those in quarantine among them, in arrival order.
+    #[must_use]
+    pub fn scan_commits(&self, first: CommitNumber, last: CommitNumber) -> Scan {
+        Scan::of_commits(Arc::clone(&self.shared), first, last)
+    }
+
+    /// As [`scan`](Self::scan), from the last batch to the first.
+    #[must_use]
+    pub fn scan_back(&self, after: Position, to: Position) -> ScanBack {
+        ScanBack::new(Arc::clone(&self.shared), after, to)
+    }
+
+    /// The last commit and position that were written.
+    #[must_use]
+    pub fn written(&self) -> (CommitNumber, Position) {
+        self.shared.progress.written()
+    }
+
+    /// The last commit and position that are on the device.
+    #[must_use]
+    pub fn flushed(&self) -> (CommitNumber, Position) {
+        self.shared.progress.flushed()
+    }
+
+    /// All segments, oldest first.
+    ///
+    /// # Errors
+    /// The storage's reason.
+    pub fn segments(&self) -> Result<Vec<SegmentInfo>, ReadError> {
+        self.shared.segments().segments.iter().map(|segment| describe(segment)).collect()
+    }
+
+    /// Finds the frame of a position in the segment files.
+    pub(crate) fn find_position(
+        &self,
+        position: Position,
+        probe: &mut Probe,
+    ) -> Result<(Arc<Segment>, FramePlace), ReadError> {
+        find_position(&self.shared, position, probe)
+    }
+
+    /// Reads a whole frame and checks it.
+    fn read_frame(
+        &self,
+        segment: &Arc<Segment>,
+        place: &FramePlace,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), ReadError> {
+        buffer.resize(place.header.padded_len(), 0);
+        let cache = &self.shared.cache;
+        Probe::default().read_exact(segment, cache, place.offset, buffer)?;
+        match Frame::decode(buffer, segment.epoch) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(segment.corrupt(place.offset)),
+        }
+    }
+
+    fn not_found(&self, position: Position) -> ReadError {
+        ReadError::NotFound { position, last: self.written().1 }
+    }
+}
+
+/// Finds the frame of a position in the segment files.
+pub(crate) fn find_position(
+    shared: &Shared,
+    position: Position,
+    probe: &mut Probe,
+) -> Result<(Arc<Segment>, FramePlace), ReadError> {
+    let not_found = || ReadError::NotFound { position, last: shared.progress.written().1 };
+    let table = shared.segments();
+    let segment = table.of_position(position).ok_or_else(not_found)?;
+    let place = probe.find_frame(
+        segment,
+        &shared.cache,
+        |mark| mark.first_position <= position,
+        |header| {
+            if header.next_position() <= position {
+                Step::Further
+            } else if header.first_position <= position {
+                Step::Here
+            } else {
+                Step::Missing
+            }
+        },
+    )?;
+    match place {
+        Some(place) => Ok((Arc::clone(segment), place)),
+        None => Err(find_gap(shared, segment, position)?.unwrap_or_else(not_found)),
+    }
+}
+
+/// The accepted damage that took this position.
+fn find_gap(
+    shared: &Shared,
+    segment: &Arc<Segment>,
+    position: Position,
+) -> Result<Option<ReadError>, ReadError> {
+    let gap = segment.with_index(&shared.cache, |index| {
+        let lost = |gap: &&crate::footer::Gap| {
+            gap.first_position <= position && position < gap.next_position
+        };
+        index.gaps.iter().find(lost).copied()
+    })?;
+    Ok(gap.map(|gap| ReadError::Damaged(Box::new(gap.damage(segment.number(), &segment.path)))))
+}
+
+fn describe(segment: &Arc<Segment>) -> Result<SegmentInfo, ReadError> {
+    let end = segment.end();
+    Ok(SegmentInfo {
+        number: segment.number(),
+        path: segment.path.clone(),
+        sealed: segment.is_sealed(),
+        complete: segment.is_complete(),
+        file_bytes: segment.file.len()?,
+        stream_bytes: end.offset,
+        first_commit: segment.header.first_commit,
+        next_commit: end.next_commit,
+        first_position: segment.header.first_position,
+        next_position: end.next_position,
+    })
+}

@@ -1,0 +1,58 @@
+//! Applying frames to the state of the log: heads and quarantine.
+
+use crate::error::ReadError;
+use crate::footer::{Gap, LogState, SegmentEnd};
+use crate::frame::{BatchStatus, Frame};
+use crate::frames::FrameWalk;
+use crate::heads::Head;
+use crate::quarantine::Quarantined;
+use crate::segment::Segment;
+use crate::stream::Stream;
+use laterbase_event::{BatchView, DecodeError};
+use std::sync::Arc;
+
+const READ_AHEAD_BYTES: usize = 1 << 20;
+
+/// Applies the frames of `segment` between `from` and the offset `end`.
+pub(crate) fn replay(
+    state: &mut LogState,
+    segment: &Arc<Segment>,
+    gaps: &[Gap],
+    from: SegmentEnd,
+    end: u64,
+) -> Result<(), ReadError> {
+    let stream = Stream::new(segment, end, READ_AHEAD_BYTES, Vec::new())?;
+    let mut walk = FrameWalk::new(stream, gaps.to_vec(), from, end);
+    loop {
+        match walk.next() {
+            Ok(Some((offset, frame))) => {
+                apply_frame(state, &frame).map_err(|_| segment.corrupt(offset))?;
+            }
+            Ok(None) => return Ok(()),
+            // An accepted gap: what is behind it still counts.
+            Err(ReadError::Damaged(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn apply_frame(state: &mut LogState, frame: &Frame<'_>) -> Result<(), DecodeError> {
+    for batch in frame.batches() {
+        let view = BatchView::parse(batch.bytes)?;
+        let header = view.header();
+        let head = Head { seq: header.last_seq(), hash: view.hash(), hlc: header.last_hlc() };
+        state.heads.set(header.replica, header.root.as_str(), head);
+        match batch.status {
+            BatchStatus::Admitted => {}
+            BatchStatus::Quarantined => state.quarantine.batches.push(Quarantined {
+                commit: frame.header.commit,
+                index_in_commit: batch.index,
+                replica: header.replica,
+                root: header.root.as_str().into(),
+                first_seq: header.first_seq,
+                event_count: batch.event_count,
+            }),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,245 @@
+//! The writer: carries out what the front planned, one group after the other.
+//!
+//! ```text
+//!   commit(group): write ─▶ (sync) ─▶ (footer, sync, next segment, write)* ─▶ sync ─▶ readers see it
+//! ```
+//! Invariants:
+//! - A group is written only after the group before it is durable, unless both are one group that
+//!   nobody asked to flush. So an intact frame of a later group proves that all before it was durable.
+//! - After a failed write or sync nothing more is written, ever: the log is poisoned. A sync is never
+//!   retried, because the system may have dropped what it could not write.
+//!
+//! Left out: waiting and waking. A host decides which thread commits.
+
+use crate::activate;
+use crate::chunk::Chunk;
+use crate::error::CommitError;
+use crate::footer::SegmentEnd;
+use crate::front::{Group, LogFront, Sync};
+use crate::mutant::{self, Mutant};
+use crate::number::CommitNumber;
+use crate::segment::Segment;
+use crate::segment_header::{BLOCK_BYTES, Epochs, SegmentForm, SegmentHeader};
+use crate::shared::Shared;
+use crate::sparse::Mark;
+use crate::storage::{OpenMode, StorageError, StorageFile};
+use laterbase_event::{Hlc, Position};
+use std::io::IoSlice;
+use std::sync::Arc;
+
+/// How many chunks one write gathers.
+const SLICES_MAX: usize = 16;
+
+/// The writer of an open log. See the crate's documentation.
+#[derive(Debug)]
+pub struct LogWriter {
+    shared: Arc<Shared>,
+    epochs: Epochs,
+    active: Arc<Segment>,
+    /// The active segment past the page cache, where that works.
+    direct: Option<Arc<dyn StorageFile>>,
+    groups_committed: u64,
+    last_commit: CommitNumber,
+    last_position: Position,
+    last_arrival: Hlc,
+    /// Something was written since the last sync.
+    unsynced: bool,
+}
+
+/// A committed group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The last commit that is written.
+    pub commit: CommitNumber,
+    /// The last position that is written.
+    pub position: Position,
+    /// Everything up to here is on the device, too.
+    pub flushed: bool,
+}
+
+impl LogWriter {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        epochs: Epochs,
+        active: Arc<Segment>,
+    ) -> Result<Self, StorageError> {
+        let end = active.end();
+        let mut writer = Self {
+            shared,
+            epochs,
+            active,
+            direct: None,
+            groups_committed: 0,
+            last_commit: CommitNumber::new(end.next_commit.as_u64().saturating_sub(1)),
+            last_position: Position::new(end.next_position.as_u64().saturating_sub(1)),
+            last_arrival: end.last_arrival,
+            unsynced: false,
+        };
+        writer.open_direct()?;
+        writer.shared.progress.set_written(writer.last_commit, writer.last_position);
+        writer.shared.progress.set_flushed(writer.last_commit, writer.last_position);
+        Ok(writer)
+    }
+
+    /// Writes the group, and syncs if it was taken with [`Sync::Flush`].
+    ///
+    /// When this returns `Ok`, everything up to [`Written::position`] is as durable as the group's
+    /// [`Sync`] says.
+    ///
+    /// # Errors
+    /// [`CommitError::Poisoned`] with the first failure of a write or sync, now and for every later
+    /// group: whether this group survives is unknown until the log is opened again.
+    /// [`CommitError::OutOfOrder`] if groups were swapped or dropped by the host.
+    pub fn commit(&mut self, mut group: Group) -> Result<Written, CommitError> {
+        self.shared.check_poison()?;
+        let expected = self.groups_committed + 1;
+        if group.number != expected {
+            return Err(CommitError::OutOfOrder { expected, found: group.number });
+        }
+        self.write(&group.chunks, group.sync).map_err(|cause| self.shared.poison(cause))?;
+        self.groups_committed = expected;
+        self.last_commit = group.last_commit;
+        self.last_position = group.last_position;
+        self.shared.progress.set_written(group.last_commit, group.last_position);
+        let flushed = match group.sync {
+            Sync::Flush => true,
+            Sync::Write => false,
+        };
+        if flushed {
+            self.shared.progress.set_flushed(group.last_commit, group.last_position);
+        }
+        let count = group.chunks.len();
+        group.chunks.clear();
+        self.shared.change_ring(|ring| ring.settle(count));
+        self.shared.give_list(group.chunks);
+        Ok(Written { commit: self.last_commit, position: self.last_position, flushed })
+    }
+
+    /// Ends the log in good order: flushes everything and marks the end, so that the next opening
+    /// finds it whole without looking further.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit). The log is then as after a crash.
+    pub fn close(mut self, mut front: LogFront) -> Result<(), CommitError> {
+        if let Some(group) = front.take_group(Sync::Flush) {
+            self.commit(group)?;
+        }
+        self.shared.check_poison()?;
+        let (offset, block) = front.close_frame();
+        let outcome = self.active.file.write_at(offset, &block);
+        outcome.map_err(|cause| self.shared.poison(cause))?;
+        Ok(())
+    }
+
+    fn write(&mut self, chunks: &[Arc<Chunk>], sync: Sync) -> Result<(), StorageError> {
+        if mutant::is_active(Mutant::EarlyAck) && self.unsynced {
+            self.sync()?;
+        }
+        let mut rest = chunks;
+        while let Some(first) = rest.first() {
+            if first.roll.is_some() {
+                self.roll(first)?;
+            }
+            let run = rest.iter().skip(1).take(SLICES_MAX - 1);
+            let count = 1 + run.take_while(|chunk| chunk.roll.is_none()).count();
+            let (run, after) = rest.split_at_checked(count).unwrap_or((rest, &[]));
+            self.write_run(run)?;
+            rest = after;
+        }
+        match sync {
+            Sync::Flush if mutant::is_active(Mutant::EarlyAck) => Ok(()),
+            Sync::Flush if self.unsynced => self.sync(),
+            Sync::Flush | Sync::Write => Ok(()),
+        }
+    }
+
+    fn sync(&mut self) -> Result<(), StorageError> {
+        activate::sync_file(&*self.active.file)?;
+        self.unsynced = false;
+        Ok(())
+    }
+
+    /// Writes chunks that stand one behind the other in the active segment.
+    fn write_run(&mut self, run: &[Arc<Chunk>]) -> Result<(), StorageError> {
+        let Some(first) = run.first() else { return Ok(()) };
+        let offset = first.placement.offset;
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let mut aligned = offset.is_multiple_of(BLOCK_BYTES);
+        for (slice, chunk) in slices.iter_mut().zip(run) {
+            aligned &= chunk.buffer.len().is_multiple_of(BLOCK_BYTES as usize);
+            *slice = IoSlice::new(&chunk.buffer);
+        }
+        let file = match &self.direct {
+            Some(direct) if aligned => direct,
+            Some(_) | None => &self.active.file,
+        };
+        self.unsynced = true;
+        file.write_vectored_at(offset, slices.get(..run.len()).unwrap_or_default())?;
+        for chunk in run {
+            self.note_written(chunk);
+        }
+        Ok(())
+    }
+
+    fn note_written(&mut self, chunk: &Chunk) {
+        let Some(last) = chunk.frames.last() else { return };
+        let base = chunk.placement.offset;
+        self.last_arrival = last.arrival;
+        let end = SegmentEnd {
+            offset: base + chunk.frames_end as u64,
+            next_commit: last.commit.next(),
+            next_position: last.next_position,
+            last_arrival: last.arrival,
+        };
+        self.active.extend(
+            end,
+            chunk.frames.iter().map(|frame| Mark {
+                offset: base + frame.offset as u64,
+                commit: frame.commit,
+                first_position: frame.first_position,
+                arrival: frame.arrival,
+            }),
+        );
+    }
+
+    /// Ends the active segment and goes on with the next one, where `first` will stand.
+    fn roll(&mut self, first: &Chunk) -> Result<(), StorageError> {
+        let (Some(roll), Some(frame)) = (&first.roll, first.frames.first()) else { return Ok(()) };
+        if self.unsynced {
+            self.sync()?;
+        }
+        let index = self.active.index_copy(&self.shared.cache);
+        if let Ok(index) = index {
+            let trailer = activate::write_footer(&self.active, &index, &roll.state, false)?;
+            self.active.complete_with(trailer, &self.shared.cache);
+        }
+        let number = first.placement.segment;
+        let header = SegmentHeader {
+            form: SegmentForm::Hot,
+            epoch: self.epochs.for_segment(number),
+            number,
+            first_commit: frame.commit,
+            first_position: frame.first_position,
+            arrival_before: roll.last_arrival,
+            database: self.shared.database,
+            recycled: false,
+        };
+        self.active = activate::create_hot(&self.shared, header, &mut |_| Ok(()))?;
+        self.open_direct()?;
+        let active = Arc::clone(&self.active);
+        self.shared.change_segments(|table| table.with(active));
+        Ok(())
+    }
+
+    fn open_direct(&mut self) -> Result<(), StorageError> {
+        self.direct = None;
+        if self.shared.config.direct {
+            let mode = OpenMode::READ_WRITE.with_direct();
+            let file = self.shared.storage.open(&self.active.path, mode)?;
+            let works =
+                file.block_bytes() > 1 && BLOCK_BYTES.is_multiple_of(file.block_bytes() as u64);
+            self.direct = works.then_some(file);
+        }
+        Ok(())
+    }
+}
