@@ -38,6 +38,7 @@ pub(crate) const STAGES: &[Stage] = &[
     Stage { name: "docs", proves: "the documentation builds without a warning", run: docs },
     Stage { name: "tests", proves: "unit, golden, property and documentation tests", run: tests },
     Stage { name: "campaigns", proves: "faulty disk, models, kill -9", run: campaigns },
+    Stage { name: "mutants", proves: "each fault built in on purpose is caught", run: mutants },
     Stage { name: "end-to-end", proves: "the program as people run it", run: end_to_end },
     Stage { name: "power-cuts", proves: "the program on a disk that loses power", run: power_cuts },
     Stage { name: "readme", proves: "the README's and the guides' commands", run: readme },
@@ -112,11 +113,16 @@ fn tests(repository: &Repository) -> Result<Outcome, Failure> {
 }
 
 fn campaigns(repository: &Repository) -> Result<Outcome, Failure> {
-    run_targets(repository, TestStage::Campaign)
+    run_targets(repository, TestStage::Campaign, &[])
+}
+
+/// Built with the faults, which are all off until a test names one.
+fn mutants(repository: &Repository) -> Result<Outcome, Failure> {
+    run_targets(repository, TestStage::Mutant, &["--features", "laterbase-log/mutants"])
 }
 
 fn end_to_end(repository: &Repository) -> Result<Outcome, Failure> {
-    run_targets(repository, TestStage::EndToEnd)
+    run_targets(repository, TestStage::EndToEnd, &[])
 }
 
 fn power_cuts(repository: &Repository) -> Result<Outcome, Failure> {
@@ -124,7 +130,7 @@ fn power_cuts(repository: &Repository) -> Result<Outcome, Failure> {
         let why = "no FUSE here: needs /dev/fuse and fusermount3 (scripts/setup installs fuse3)";
         return Ok(Outcome::Skipped(why.to_owned()));
     }
-    run_targets(repository, TestStage::PowerCut)
+    run_targets(repository, TestStage::PowerCut, &[])
 }
 
 fn readme(repository: &Repository) -> Result<Outcome, Failure> {
@@ -195,7 +201,11 @@ fn partly(built: &[String], missing: &[String]) -> Outcome {
 }
 
 /// Runs the integration tests of one stage; `--nocapture`, so that a test that skips is seen.
-fn run_targets(repository: &Repository, stage: TestStage) -> Result<Outcome, Failure> {
+fn run_targets(
+    repository: &Repository,
+    stage: TestStage,
+    features: &[&str],
+) -> Result<Outcome, Failure> {
     let names = test_targets::names(&repository.files()?, stage);
     if names.is_empty() {
         return Err(Failure::Check(format!(
@@ -204,6 +214,7 @@ fn run_targets(repository: &Repository, stage: TestStage) -> Result<Outcome, Fai
     }
     let mut arguments = vec!["test"];
     arguments.extend(SELECTION);
+    arguments.extend(features);
     for name in &names {
         arguments.extend(["--test", name]);
     }

@@ -3,7 +3,8 @@
 //! ```text
 //! crates/laterbase-cli/tests/*    end-to-end: the program as people run it
 //! */tests/{campaign,crash,…}*      campaigns: random operations, faulty disk, kill -9
-//! powercut/*                      power cuts: a stage of their own
+//! */tests/mutant*                 mutants: built with the faults that tests must catch
+//! powercut/*                      power cuts, and mutants of them: a stage of their own
 //! everything else                 unit, golden and property tests
 //! ```
 //!
@@ -12,14 +13,14 @@
 use std::collections::BTreeSet;
 
 /// How the names of campaigns begin.
-const CAMPAIGNS: &[&str] =
-    &["campaign", "crash", "faulty", "kill", "model", "mutant", "simulation"];
+const CAMPAIGNS: &[&str] = &["campaign", "crash", "faulty", "kill", "model", "simulation"];
 
 /// The stage that an integration test runs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TestStage {
     Unit,
     Campaign,
+    Mutant,
     EndToEnd,
     PowerCut,
 }
@@ -47,6 +48,7 @@ fn classify(file: &str) -> Option<(String, TestStage)> {
         "powercut" => TestStage::PowerCut,
         "crates/laterbase-cli" => TestStage::EndToEnd,
         "fuzz" => return None,
+        _ if name.starts_with("mutant") => TestStage::Mutant,
         _ if CAMPAIGNS.iter().any(|start| name.starts_with(start)) => TestStage::Campaign,
         _ => TestStage::Unit,
     };
@@ -64,6 +66,7 @@ mod tests {
             "crates/laterbase-log/tests/campaign_faulty_disk/main.rs",
             "crates/laterbase-log/tests/campaign_faulty_disk/model.rs",
             "crates/laterbase-log/tests/fixtures/segment-v1.bin",
+            "crates/laterbase-log/tests/mutants.rs",
             "crates/laterbase-cli/tests/import.rs",
             "powercut/tests/cuts.rs",
             "crates/laterbase-log/src/lib.rs",
@@ -71,6 +74,7 @@ mod tests {
         .map(str::to_owned);
         assert_eq!(names(&files, TestStage::Unit), ["recovery"]);
         assert_eq!(names(&files, TestStage::Campaign), ["campaign_faulty_disk"]);
+        assert_eq!(names(&files, TestStage::Mutant), ["mutants"]);
         assert_eq!(names(&files, TestStage::EndToEnd), ["import"]);
         assert_eq!(names(&files, TestStage::PowerCut), ["cuts"]);
     }

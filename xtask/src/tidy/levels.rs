@@ -43,6 +43,7 @@ const PACKAGES: &[Package] = &[
         folder: "crates/laterbase",
         level: Some(3),
         outside: &[
+            "base64",
             "blake3",
             "ciborium",
             "crc32c",
