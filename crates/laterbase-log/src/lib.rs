@@ -36,7 +36,7 @@ pub use error::{
     CommitError, Damage, MaintenanceError, OpenError, Poisoned, ReadError, StageError,
 };
 pub use frame::BatchStatus;
-pub use front::{Group, LogFront, Staged, StagedBatch, Sync};
+pub use front::{Group, IdleMark, LogFront, Staged, StagedBatch, Sync};
 pub use heads::{Head, Heads};
 pub use log::Log;
 pub use number::{CommitNumber, SegmentNumber};

@@ -15,7 +15,7 @@ use crate::activate;
 use crate::chunk::Chunk;
 use crate::error::CommitError;
 use crate::footer::SegmentEnd;
-use crate::front::{Group, LogFront, Sync};
+use crate::front::{Group, IdleMark, LogFront, Sync};
 use crate::mutant::{self, Mutant};
 use crate::number::CommitNumber;
 use crate::segment::Segment;
@@ -125,8 +125,23 @@ impl LogWriter {
             self.commit(group)?;
         }
         self.shared.check_poison()?;
-        let (offset, block) = front.close_frame();
-        let outcome = self.active.file.write_at(offset, &block);
+        match front.idle_mark() {
+            Some(mark) => self.mark_idle(&mark),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the proof that everything is durable behind the last group; does nothing if groups
+    /// were committed since the front made it, or are still to come.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub fn mark_idle(&mut self, mark: &IdleMark) -> Result<(), CommitError> {
+        self.shared.check_poison()?;
+        if mark.groups != self.groups_committed || self.unsynced {
+            return Ok(());
+        }
+        let outcome = self.active.file.write_at(mark.offset, &mark.block);
         outcome.map_err(|cause| self.shared.poison(cause))?;
         Ok(())
     }

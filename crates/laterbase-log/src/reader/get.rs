@@ -62,7 +62,7 @@ pub(super) fn get<'b>(
     let index = index_of(batch, position).ok_or_else(missing)?;
     let envelope = batch.directory.decode_event(index, group, scratch).map_err(|_| corrupt())?;
     let range = envelope.payload_range();
-    if let Some(segment) = segment.filter(|_| payload.is_empty() && !range.is_empty()) {
+    if let Some(segment) = segment.filter(|_| payload.is_empty()) {
         let at = batch.offset + (batch.directory.payloads_offset() + range.start) as u64;
         payload.resize(range.len(), 0);
         probe.read_exact(&segment, &shared.cache, at, payload)?;
