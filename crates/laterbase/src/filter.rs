@@ -1,0 +1,83 @@
+//! Whether one event belongs to an answer: the part of a query that is decided event by event.
+//!
+//! Every access path ends here: indexes may offer too much (a hash that two terms share, a batch of
+//! which only some events have the type), never too little.
+
+use laterbase_event::{EventView, Position, Timestamp, VersionVector};
+
+use crate::query::{Cut, Query, TimeRange};
+
+/// The bounds and filters of a query, resolved against one moment of this copy.
+#[derive(Debug, Clone)]
+pub(crate) struct Filter {
+    query: Query,
+    /// The last position that belongs to the answer.
+    pub(crate) bound: Position,
+    /// Only positions after this one.
+    pub(crate) after: Position,
+    vector: Option<VersionVector>,
+    recorded_by: Option<Timestamp>,
+    /// Reserved roots are shown only when asked for by name.
+    hide_reserved: bool,
+}
+
+impl Filter {
+    pub(crate) fn new(query: &Query, bound: Position, after: Position) -> Self {
+        let (vector, recorded_by) = match &query.cut {
+            Cut::Latest | Cut::KnownAt(_) => (None, None),
+            Cut::Vector(vector) => (Some(vector.clone()), None),
+            Cut::RecordedBy(at) => (None, Some(*at)),
+        };
+        let hide_reserved = query.root.is_none() && query.unknown_to.is_none();
+        let query = query.clone();
+        Self { query, bound, after, vector, recorded_by, hide_reserved }
+    }
+
+    /// Whether the position may belong to the answer at all.
+    pub(crate) fn admits_position(&self, position: Position) -> bool {
+        self.after < position && position <= self.bound
+    }
+
+    /// Whether an event of an admitted position belongs to the answer.
+    pub(crate) fn admits(&self, event: &EventView<'_>) -> bool {
+        let query = &self.query;
+        query.root.as_ref().map_or_else(
+            || !(self.hide_reserved && event.root().starts_with('_')),
+            |root| root.as_str() == event.root(),
+        ) && query.key.as_ref().is_none_or(|key| key.as_str() == event.key())
+            && (query.types.is_empty()
+                || query.types.iter().any(|type_name| type_name.as_str() == event.type_name()))
+            && query.caused_by.is_none_or(|cause| event.cause() == Some(cause))
+            && query.tags.iter().all(|tag| has_tag(event, tag.root.as_str(), tag.key.as_str()))
+            && query.valid.contains(event.valid_at())
+            && self.admits_cut(event)
+    }
+
+    /// Whether an event of an admitted position is within the cut and the transaction time.
+    pub(crate) fn admits_cut(&self, event: &EventView<'_>) -> bool {
+        let recorded = Timestamp::from_hlc(event.id().hlc());
+        let covers = |vector: &VersionVector| {
+            vector.includes(&event.header().root, event.id().replica(), event.seq())
+        };
+        self.query.tx.contains(recorded)
+            && self.recorded_by.is_none_or(|at| recorded <= at)
+            && self.vector.as_ref().is_none_or(covers)
+            && !self.query.unknown_to.as_ref().is_some_and(covers)
+    }
+
+    /// The transaction times that can belong to the answer.
+    pub(crate) fn tx(&self) -> TimeRange {
+        let mut range = self.query.tx;
+        if let Some(at) = self.recorded_by {
+            let until = Timestamp::from_micros(at.as_micros().saturating_add(1));
+            range.until = Some(range.until.map_or(until, |bound| bound.min(until)));
+        }
+        range
+    }
+}
+
+/// Whether an event carries a tag; its own `root:key` is one.
+pub(crate) fn has_tag(event: &EventView<'_>, root: &str, key: &str) -> bool {
+    (event.root() == root && event.key() == key)
+        || event.tags().any(|(tag_root, tag_key)| tag_root == root && tag_key == key)
+}

@@ -1,0 +1,239 @@
+//! The threads of an open database: a thin host around the stepped cores.
+//!
+//! | thread | does | is rung by |
+//! |---|---|---|
+//! | commit | writes what nobody waits for; flushes buffered appends in time | dropped and awaited tickets, buffered writes |
+//! | index | sorts what was staged into the indexes, writes and merges runs | appends, when enough waits |
+//! | maintenance | prepares and seals segments, reclaims files | commits |
+//!
+//! Everything they do can also be done by `Database::step`, which is how a simulation runs. Nothing
+//! here decides anything; an idle database wakes nobody.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::inner::{INDEX_STEP_ENTRIES, Inner, LOG_STEP_BYTES, Writer, lock};
+use crate::progress::Durability;
+use crate::reclaim::Reclaimer;
+
+/// Maintenance looks at most this often.
+const MAINTENANCE_PAUSE: Duration = Duration::from_millis(20);
+
+/// One thread's reason to wake up.
+#[derive(Debug, Default)]
+struct Wish {
+    rung: AtomicBool,
+    mutex: Mutex<()>,
+    condvar: Condvar,
+}
+
+impl Wish {
+    fn ring(&self) {
+        if !self.rung.swap(true, Ordering::AcqRel) {
+            // The lock orders the ring after a check that found nothing.
+            drop(self.mutex.lock().unwrap_or_else(PoisonError::into_inner));
+            self.condvar.notify_all();
+        }
+    }
+
+    /// Waits until rung.
+    fn wait(&self) {
+        let mut guard = self.mutex.lock().unwrap_or_else(PoisonError::into_inner);
+        while !self.rung.swap(false, Ordering::AcqRel) {
+            guard = self.condvar.wait(guard).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Waits until rung, or for a time.
+    fn wait_for(&self, time: Duration) {
+        let guard = self.mutex.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.rung.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let _ = self.condvar.wait_timeout(guard, time);
+        self.rung.store(false, Ordering::Release);
+    }
+}
+
+/// Wakes the threads.
+#[derive(Debug, Default)]
+pub(crate) struct Bell {
+    commit: Wish,
+    index: Wish,
+    maintenance: Wish,
+    /// A write was not flushed yet.
+    flush_due: AtomicBool,
+    write_now: AtomicBool,
+    stopping: AtomicBool,
+    stop: Wish,
+}
+
+impl Bell {
+    /// Somebody wants what is staged to be written.
+    pub(crate) fn ring_commit(&self) {
+        self.write_now.store(true, Ordering::Release);
+        self.commit.ring();
+    }
+
+    /// Something was written and not flushed.
+    pub(crate) fn ring_flush(&self) {
+        if !self.flush_due.swap(true, Ordering::AcqRel) {
+            self.commit.ring();
+        }
+    }
+
+    /// Enough waits for the indexes.
+    pub(crate) fn ring_index(&self) {
+        self.index.ring();
+    }
+
+    /// A commit was written.
+    pub(crate) fn ring_maintenance(&self) {
+        self.maintenance.ring();
+    }
+
+    fn ring_stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.commit.ring();
+        self.index.ring();
+        self.maintenance.ring();
+        self.stop.ring();
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+}
+
+/// The running threads.
+#[derive(Debug, Default)]
+pub(crate) struct Threads {
+    handles: Vec<JoinHandle<()>>,
+}
+
+impl Threads {
+    /// Starts the threads of a writing process.
+    pub(crate) fn start(inner: &Arc<Inner>) -> std::io::Result<Self> {
+        let mut handles = Vec::new();
+        let bodies: [(&str, fn(&Inner, &Writer)); 3] = [
+            ("laterbase-commit", run_commits),
+            ("laterbase-index", run_indexes),
+            ("laterbase-tidy", run_maintenance),
+        ];
+        for (name, body) in bodies {
+            let inner = Arc::clone(inner);
+            handles.push(std::thread::Builder::new().name(name.into()).spawn(move || {
+                if let Some(writer) = inner.writer() {
+                    body(&inner, writer);
+                }
+            })?);
+        }
+        Ok(Self { handles })
+    }
+
+    /// Ends the threads and waits for them.
+    pub(crate) fn stop(&mut self, inner: &Inner) {
+        inner.bell.ring_stop();
+        for handle in self.handles.drain(..) {
+            // A thread that panicked has told so on standard error; the cores refuse to go on.
+            let _ = handle.join();
+        }
+    }
+}
+
+fn run_commits(inner: &Inner, writer: &Writer) {
+    let bell = &inner.bell;
+    loop {
+        bell.commit.wait();
+        if bell.is_stopping() {
+            return;
+        }
+        if bell.write_now.swap(false, Ordering::AcqRel) {
+            // A failure is recorded in the progress, where all who wait find it.
+            let _ = inner.lead_blocking(writer, Durability::Flushed);
+        }
+        if bell.flush_due.swap(false, Ordering::AcqRel) {
+            bell.stop.wait_for(Duration::from_millis(inner.options.flush_interval_ms));
+            let _ = inner.lead_blocking(writer, Durability::Flushed);
+            if bell.is_stopping() {
+                return;
+            }
+        }
+    }
+}
+
+fn run_indexes(inner: &Inner, writer: &Writer) {
+    loop {
+        inner.bell.index.wait();
+        if inner.bell.is_stopping() {
+            return;
+        }
+        // A failure leaves the entries where readers find it again and report it.
+        while inner.step_indexes(writer).unwrap_or(false) && !inner.bell.is_stopping() {
+            std::thread::yield_now();
+        }
+    }
+}
+
+fn run_maintenance(inner: &Inner, writer: &Writer) {
+    let mut reclaimer = Reclaimer::default();
+    loop {
+        inner.bell.maintenance.wait();
+        while !inner.bell.is_stopping()
+            && inner.step_maintenance(writer, &mut reclaimer).unwrap_or(false)
+        {}
+        if inner.bell.is_stopping() {
+            return;
+        }
+        inner.bell.stop.wait_for(MAINTENANCE_PAUSE);
+        if inner.bell.is_stopping() {
+            return;
+        }
+    }
+}
+
+impl Inner {
+    /// Writes what is staged, waiting for whoever is writing now.
+    pub(crate) fn lead_blocking(
+        &self,
+        parts: &Writer,
+        durability: Durability,
+    ) -> Result<(), crate::append::AppendError> {
+        let mut guard = lock(&parts.writer);
+        let led = self.lead(parts, &mut guard, durability);
+        drop(guard);
+        self.progress.wake();
+        led
+    }
+
+    /// One step of the indexes; `true` while there is more to do.
+    pub(crate) fn step_indexes(&self, parts: &Writer) -> Result<bool, crate::read::ReadError> {
+        let mut indexer = lock(&parts.indexer);
+        self.absorb(parts, &mut indexer)?;
+        let flushed = self.progress.flushed();
+        match indexer.index.maintain(INDEX_STEP_ENTRIES, flushed) {
+            Ok(laterbase_index::Progress::More) => Ok(true),
+            // A full disk stops merging, never reading; the next ring tries again.
+            Ok(laterbase_index::Progress::Idle) | Err(_) => Ok(false),
+        }
+    }
+
+    /// One step of the log's housekeeping; `true` while there is more to do.
+    pub(crate) fn step_maintenance(
+        &self,
+        parts: &Writer,
+        reclaimer: &mut Reclaimer,
+    ) -> Result<bool, laterbase_log::MaintenanceError> {
+        reclaimer.look(self.storage.as_ref());
+        let more = lock(&parts.maintenance)
+            .step(LOG_STEP_BYTES, &mut |retired| reclaimer.may_reclaim(&retired.path))?;
+        let mut indexer = lock(&parts.indexer);
+        if !indexer.index.retired().is_empty() {
+            // What cannot be removed now is tried again.
+            let _ = indexer.index.reclaim(|run| reclaimer.may_reclaim(&run.name));
+        }
+        Ok(more)
+    }
+}

@@ -1,0 +1,383 @@
+//! What all handles of an open database share, and the steps that move it on.
+//!
+//! ```text
+//!   append ─▶ front (clock, order, staging) ─▶ writer (write, sync) ─▶ progress (who waits)
+//!                    └─▶ pending entries ─▶ indexer (sort, runs, merges) ─▶ snapshots
+//! ```
+//! Each box is a single-threaded core behind a mutex of its own. Locks are taken in the order
+//! indexer, writer, front; nobody holds the front lock while touching a device. Every step is run by
+//! whoever needs it (an appender that waits, a reader that must see its writes) or by the background
+//! threads in `host.rs`; without threads, `Database::step` runs them.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use laterbase_event::{Clock, DatabaseId, Position, ReplicaId, VersionVector};
+use laterbase_index::{
+    AbsorbError, IndexConfig, IndexFollower, IndexReader, IndexSnapshot, IndexWriter, PendingEntries,
+};
+use laterbase_log::storage::{MemoryStorage, Storage};
+use laterbase_log::{CommitError, LogFront, LogReader, LogWriter, Sync};
+
+use crate::append::AppendError;
+use crate::environment::Environment;
+use crate::host::Bell;
+use crate::interim::{Maintenance, ReaderInterim as _};
+use crate::lock::{Lease, WriterLock, WriterState, look};
+use crate::options::Options;
+use crate::progress::{Durability, Listener, Progress};
+use crate::read::{Access, ReadError};
+use crate::replay::feed;
+use crate::terms::TermHasher;
+use crate::walk::View;
+
+/// What all handles of an open database share.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) environment: Arc<dyn Environment>,
+    pub(crate) options: Options,
+    pub(crate) database: DatabaseId,
+    pub(crate) replica: ReplicaId,
+    /// Names this copy in cursors.
+    pub(crate) copy: u64,
+    pub(crate) hasher: TermHasher,
+    pub(crate) reader: LogReader,
+    pub(crate) progress: Progress,
+    pub(crate) index_reader: IndexReader,
+    pub(crate) role: Role,
+    /// Wakes the background threads.
+    pub(crate) bell: Bell,
+    pub(crate) closing: AtomicBool,
+}
+
+/// What this handle may do.
+#[derive(Debug)]
+pub(crate) enum Role {
+    Writer(Box<Writer>),
+    Follower(Box<Follower>),
+}
+
+/// The parts of the one process that writes.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pub(crate) indexer: Mutex<Indexer>,
+    pub(crate) writer: Mutex<Option<LogWriter>>,
+    pub(crate) front: Mutex<Front>,
+    pub(crate) maintenance: Mutex<Maintenance>,
+    /// Given up when the database is closed, however many handles are left.
+    pub(crate) lock: Mutex<Option<WriterLock>>,
+}
+
+/// The parts of a process that reads beside it.
+#[derive(Debug)]
+pub(crate) struct Follower {
+    pub(crate) index: Mutex<FollowerIndex>,
+    pub(crate) lease: Mutex<Option<Lease>>,
+}
+
+/// The indexes of a process that reads.
+#[derive(Debug)]
+pub(crate) enum FollowerIndex {
+    /// The writer's runs, and an overlay of what they lack.
+    Files(IndexFollower),
+    /// There are no usable runs and nobody who may write them: all of it in memory.
+    Memory(IndexWriter),
+}
+
+impl FollowerIndex {
+    pub(crate) fn in_memory(config: IndexConfig) -> Result<Self, laterbase_index::OpenError> {
+        let storage = Arc::new(MemoryStorage::new());
+        Ok(Self::Memory(IndexWriter::create(storage, "index", config)?))
+    }
+
+    pub(crate) fn reader(&self) -> IndexReader {
+        match self {
+            Self::Files(index) => index.reader(),
+            Self::Memory(index) => index.reader(),
+        }
+    }
+
+    fn complete_to(&self) -> Position {
+        match self {
+            Self::Files(index) => index.complete_to(),
+            Self::Memory(index) => index.complete_to(),
+        }
+    }
+
+    fn absorb(&mut self, pending: &mut PendingEntries) -> Result<(), AbsorbError> {
+        match self {
+            Self::Files(index) => index.absorb(pending),
+            Self::Memory(index) => index.absorb(pending),
+        }
+    }
+}
+
+/// The indexes, and a buffer that changes places with the front's.
+#[derive(Debug)]
+pub(crate) struct Indexer {
+    pub(crate) index: IndexWriter,
+    pub(crate) spare: PendingEntries,
+}
+
+/// Where appends are put in order.
+#[derive(Debug)]
+pub(crate) struct Front {
+    pub(crate) clock: Clock,
+    pub(crate) log: Option<LogFront>,
+    /// Entries of what was staged and is not in the indexes yet.
+    pub(crate) pending: PendingEntries,
+    /// Headers of the batches that are being staged.
+    pub(crate) headers: Vec<u8>,
+}
+
+/// How much of a step's work is done at a time: index entries.
+pub(crate) const INDEX_STEP_ENTRIES: usize = 32 * 1024;
+/// How much of a step's work is done at a time: bytes of the log.
+pub(crate) const LOG_STEP_BYTES: usize = 1024 * 1024;
+
+impl Inner {
+    /// The parts that only the writing process has.
+    pub(crate) fn writer(&self) -> Option<&Writer> {
+        match &self.role {
+            Role::Writer(writer) => Some(writer),
+            Role::Follower(_) => None,
+        }
+    }
+
+    /// How far each log is held here, by what is visible.
+    pub(crate) fn version_vector(&self) -> VersionVector {
+        let mut vector = VersionVector::new();
+        match self.writer() {
+            Some(writer) => {
+                let front = lock(&writer.front);
+                if let Some(log) = &front.log {
+                    for (root, replica, head) in log.heads().iter() {
+                        if let Ok(root) = root.try_into() {
+                            vector.set(root, replica, head.seq);
+                        }
+                    }
+                }
+            }
+            None => vector = self.reader.version_vector(),
+        }
+        vector
+    }
+
+    /// Waits until a commit has a durability, doing the work if nobody else is at it.
+    pub(crate) fn wait_for(&self, commit: u64, durability: Durability) -> Result<(), AppendError> {
+        loop {
+            if self.progress.has_reached(commit, durability) {
+                return Ok(());
+            }
+            self.check_failure()?;
+            if self.try_lead(durability)? {
+                continue;
+            }
+            let listener = Listener::Thread(std::thread::current());
+            let registration = self.progress.register(commit, durability, listener);
+            // The one at work may have finished between the look and the registration.
+            let idle = self.is_writer_idle();
+            if !idle && !self.progress.has_reached(commit, durability) {
+                std::thread::park();
+            }
+            self.progress.forget(registration);
+        }
+    }
+
+    /// Whether a commit has a durability, or never will.
+    pub(crate) fn poll_for(
+        &self,
+        commit: u64,
+        durability: Durability,
+    ) -> Option<Result<(), AppendError>> {
+        if self.progress.has_reached(commit, durability) {
+            return Some(Ok(()));
+        }
+        self.check_failure().err().map(Err)
+    }
+
+    /// Asks the background to write what is staged.
+    pub(crate) fn request_work(&self) {
+        if self.options.threads {
+            self.bell.ring_commit();
+        } else {
+            // Without threads the one who awaits does the work; a failure is in the progress.
+            let _ = self.try_lead(Durability::Flushed);
+        }
+    }
+
+    /// Writes what is staged if nobody else is writing; `false` if somebody is.
+    pub(crate) fn try_lead(&self, durability: Durability) -> Result<bool, AppendError> {
+        let Some(writer) = self.writer() else { return Err(AppendError::ReadOnly) };
+        let mut guard = match writer.writer.try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        };
+        let led = self.lead(writer, &mut guard, durability);
+        drop(guard);
+        self.progress.wake();
+        led.map(|()| true)
+    }
+
+    /// Writes what is staged; the caller holds the writer and wakes the others afterwards.
+    pub(crate) fn lead(
+        &self,
+        parts: &Writer,
+        log: &mut Option<LogWriter>,
+        durability: Durability,
+    ) -> Result<(), AppendError> {
+        let Some(log) = log else { return Err(AppendError::Closed) };
+        let sync = match durability {
+            Durability::Flushed => Sync::Flush,
+            Durability::Buffered | Durability::Relaxed => Sync::Write,
+        };
+        let group = lock(&parts.front).log.as_mut().and_then(|log| log.take_group(sync));
+        let Some(group) = group else { return Ok(()) };
+        match log.commit(group) {
+            Ok(written) => {
+                self.bell.ring_maintenance();
+                let commit = written.commit.as_u64();
+                if written.flushed {
+                    self.progress.record_flushed(commit, written.position);
+                    // Others only learn of it later: nothing that was acknowledged is in danger.
+                    if let Some(published) = &*lock(&parts.lock) {
+                        let _ = published.publish(written.position);
+                    }
+                } else {
+                    self.progress.record_written(commit, written.position);
+                    self.bell.ring_flush();
+                }
+                Ok(())
+            }
+            Err(CommitError::Poisoned(poisoned)) => {
+                self.progress.record_failure(poisoned);
+                self.check_failure()
+            }
+            Err(error @ CommitError::OutOfOrder { .. }) => Err(AppendError::Internal(error)),
+        }
+    }
+
+    fn is_writer_idle(&self) -> bool {
+        self.writer().is_none_or(|writer| writer.writer.try_lock().is_ok())
+    }
+
+    /// The failure of the log, if it has failed.
+    pub(crate) fn check_failure(&self) -> Result<(), AppendError> {
+        match self.progress.failure() {
+            None => Ok(()),
+            Some(cause) => Err(AppendError::Failed { cause }),
+        }
+    }
+
+    /// Makes staged events readable that are not written yet.
+    pub(crate) fn ensure_readable(&self, position: Position) {
+        if let Some(writer) = self.writer()
+            && position > self.reader.readable()
+            && let Some(log) = lock(&writer.front).log.as_mut()
+        {
+            log.freeze();
+        }
+    }
+
+    /// A snapshot of the indexes that holds everything up to `bound`.
+    pub(crate) fn snapshot_to(&self, bound: Position) -> Result<Arc<IndexSnapshot>, ReadError> {
+        let snapshot = self.index_reader.snapshot();
+        if snapshot.complete_to() >= bound {
+            return Ok(snapshot);
+        }
+        match &self.role {
+            Role::Writer(writer) => {
+                let mut indexer = lock(&writer.indexer);
+                self.absorb(writer, &mut indexer)?;
+            }
+            Role::Follower(follower) => self.follow(&mut lock(&follower.index), bound)?,
+        }
+        Ok(self.index_reader.snapshot())
+    }
+
+    /// Brings a reading process's overlay up to `bound`.
+    fn follow(&self, index: &mut FollowerIndex, bound: Position) -> Result<(), ReadError> {
+        let after = index.complete_to();
+        if after >= bound {
+            return Ok(());
+        }
+        feed(&self.hasher, &self.reader, after, bound, |pending| Ok(index.absorb(pending)?))
+    }
+
+    /// Picks up what the writing process has flushed since.
+    pub(crate) fn refresh(&self) -> Result<(), ReadError> {
+        let Role::Follower(follower) = &self.role else { return Ok(()) };
+        let failed = |error: &dyn std::fmt::Display| ReadError::Refresh(error.to_string());
+        let flushed = match look(self.storage.as_ref()).map_err(|error| failed(&error))? {
+            WriterState::Absent => Position::new(u64::MAX),
+            WriterState::Flushed(position) => position,
+        };
+        // The new lease is held before the old one goes: nothing is ever without one.
+        let mut lease = lock(&follower.lease);
+        let renewed = Lease::take(&self.storage, self.environment.as_ref());
+        let renewed = renewed.map_err(|error| failed(&error))?;
+        self.reader.refresh(flushed).map_err(|error| failed(&error))?;
+        if let FollowerIndex::Files(index) = &mut *lock(&follower.index) {
+            index.refresh().map_err(|error| failed(&error))?;
+        }
+        *lease = renewed;
+        let (commit, position) = self.reader.flushed();
+        self.progress.record_flushed(commit.as_u64(), position);
+        Ok(())
+    }
+
+    /// What a read at this moment sees.
+    pub(crate) fn view(self: &Arc<Self>) -> Result<View, ReadError> {
+        self.view_to(self.progress.visible())
+    }
+
+    /// What can be seen up to a position.
+    pub(crate) fn view_to(self: &Arc<Self>, bound: Position) -> Result<View, ReadError> {
+        Ok(View {
+            snapshot: self.snapshot_to(bound)?,
+            access: Arc::new(Access::new(Arc::clone(self))),
+            hasher: self.hasher,
+            bound,
+        })
+    }
+
+    /// Moves what was staged into the indexes.
+    pub(crate) fn absorb(&self, parts: &Writer, indexer: &mut Indexer) -> Result<(), ReadError> {
+        {
+            let mut front = lock(&parts.front);
+            std::mem::swap(&mut front.pending, &mut indexer.spare);
+            let upto = indexer.spare.upto();
+            front.pending.set_upto(upto);
+        }
+        indexer.index.absorb(&mut indexer.spare)?;
+        Ok(())
+    }
+
+    /// Helps the indexes along until appends may go on.
+    pub(crate) fn relieve_indexes(&self, parts: &Writer) -> Result<(), AppendError> {
+        let mut indexer = lock(&parts.indexer);
+        self.absorb(parts, &mut indexer).map_err(AppendError::Read)?;
+        while indexer.index.is_full() {
+            let flushed = self.progress.flushed();
+            match indexer.index.maintain(INDEX_STEP_ENTRIES, flushed) {
+                Ok(laterbase_index::Progress::More) => {}
+                // Nothing can be written before more is flushed, or the disk is full: memory grows
+                // until then, by what the log takes.
+                Ok(laterbase_index::Progress::Idle) | Err(_) => break,
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+}
+
+/// Locks a mutex. What they guard stays whole at every point where a panic could start: the cores
+/// refuse to go on after a failure by themselves.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,258 @@
+//! Reading one event, or a run of them, by position; and finding positions by id.
+//!
+//! [`Access`] is what walks see of the database. [`EventReader`] is one walk's memory: a buffer for
+//! single events, and the batch it is in while it goes through neighbours.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use laterbase_event::{
+    BatchView, DecodeError, DecodeScratch, EventId, EventView, Hlc, Position, RootName, Timestamp,
+    VersionVector,
+};
+use laterbase_index::{Entry, Family, IndexSnapshot, Range};
+use laterbase_log::EventBuffer;
+
+use crate::cursor::CursorError;
+use crate::inner::Inner;
+use crate::interim::ReaderInterim as _;
+use crate::terms::TermHasher;
+use crate::walk::Run;
+
+/// Neighbours from which on a whole batch is read instead of one event at a time.
+const RUN_MIN: u64 = 4;
+
+/// A read failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The log cannot be read there.
+    #[error(transparent)]
+    Log(#[from] laterbase_log::ReadError),
+    /// An index cannot be read.
+    #[error("an index cannot be read: {0}; `laterbase repair` builds the indexes anew from the log")]
+    Index(#[from] laterbase_index::ReadError),
+    /// The indexes cannot take what the log holds.
+    #[error("the indexes cannot follow the log: {0}; `laterbase repair` builds them anew")]
+    Follow(#[from] laterbase_index::AbsorbError),
+    /// A batch that passed its checksum does not decode.
+    #[error("the batch at position {position} does not decode ({source}): run `laterbase verify`")]
+    Decode {
+        /// Where it stands.
+        position: Position,
+        /// What is wrong with it.
+        source: DecodeError,
+    },
+    /// The cursor does not fit.
+    #[error(transparent)]
+    Cursor(#[from] CursorError),
+    /// The files that this process reads were replaced by the writing process, again and again.
+    #[error("the database cannot be followed: {0}")]
+    Refresh(String),
+}
+
+/// What walks see of the database.
+#[derive(Debug)]
+pub(crate) struct Access {
+    inner: Arc<Inner>,
+}
+
+impl Access {
+    pub(crate) fn new(inner: Arc<Inner>) -> Self {
+        Self { inner }
+    }
+
+    /// Reads the event at a position.
+    pub(crate) fn with_event<R>(
+        &self,
+        position: Position,
+        read: impl FnOnce(&EventView<'_>, &Self) -> R,
+    ) -> Result<R, ReadError> {
+        let mut buffer = EventBuffer::default();
+        self.inner.ensure_readable(position);
+        let event = self.inner.reader.get(position, &mut buffer)?;
+        Ok(read(&event, self))
+    }
+
+    /// The id of the event at a position.
+    pub(crate) fn id(&self, position: Position) -> Result<EventId, ReadError> {
+        self.with_event(position, |event, _| event.id())
+    }
+
+    /// The valid time of the event at a position.
+    pub(crate) fn valid_at(&self, position: Position) -> Result<Timestamp, ReadError> {
+        self.with_event(position, |event, _| event.valid_at())
+    }
+
+    /// The batch that holds a position, as a run of ids.
+    pub(crate) fn run(&self, position: Position) -> Result<Run, ReadError> {
+        self.with_event(position, |event, _| {
+            let header = event.header();
+            let first = position.as_u64() - u64::from(event.index());
+            Run {
+                replica: header.replica,
+                first_hlc: header.first_hlc,
+                first_position: Position::new(first),
+                count: u64::from(header.count),
+                batch: Position::new(first),
+            }
+        })
+    }
+
+    /// Where the event of an id stands, if that is within the bound.
+    pub(crate) fn find(
+        &self,
+        snapshot: &IndexSnapshot,
+        id: EventId,
+        bound: Position,
+    ) -> Result<Option<Position>, ReadError> {
+        let (replica, hlc) = (id.replica().as_u64(), id.hlc().as_u64());
+        let range =
+            Range::new(Family::Id, Entry::floor(replica, 0), Entry::ceiling(replica, hlc)).upto(bound);
+        let Some(entry) = snapshot.last(&range)? else { return Ok(None) };
+        let at = hlc - entry.b;
+        let position = Position::new(entry.position() + at);
+        Ok((at < u64::from(entry.extra()) && position <= bound).then_some(position))
+    }
+
+    /// The logs that go further than a vector: their hashes, and what it covers of them.
+    pub(crate) fn logs_beyond(
+        &self,
+        vector: &VersionVector,
+        root: Option<&RootName>,
+        hasher: &TermHasher,
+    ) -> Vec<(u64, u64)> {
+        let held = self.inner.version_vector();
+        held.iter()
+            .filter(|(log_root, _, _)| root.is_none_or(|root| root == *log_root))
+            .filter_map(|(log_root, replica, seq)| {
+                let covered = vector.get(log_root, replica);
+                (seq > covered).then(|| (hasher.log(replica, log_root.as_str()), covered))
+            })
+            .collect()
+    }
+}
+
+/// Reads events by position for one walk, remembering the batch it is in.
+pub(crate) struct EventReader {
+    access: Arc<Access>,
+    single: EventBuffer,
+    scratch: DecodeScratch,
+    frame: Vec<u8>,
+    bytes: Vec<u8>,
+    batch: Option<LoadedBatch>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct LoadedBatch {
+    first: Position,
+    count: u64,
+    arrival: Hlc,
+}
+
+impl EventReader {
+    pub(crate) fn new(access: Arc<Access>) -> Self {
+        Self {
+            access,
+            single: EventBuffer::default(),
+            scratch: DecodeScratch::default(),
+            frame: Vec::new(),
+            bytes: Vec::new(),
+            batch: None,
+        }
+    }
+
+    /// Reads up to `count` events from `first` on, as far as their batch goes, until `take` breaks.
+    /// Answers how many were handed out, and whether it broke.
+    pub(crate) fn run(
+        &mut self,
+        first: Position,
+        count: u64,
+        mut take: impl FnMut(&EventView<'_>, Position, Hlc) -> ControlFlow<()>,
+    ) -> Result<(u64, ControlFlow<()>), ReadError> {
+        if count < RUN_MIN {
+            return self.single(first, take).map(|flow| (1, flow));
+        }
+        let batch = self.load(first)?;
+        let decode = |source| ReadError::Decode { position: first, source };
+        let view = BatchView::parse(&self.bytes).map_err(decode)?;
+        let skip = first.as_u64() - batch.first.as_u64();
+        let mut events =
+            view.events_from(&mut self.scratch, skip as u32).map_err(decode)?;
+        let mut done = 0;
+        while done < count
+            && let Some(event) = events.next().map_err(decode)?
+        {
+            let position = Position::new(first.as_u64() + done);
+            done += 1;
+            if take(&event, position, batch.arrival).is_break() {
+                return Ok((done, ControlFlow::Break(())));
+            }
+        }
+        Ok((done, ControlFlow::Continue(())))
+    }
+
+    /// Hands out the events after `after` up to `upto`, straight from the log, until `take` breaks.
+    pub(crate) fn scan(
+        &mut self,
+        after: Position,
+        upto: Position,
+        mut take: impl FnMut(&EventView<'_>, Position, Hlc) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, ReadError> {
+        let inner = &self.access.inner;
+        inner.ensure_readable(upto);
+        let mut scan = inner.reader.scan(after, upto);
+        while let Some(batch) = scan.next()? {
+            let first = batch.first_position.as_u64();
+            let decode = |source| ReadError::Decode { position: batch.first_position, source };
+            let view = BatchView::parse(batch.bytes).map_err(decode)?;
+            let skip = (after.as_u64() + 1).saturating_sub(first);
+            let mut events =
+                view.events_from(&mut self.scratch, skip as u32).map_err(decode)?;
+            let mut position = first + skip;
+            while position <= upto.as_u64()
+                && let Some(event) = events.next().map_err(decode)?
+            {
+                if take(&event, Position::new(position), batch.arrival).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+                position += 1;
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn single(
+        &mut self,
+        position: Position,
+        mut take: impl FnMut(&EventView<'_>, Position, Hlc) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, ReadError> {
+        let inner = &self.access.inner;
+        inner.ensure_readable(position);
+        let (event, arrival) = inner.reader.get_with_arrival(position, &mut self.single)?;
+        Ok(take(&event, position, arrival))
+    }
+
+    fn load(&mut self, position: Position) -> Result<LoadedBatch, ReadError> {
+        let holds = |batch: &LoadedBatch| {
+            let at = position.as_u64().checked_sub(batch.first.as_u64());
+            at.is_some_and(|at| at < batch.count)
+        };
+        if let Some(batch) = self.batch.filter(holds) {
+            return Ok(batch);
+        }
+        self.batch = None;
+        let inner = &self.access.inner;
+        inner.ensure_readable(position);
+        let stored = inner.reader.batch(position, &mut self.frame)?;
+        self.bytes.clear();
+        self.bytes.extend_from_slice(stored.bytes);
+        let batch = LoadedBatch {
+            first: stored.first_position,
+            count: u64::from(stored.event_count),
+            arrival: stored.arrival,
+        };
+        self.batch = Some(batch);
+        Ok(batch)
+    }
+}

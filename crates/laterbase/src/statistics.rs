@@ -1,0 +1,75 @@
+//! Numbers about an open database.
+
+use std::collections::BTreeMap;
+
+use laterbase_event::{DatabaseId, Hlc, Position, ReplicaId};
+use laterbase_index::IndexStatistics;
+use crate::interim::{LogStatistics, ReaderInterim as _};
+
+use crate::database::Database;
+use crate::inner::{FollowerIndex, Role, lock};
+
+/// Numbers about an open database, all of one moment.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// The database's id.
+    pub database: DatabaseId,
+    /// The id under which this copy writes.
+    pub replica: ReplicaId,
+    /// Events that local reads can see.
+    pub events: u64,
+    /// The last position on the device.
+    pub flushed: Position,
+    /// The latest time that this replica gave out; `None` in a process that only reads.
+    pub clock: Option<Hlc>,
+    /// Per root: its logs and their events.
+    pub roots: BTreeMap<String, RootStatistics>,
+    /// Segments and bytes of the log.
+    pub log: LogStatistics,
+    /// Runs, entries and bytes of the indexes.
+    pub index: IndexStatistics,
+}
+
+/// Numbers about one root.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RootStatistics {
+    /// Replicas that recorded events under it.
+    pub logs: u64,
+    /// Events, of all of them.
+    pub events: u64,
+}
+
+impl Database {
+    /// Numbers about this database.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        let inner = self.inner();
+        let mut roots: BTreeMap<String, RootStatistics> = BTreeMap::new();
+        for (root, _, seq) in inner.version_vector().iter() {
+            let numbers = roots.entry(root.as_str().to_owned()).or_default();
+            numbers.logs += 1;
+            numbers.events += seq;
+        }
+        let (index, clock) = match &inner.role {
+            Role::Writer(writer) => {
+                let index = lock(&writer.indexer).index.statistics();
+                (index, Some(lock(&writer.front).clock.last()))
+            }
+            Role::Follower(follower) => match &*lock(&follower.index) {
+                FollowerIndex::Files(index) => (index.statistics(), None),
+                FollowerIndex::Memory(index) => (index.statistics(), None),
+            },
+        };
+        Statistics {
+            database: inner.database,
+            replica: inner.replica,
+            events: inner.progress.visible().as_u64(),
+            flushed: inner.progress.flushed(),
+            clock,
+            roots,
+            log: inner.reader.statistics(),
+            index,
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Validators: functions of the embedding program that look at an event before it is recorded.
+//!
+//! A validator sees the event as it is pushed to a commit; its message refuses the event, and the
+//! commit never comes to be. Validators must be pure: the same event, the same answer, on every
+//! replica that registers them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use laterbase_event::{EventId, Timestamp};
+
+/// An event that wants to be recorded.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'a> {
+    /// The kind of thing it happened to.
+    pub root: &'a str,
+    /// Which one; `None`: the event's own id.
+    pub key: Option<&'a str>,
+    /// What kind of event it is.
+    pub type_name: &'a str,
+    /// The version of its type's schema.
+    pub version: u32,
+    /// When it happened; `None`: when it is recorded.
+    pub valid_at: Option<Timestamp>,
+    /// Other things that it concerns, as (root, key).
+    pub tags: &'a [(&'a str, &'a str)],
+    /// What it followed from, if that is an event of an earlier commit.
+    pub cause: Option<EventId>,
+    /// The media type of the payload.
+    pub content_type: &'a str,
+    /// What happened.
+    pub payload: &'a [u8],
+}
+
+type Check = dyn Fn(&Candidate<'_>) -> Result<(), String> + Send + Sync;
+
+/// The validators of a database: all must accept.
+#[derive(Clone, Default)]
+pub struct Validators {
+    checks: Vec<Arc<Check>>,
+}
+
+impl Validators {
+    /// Adds a validator; its message is what the writer is told.
+    #[must_use]
+    pub fn with(
+        mut self,
+        check: impl Fn(&Candidate<'_>) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        self.checks.push(Arc::new(check));
+        self
+    }
+
+    /// The first objection, if there is one.
+    pub(crate) fn check(&self, candidate: &Candidate<'_>) -> Result<(), String> {
+        self.checks.iter().try_for_each(|check| check(candidate))
+    }
+}
+
+impl fmt::Debug for Validators {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Validators({})", self.checks.len())
+    }
+}

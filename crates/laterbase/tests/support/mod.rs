@@ -1,0 +1,128 @@
+//! What the library's tests share: a database in a folder of its own, and a clock to set.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering as Atomic};
+
+use laterbase::storage::{FileStorage, Storage};
+use laterbase::{
+    Appended, Database, Durability, EntropyError, Environment, EventId, NewEvent, Options, Query,
+    Recorded, Tag, Timestamp,
+};
+
+/// A clock that stands still unless told, and random numbers that repeat.
+#[derive(Debug)]
+pub struct TestEnvironment {
+    now_us: AtomicI64,
+    random: AtomicU64,
+}
+
+impl TestEnvironment {
+    pub fn at_ms(now_ms: i64) -> Arc<Self> {
+        Arc::new(Self { now_us: AtomicI64::new(now_ms * 1000), random: AtomicU64::new(1) })
+    }
+
+    /// Moves the clock; answers the new time.
+    pub fn advance_ms(&self, ms: i64) -> Timestamp {
+        let us = self.now_us.fetch_add(ms * 1000, Atomic::SeqCst) + ms * 1000;
+        Timestamp::from_micros(us)
+    }
+}
+
+impl Environment for TestEnvironment {
+    fn now_us(&self) -> i64 {
+        self.now_us.load(Atomic::SeqCst)
+    }
+
+    fn fill_random(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+        for chunk in bytes.chunks_mut(8) {
+            // SplitMix64.
+            let mut z = self.random.fetch_add(0x9e37_79b9_7f4a_7c15, Atomic::SeqCst);
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            chunk.copy_from_slice(&(z ^ (z >> 31)).to_le_bytes()[..chunk.len()]);
+        }
+        Ok(())
+    }
+}
+
+/// A database in a folder of its own.
+pub struct Fixture {
+    pub dir: tempfile::TempDir,
+    pub db: Database,
+    pub clock: Arc<TestEnvironment>,
+}
+
+impl Fixture {
+    pub fn new() -> Self {
+        Self::with_clock(1_800_000_000_000)
+    }
+
+    pub fn with_clock(now_ms: i64) -> Self {
+        Self::with_options(now_ms, options())
+    }
+
+    pub fn with_options(now_ms: i64, options: Options) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = TestEnvironment::at_ms(now_ms);
+        let db = Database::create_on(storage(&dir), clock.clone(), options).unwrap();
+        Self { dir, db, clock }
+    }
+
+    pub fn append(&self, event: &NewEvent) -> Appended {
+        self.append_with(event, Durability::Flushed)
+    }
+
+    pub fn append_with(&self, event: &NewEvent, durability: Durability) -> Appended {
+        let mut commit = self.db.commit();
+        commit.push(event).unwrap();
+        commit.durability(durability);
+        self.db.append(&mut commit).unwrap().wait().unwrap()
+    }
+
+    pub fn ids(&self, query: &Query) -> Vec<EventId> {
+        self.db.read(query).unwrap().map(|event| event.unwrap().event.id).collect()
+    }
+
+    pub fn reopen(&mut self) {
+        self.db.clone().close().unwrap();
+        self.db = Database::open_on(storage(&self.dir), self.clock.clone(), options()).unwrap();
+    }
+
+    pub fn reopen_without_indexes(&mut self) {
+        self.db.clone().close().unwrap();
+        std::fs::remove_dir_all(self.dir.path().join("index")).unwrap();
+        self.db = Database::open_on(storage(&self.dir), self.clock.clone(), options()).unwrap();
+    }
+}
+
+/// Small segments and memtables, so that small tests go through all of it.
+pub fn options() -> Options {
+    Options::small_device()
+}
+
+pub fn storage(dir: &tempfile::TempDir) -> Arc<dyn Storage> {
+    Arc::new(FileStorage::open(dir.path()).unwrap())
+}
+
+/// An event of shipment 1.
+pub fn event(type_name: &str) -> NewEvent {
+    NewEvent::new("shipment", "1", type_name)
+}
+
+/// The stream of shipment 1.
+pub fn stream() -> Query {
+    Query::stream("shipment".try_into().unwrap(), "1".try_into().unwrap())
+}
+
+pub fn tag(text: &str) -> Tag {
+    text.parse().unwrap()
+}
+
+pub fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(seconds * 1_000_000)
+}
+
+pub fn keys(events: &[Recorded]) -> Vec<&str> {
+    events.iter().map(|event| event.event.key.as_str()).collect()
+}
