@@ -73,7 +73,7 @@ pub fn check_type_name(text: &str) -> Result<(), NameError> {
 /// In this order: [`NameError::TooLong`], [`NameError::Byte`].
 pub fn check_content_type(text: &str) -> Result<(), NameError> {
     check_length(text, Limits::CONTENT_TYPE_BYTES_MAX)?;
-    refuse_bytes(text, |byte| byte.is_ascii_control())
+    check_no_controls(text)
 }
 
 fn check_text(text: &str, bytes_max: usize) -> Result<(), NameError> {
@@ -81,7 +81,36 @@ fn check_text(text: &str, bytes_max: usize) -> Result<(), NameError> {
         return Err(NameError::Empty);
     }
     check_length(text, bytes_max)?;
-    refuse_bytes(text, |byte| byte.is_ascii_control())
+    check_no_controls(text)
+}
+
+/// Checks that there are no ASCII control characters: 00 to 1F and 7F.
+pub(crate) fn check_no_controls(text: &str) -> Result<(), NameError> {
+    let bytes = text.as_bytes();
+    let (words, mut rest) = bytes.as_chunks::<8>();
+    if let Some(last) = bytes.last_chunk::<8>() {
+        // Looks at some bytes twice instead of at up to seven one by one.
+        rest = &[];
+        if has_control(*last) {
+            return refuse_bytes(text, |byte| byte.is_ascii_control());
+        }
+    }
+    if words.iter().any(|word| has_control(*word)) || rest.iter().any(u8::is_ascii_control) {
+        return refuse_bytes(text, |byte| byte.is_ascii_control());
+    }
+    Ok(())
+}
+
+/// Whether one of eight bytes is below 20 or 7F.
+fn has_control(word: [u8; 8]) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    const TOPS: u64 = ONES * 0x80;
+    let word = u64::from_le_bytes(word);
+    // Subtracting borrows into a byte's top bit if it is below; the first such byte is exact.
+    let below_20 = word.wrapping_sub(ONES * 0x20) & !word;
+    let delete = word ^ (ONES * 0x7F);
+    let is_7f = delete.wrapping_sub(ONES) & !delete;
+    (below_20 | is_7f) & TOPS != 0
 }
 
 fn check_length(text: &str, bytes_max: usize) -> Result<(), NameError> {

@@ -2,8 +2,7 @@
 //! same bytes again; nothing panics.
 //!
 //! Mutants that these tests caught when tried: not resetting the encoder or the decoder at a
-//! group's start; cutting a shared prefix within a character; leaving out the group end check;
-//! taking "again" tags across groups; comparing envelopes only up to the shorter length.
+//! group's start; cutting a shared prefix within a character; leaving out the group end check.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 

@@ -102,7 +102,9 @@ proptest! {
     }
 
     #[test]
-    fn adding_to_a_clock_value_is_adding_to_its_integer(value in any::<u64>(), more in any::<u64>()) {
+    fn adding_to_a_clock_value_is_adding_to_its_integer(
+        value in any::<u64>(), more in any::<u64>(),
+    ) {
         let sum = Hlc::from_u64(value).checked_add(more).map(Hlc::as_u64);
         prop_assert_eq!(sum, value.checked_add(more));
     }

@@ -1,6 +1,6 @@
 //! Which names are allowed, to the byte.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use laterbase_event::{
     Key, NameError, ParseTagError, RootName, Tag, TypeName, check_content_type, check_key,
@@ -78,4 +78,21 @@ fn a_tag_is_divided_at_its_first_colon() {
     assert_eq!("truck".parse::<Tag>(), Err(ParseTagError::NoColon));
     assert_eq!(":key".parse::<Tag>(), Err(ParseTagError::Root(NameError::Empty)));
     assert_eq!("truck:".parse::<Tag>(), Err(ParseTagError::Key(NameError::Empty)));
+}
+
+#[test]
+fn a_control_character_is_found_wherever_it_stands() {
+    for len in 1..40 {
+        for at in 0..len {
+            for byte in 0..=0x7F_u8 {
+                let mut text = vec![b'~'; len];
+                text[at] = byte;
+                let text = String::from_utf8(text).unwrap();
+                let expected = if byte.is_ascii_control() { bad(at, byte) } else { Ok(()) };
+                assert_eq!(check_key(&text), expected);
+            }
+        }
+        // Bytes above 7F are never taken for control characters.
+        assert_eq!(check_key(&"é".repeat(len)), Ok(()));
+    }
 }

@@ -157,20 +157,50 @@ fn tags_are_listed_again_only_when_they_differ() {
     assert_eq!(verify_events(b"a", &[both]), out_of_range(0, Field::Tags));
 }
 
-#[test]
-fn what_came_before_a_group_does_not_count_in_it() {
-    let first: &[u8] = &[TAGS_LISTED, 0, 0, 1, b'k', 1, 0, 0, 1, b'x', 0];
-    let again: &[u8] = &[TAGS_AGAIN, 0, 1, 0, 0];
+/// Verifies 17 events: a group of `first` and 15 times `again`, and `last` in the second group.
+fn verify_second_group(first: &[u8], again: &[u8], last: &[u8]) -> Result<(), VerifyError> {
     let mut group = first.to_vec();
     (0..15).for_each(|_| group.extend_from_slice(again));
     let end = u32::try_from(group.len()).unwrap().to_le_bytes();
-    let batch = |last: &[u8]| {
-        let parts = [&dictionaries(b"a")[..], &end, &[0; 4], &group, last];
-        verify(17, &parts.concat())
+    verify(17, &[&dictionaries(b"a")[..], &end, &[0; 4], &group, last].concat())
+}
+
+#[test]
+fn what_came_before_a_group_does_not_count_in_it() {
+    let check = |first: &[u8], again: &[u8], wrong: &[u8], field| {
+        // Every one of these needs the one tag root of the dictionary.
+        assert_eq!(verify_second_group(first, again, first), Ok(()));
+        assert_eq!(verify_second_group(first, again, wrong), out_of_range(16, field));
     };
-    assert_eq!(batch(first), Ok(()));
-    assert_eq!(batch(&[TAGS_AGAIN, 0, 0, 1, b'k', 0]), out_of_range(16, Field::Tags));
-    assert_eq!(batch(&[0, 0, 1, 0, 0]), out_of_range(16, Field::Key));
+    let tags: &[u8] = &[TAGS_LISTED, 0, 0, 1, b'k', 1, 0, 0, 1, b'x', 0];
+    check(tags, &[TAGS_AGAIN, 0, 1, 0, 0], &[TAGS_AGAIN, 0, 0, 1, b'k', 0], Field::Tags);
+    check(tags, &[TAGS_AGAIN, 0, 1, 0, 0], &[0, 0, 1, 0, 0], Field::Key);
+    let shared_tag: &[u8] = &[TAGS_LISTED, 0, 0, 1, b'k', 1, 0, 1, 1, b'y', 0];
+    check(tags, &[TAGS_AGAIN, 0, 1, 0, 0], shared_tag, Field::Tags);
+    let tagged = |flags: u8, rest: &[u8]| {
+        [&[flags | TAGS_LISTED, 0, 0, 1, b'k', 1, 0, 0, 1, b'x'][..], rest, &[0]].concat()
+    };
+    let cause = tagged(CAUSE_ID, &[7; 16]);
+    check(
+        &cause,
+        &[TAGS_AGAIN | CAUSE_AGAIN, 0, 1, 0, 0],
+        &[CAUSE_AGAIN, 0, 0, 1, b'k', 0],
+        Field::Cause,
+    );
+    let meta = tagged(META_LISTED, &[1, 1, b'a', 0]);
+    check(
+        &meta,
+        &[TAGS_AGAIN | META_AGAIN, 0, 1, 0, 0],
+        &[META_AGAIN, 0, 0, 1, b'k', 0],
+        Field::Meta,
+    );
+    let idempotency = tagged(IDEMPOTENCY, &[0, 1, b'i']);
+    check(
+        &idempotency,
+        &[TAGS_AGAIN | IDEMPOTENCY, 0, 1, 0, 1, 0, 0],
+        &[IDEMPOTENCY, 0, 0, 1, b'k', 1, 0, 0],
+        Field::Idempotency,
+    );
 }
 
 #[test]

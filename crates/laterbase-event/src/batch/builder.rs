@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     BatchLimit, CauseDraft, DraftError, EventDraft, EventId, Hash, KeyDraft, Limits, NameError,
-    RootName, check_content_type, check_key, check_root, check_type_name, varint,
+    RootName, check_content_type, check_key, check_root, check_type_name, name::check_no_controls,
+    varint,
 };
 
 /// Builds the body of one batch: events of one root, in the order in which they are pushed.
@@ -284,7 +285,13 @@ impl BatchBuilder {
             self.encoder.start();
         }
         if !self.is_last_shape(draft) {
-            self.shape = self.shapes.intern(|bytes| write_shape(draft, bytes));
+            let name = draft.type_name.as_bytes();
+            let hint = name.len() + usize::from(name.last().copied().unwrap_or_default());
+            self.shape = self.shapes.intern_recent(
+                hint,
+                |entry| shape_is(entry, draft),
+                |bytes| write_shape(draft, bytes),
+            );
         }
         match cause {
             Cause::None => {}
@@ -425,8 +432,7 @@ fn check_meta_name(name: &str) -> Result<(), NameError> {
     if name.is_empty() {
         return Err(NameError::Empty);
     }
-    let control = name.bytes().enumerate().find(|(_, byte)| byte.is_ascii_control());
-    control.map_or(Ok(()), |(index, byte)| Err(NameError::Byte { index, byte }))
+    check_no_controls(name)
 }
 
 /// Keeps the highest id of each run of one replica: enough to refuse causes that are not earlier.

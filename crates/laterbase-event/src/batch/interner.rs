@@ -14,13 +14,18 @@ pub(super) struct Interner {
     ends: Vec<u32>,
     /// Indexes of entries, in the order of their bytes.
     sorted: Vec<u16>,
+    /// The entry last met for each guessed hash: saves most searches. Only ever a guess.
+    recent: [u16; RECENT],
 }
+
+const RECENT: usize = 16;
 
 impl Interner {
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.ends.clear();
         self.sorted.clear();
+        self.recent = [0; RECENT];
     }
 
     pub(super) fn len(&self) -> usize {
@@ -57,6 +62,24 @@ impl Interner {
                 index
             }
         }
+    }
+
+    /// As [`Interner::intern`], but asks first whether the entry last met with this `hint` is it.
+    pub(super) fn intern_recent(
+        &mut self,
+        hint: usize,
+        is_it: impl FnOnce(&[u8]) -> bool,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> u16 {
+        let guess = self.recent.get(hint % RECENT).copied().unwrap_or_default();
+        if is_it(self.entry(guess)) {
+            return guess;
+        }
+        let index = self.intern(encode);
+        if let Some(slot) = self.recent.get_mut(hint % RECENT) {
+            *slot = index;
+        }
+        index
     }
 
     pub(super) fn contains(&self, encoded: &[u8]) -> bool {
