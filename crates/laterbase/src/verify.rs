@@ -167,7 +167,7 @@ impl Database {
 
     fn verify_index_files(&self) -> Result<(), laterbase_index::ReadError> {
         match &self.inner().role {
-            Role::Writer(writer) => { let _ = lock(&writer.indexer); Ok(()) }
+            Role::Writer(writer) => { drop(lock(&writer.indexer)); Ok(()) }
             Role::Follower(follower) => match &*lock(&follower.index) {
                 FollowerIndex::Files(_) | FollowerIndex::Memory(_) => Ok(()),
             },
