@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! record   u8 length + type | u8 length + key | u8 explicit? | i64 valid time | u8 tags
-//!          { u8 length + root | u8 length + key }… | payload, to the end
-//! stream   root 0 key 0 id        tag    root 0 key 0 id
+//!          { u8 root | u8 length + key }… | payload, to the end
+//! stream   key 0 id               tag    u8 root, key 0 id
 //! type     type 0 id              valid  valid time, sign flipped, big endian, then id
 //! ```
 //!
+//! Roots are one byte, as a careful program would number them; streams have one root here.
 //! Ids are big endian, so that keys sort by term and then by id. Keys are sorted before they are
 //! handed over: the makers of the B-tree stores name that as the way to insert many.
 
@@ -14,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::store::Id;
-use crate::workload::{Event, ROOT};
+use crate::workload::{Event, ITEM};
 
 /// The half of an id that names the replica; there is one here.
 const REPLICA: u64 = 0x5eed_0001_c0de_0001;
@@ -56,7 +57,7 @@ pub(crate) fn encode(event: &Event, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(&event.valid_at_us.unwrap_or(0).to_le_bytes());
     bytes.push(event.tags.len() as u8);
     for (root, key) in &event.tags {
-        short_text(bytes, root);
+        bytes.push(root_number(root));
         short_text(bytes, key);
     }
     bytes.extend_from_slice(&event.payload);
@@ -80,8 +81,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Record<'_>> {
     let (explicit, rest) = rest.split_first()?;
     let rest = rest.get(8..)?;
     let (tags, mut rest) = rest.split_first()?;
-    for _ in 0..2 * usize::from(*tags) {
-        rest = skip_text(rest)?;
+    for _ in 0..*tags {
+        rest = skip_text(rest.get(1..)?)?;
     }
     Some(Record { explicit_valid: *explicit == 1, payload: rest })
 }
@@ -109,9 +110,9 @@ impl IndexKeys {
         self.valid.clear();
         for (hlc, event) in (first..).zip(batch) {
             let id = id_of(hlc).to_be_bytes();
-            self.streams.push(&[ROOT.as_bytes(), &[0], event.key.as_bytes(), &[0], &id]);
+            self.streams.push(&[event.key.as_bytes(), &[0], &id]);
             for (root, key) in &event.tags {
-                self.tags.push(&[root.as_bytes(), &[0], key.as_bytes(), &[0], &id]);
+                self.tags.push(&[&[root_number(root)], key.as_bytes(), &[0], &id]);
             }
             self.types.push(&[event.type_name.as_bytes(), &[0], &id]);
             if let Some(at) = event.valid_at_us {
@@ -125,9 +126,19 @@ impl IndexKeys {
     }
 }
 
-/// The part of a key before the id that names a term.
-pub(crate) fn term_prefix(root: &str, key: &str) -> Vec<u8> {
-    [root.as_bytes(), &[0], key.as_bytes(), &[0]].concat()
+/// The number of a tag's root; the workload has two.
+pub(crate) fn root_number(root: &str) -> u8 {
+    u8::from(root == ITEM)
+}
+
+/// The part of a stream's keys before the id.
+pub(crate) fn stream_prefix(key: &str) -> Vec<u8> {
+    [key.as_bytes(), &[0]].concat()
+}
+
+/// The part of a tag's keys before the id.
+pub(crate) fn tag_prefix(root: &str, key: &str) -> Vec<u8> {
+    [&[root_number(root)], key.as_bytes(), &[0]].concat()
 }
 
 /// A valid time as bytes that sort like it.

@@ -13,10 +13,11 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use crate::error::StoreError;
 use crate::peers::CACHE_BYTES;
 use crate::record::{
-    IdSource, IndexKeys, decode, encode, id_floor, id_of, id_suffix, term_prefix, valid_key,
+    IdSource, IndexKeys, decode, encode, id_floor, id_of, id_suffix, stream_prefix, tag_prefix,
+    valid_key,
 };
 use crate::store::{EventStore, Id, Visit};
-use crate::workload::{Event, ROOT};
+use crate::workload::Event;
 
 /// Items of a write batch for each event: itself, stream, type, two tags, sometimes valid time.
 const ITEMS_PER_EVENT: usize = 6;
@@ -106,11 +107,11 @@ impl EventStore for Store {
     }
 
     fn stream(&self, key: &str, visit: Visit<'_>) -> Result<u64, StoreError> {
-        self.visit_term(&self.streams, &term_prefix(ROOT, key), visit)
+        self.visit_term(&self.streams, &stream_prefix(key), visit)
     }
 
     fn tag(&self, root: &str, key: &str, visit: Visit<'_>) -> Result<u64, StoreError> {
-        self.visit_term(&self.tags, &term_prefix(root, key), visit)
+        self.visit_term(&self.tags, &tag_prefix(root, key), visit)
     }
 
     fn valid_range(

@@ -15,10 +15,11 @@ use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, PutFlags, RoTxn, Withou
 
 use crate::error::StoreError;
 use crate::record::{
-    IdSource, IndexKeys, decode, encode, id_floor, id_of, id_suffix, term_prefix, valid_key,
+    IdSource, IndexKeys, decode, encode, id_floor, id_of, id_suffix, stream_prefix, tag_prefix,
+    valid_key,
 };
 use crate::store::{EventStore, Id, Visit};
-use crate::workload::{Event, ROOT};
+use crate::workload::Event;
 
 const MAP_BYTES: usize = 256 << 30;
 
@@ -125,11 +126,11 @@ impl EventStore for Store {
     }
 
     fn stream(&self, key: &str, visit: Visit<'_>) -> Result<u64, StoreError> {
-        self.visit_term(self.streams, &term_prefix(ROOT, key), visit)
+        self.visit_term(self.streams, &stream_prefix(key), visit)
     }
 
     fn tag(&self, root: &str, key: &str, visit: Visit<'_>) -> Result<u64, StoreError> {
-        self.visit_term(self.tags, &term_prefix(root, key), visit)
+        self.visit_term(self.tags, &tag_prefix(root, key), visit)
     }
 
     fn valid_range(

@@ -12,10 +12,11 @@ use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefini
 use crate::error::StoreError;
 use crate::peers::CACHE_BYTES;
 use crate::record::{
-    IdSource, IndexKeys, decode, encode, id_floor, id_of, id_suffix, term_prefix, valid_key,
+    IdSource, IndexKeys, decode, encode, id_floor, id_of, id_suffix, stream_prefix, tag_prefix,
+    valid_key,
 };
 use crate::store::{EventStore, Id, Visit};
-use crate::workload::{Event, ROOT};
+use crate::workload::Event;
 
 const EVENTS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("events");
 const STREAMS: TableDefinition<'_, &[u8], ()> = TableDefinition::new("streams");
@@ -64,17 +65,15 @@ impl Store {
     fn visit_term(
         &self,
         table: TableDefinition<'_, &'static [u8], ()>,
-        root: &str,
-        key: &str,
+        from: &[u8],
         visit: Visit<'_>,
     ) -> Result<u64, StoreError> {
-        let from = term_prefix(root, key);
-        let mut to = from.clone();
+        let mut to = from.to_vec();
         // The prefix ends with a zero, so this is the first key behind it.
         if let Some(last) = to.last_mut() {
             *last = 1;
         }
-        self.visit_keys(table, &from, &to, visit)
+        self.visit_keys(table, from, &to, visit)
     }
 }
 
@@ -121,11 +120,11 @@ impl EventStore for Store {
     }
 
     fn stream(&self, key: &str, visit: Visit<'_>) -> Result<u64, StoreError> {
-        self.visit_term(STREAMS, ROOT, key, visit)
+        self.visit_term(STREAMS, &stream_prefix(key), visit)
     }
 
     fn tag(&self, root: &str, key: &str, visit: Visit<'_>) -> Result<u64, StoreError> {
-        self.visit_term(TAGS, root, key, visit)
+        self.visit_term(TAGS, &tag_prefix(root, key), visit)
     }
 
     fn valid_range(

@@ -13,7 +13,7 @@ use rusqlite::{CachedStatement, Connection, Row, params};
 
 use crate::error::StoreError;
 use crate::peers::CACHE_BYTES;
-use crate::record::{IdSource, id_floor, id_of};
+use crate::record::{IdSource, id_floor, id_of, root_number};
 use crate::store::{EventStore, Id, Visit};
 use crate::workload::Event;
 
@@ -34,7 +34,7 @@ CREATE INDEX IF NOT EXISTS streams ON events (key);
 CREATE INDEX IF NOT EXISTS types ON events (type);
 CREATE INDEX IF NOT EXISTS valid ON events (valid_at) WHERE valid_at IS NOT NULL;
 CREATE TABLE IF NOT EXISTS tags (
-    root TEXT NOT NULL,
+    root INTEGER NOT NULL,
     key TEXT NOT NULL,
     id INTEGER NOT NULL,
     PRIMARY KEY (root, key, id)
@@ -103,11 +103,13 @@ impl EventStore for Store {
             let mut insert = transaction.prepare_cached(
                 "INSERT INTO events (id, key, type, valid_at, payload) VALUES (?, ?, ?, ?, ?)",
             )?;
-            let mut tags: Vec<(&str, &str, i64)> = Vec::with_capacity(batch.len() * 2);
+            let mut tags: Vec<(u8, &str, i64)> = Vec::with_capacity(batch.len() * 2);
             for (hlc, event) in (first as i64..).zip(batch) {
                 let Event { key, type_name, valid_at_us, payload, .. } = event;
                 insert.execute(params![hlc, key, type_name, valid_at_us, payload])?;
-                tags.extend(event.tags.iter().map(|(root, key)| (*root, key.as_str(), hlc)));
+                tags.extend(
+                    event.tags.iter().map(|(root, key)| (root_number(root), key.as_str(), hlc)),
+                );
             }
             tags.sort_unstable();
             let mut insert =
@@ -137,7 +139,7 @@ impl EventStore for Store {
         let reader = self.reader.lock().map_err(|_| "a reader panicked")?;
         let sql = "SELECT payload FROM tags JOIN events USING (id) \
                    WHERE tags.root = ? AND tags.key = ? ORDER BY tags.id";
-        visit_rows(reader.prepare_cached(sql)?, [root, key], visit)
+        visit_rows(reader.prepare_cached(sql)?, params![root_number(root), key], visit)
     }
 
     fn valid_range(
