@@ -48,7 +48,7 @@ impl<'a> Reader<'a> {
         self.array(field).map(u64::from_le_bytes)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn varint(&mut self, field: Field) -> Result<u64, DecodeError> {
         let first = self.u8(field)?;
         if first < 0x80 {
@@ -57,6 +57,7 @@ impl<'a> Reader<'a> {
         self.varint_rest(first, field)
     }
 
+    #[inline(never)]
     fn varint_rest(&mut self, first: u8, field: Field) -> Result<u64, DecodeError> {
         let mut value = u64::from(first & 0x7F);
         for index in 1..varint::BYTES_MAX {
@@ -77,7 +78,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A number that must not exceed `max`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn varint_max(&mut self, max: u32, field: Field) -> Result<u32, DecodeError> {
         let value = self.varint(field)?;
         match u32::try_from(value) {

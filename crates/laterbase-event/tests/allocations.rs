@@ -13,7 +13,8 @@ use std::{
 };
 
 use laterbase_event::{
-    BatchBuilder, BatchDirectory, BatchView, CauseDraft, DecodeScratch, EventDraft,
+    BatchBuilder, BatchDirectory, BatchView, CauseDraft, DecodeScratch, EventDraft, Limits,
+    Verifier,
 };
 use sample::stamp;
 
@@ -121,6 +122,20 @@ fn a_warm_cursor_allocates_nothing() {
         while let Some(event) = events.next().unwrap() {
             assert_eq!((event.tags().count(), event.meta().count()), (3, 2));
         }
+    });
+    assert_eq!(allocations, 0);
+}
+
+#[test]
+fn a_warm_verifier_allocates_nothing() {
+    let mut batch = sample::builder();
+    fill(&mut batch, &keys(100));
+    let body = batch.finish();
+    let mut bytes = Vec::new();
+    body.write_batch(&body.stamp(&stamp()).unwrap(), &mut bytes);
+    let mut verifier = Verifier::new(Limits::default());
+    let allocations = warm_allocations(|| {
+        verifier.verify(&BatchView::parse(&bytes).unwrap()).unwrap();
     });
     assert_eq!(allocations, 0);
 }

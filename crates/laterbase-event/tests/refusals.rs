@@ -318,6 +318,26 @@ fn the_group_table_stays_within_the_batch() {
 }
 
 #[test]
+fn the_group_table_does_not_fall() {
+    let event = |key: u8| [&[0, 0][..], &[0, 1, key, 1]].concat();
+    let again: &[u8] = &[0, 0, 1, 0, 1];
+    let mut group = event(b'k');
+    (0..15).for_each(|_| group.extend_from_slice(again));
+    let verify = |ends: [usize; 4]| {
+        let table: Vec<u8> =
+            ends.iter().flat_map(|end| u32::try_from(*end).unwrap().to_le_bytes()).collect();
+        let parts = [&dictionaries(&[])[..], &table, &group, &group, &event(b'k')].concat();
+        let payloads = [7; 33];
+        let bytes = assemble(&header(33, &parts, &payloads), &parts, &payloads);
+        BatchView::parse(&bytes).unwrap().verify(Limits::default()).map(|_| ())
+    };
+    let len = group.len();
+    assert_eq!(verify([len, 16, 2 * len, 32]), Ok(()));
+    assert_eq!(verify([len, 16, len - 1, 32]), out_of_range(16, Field::GroupTable));
+    assert_eq!(verify([len, 16, 2 * len, 15]), out_of_range(16, Field::GroupTable));
+}
+
+#[test]
 fn the_flag_for_default_valid_times_is_right() {
     let explicit: &[u8] = &[1, 0, 0, 1, b'k', 0, 0];
     assert_eq!(verify_events(&[], &[explicit]), Err(VerifyError::Flags));
@@ -415,6 +435,29 @@ fn a_stamp_that_does_not_fit_is_refused_before_anything_is_written() {
     let by_id = Draft { cause: CauseDraft::Id(id), ..plain };
     check(&by_id, &at(1), Ok(()));
     check(&by_id, &at(2), Err(StampError::CauseNotEarlier { cause: id }));
+}
+
+#[test]
+fn a_stamp_finds_the_one_cause_that_is_not_earlier() {
+    let id = |hlc: Hlc, replica| EventId::new(hlc, replica);
+    let (own, other) = (stamp().replica, laterbase_event::ReplicaId::from_u64(1));
+    let earlier = id(Hlc::from_u64(1), own);
+    let later = id(stamp().first_hlc, own);
+    let foreign = id(Hlc::MAX, other);
+    for causes in [
+        [later, earlier, foreign],
+        [earlier, later, foreign],
+        [foreign, later, earlier],
+        [earlier, foreign, later],
+    ] {
+        let mut batch = builder();
+        for cause in causes {
+            let draft = Draft { cause: CauseDraft::Id(cause), ..Draft::new("k", "t") };
+            draft.push_to(&mut batch);
+        }
+        let expected = Err(StampError::CauseNotEarlier { cause: later });
+        assert_eq!(batch.finish().stamp(&stamp()), expected);
+    }
 }
 
 #[test]

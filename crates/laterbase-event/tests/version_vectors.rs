@@ -105,6 +105,8 @@ fn bytes_that_are_not_canonical_are_refused() {
     check(&twice, VersionVectorError::Order);
     let falling = [&[1, 2, 1, b'b', 1][..], &log(1, 1), &[1, b'a', 1], &log(1, 1)].concat();
     check(&falling, VersionVectorError::Order);
+    let one_root_twice = [&[1, 2, 1, b'a', 1][..], &log(1, 1), &[1, b'a', 1], &log(2, 1)].concat();
+    check(&one_root_twice, VersionVectorError::Order);
     check(&[1, 0, 9], VersionVectorError::TrailingBytes { bytes: 1 });
 }
 

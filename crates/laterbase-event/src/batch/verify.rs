@@ -33,6 +33,9 @@ pub struct Verifier {
     limits: Limits,
     scratch: DecodeScratch,
     builder: Option<BatchBuilder>,
+    /// Empty between events: kept for its memory.
+    tags: Vec<(&'static str, &'static str)>,
+    meta: Vec<(&'static str, &'static str)>,
 }
 
 /// Why a batch is refused.
@@ -72,7 +75,8 @@ impl Verifier {
     /// A verifier with these limits.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, scratch: DecodeScratch::default(), builder: None }
+        let scratch = DecodeScratch::default();
+        Self { limits, scratch, builder: None, tags: Vec::new(), meta: Vec::new() }
     }
 
     /// Checks everything that can be checked without the log, and returns the batch's hash.
@@ -92,8 +96,15 @@ impl Verifier {
         while let Some(event) =
             events.next().map_err(|source| VerifyError::Decode { index, source })?
         {
-            push(builder, event.envelope())
-                .map_err(|source| VerifyError::Draft { index, source })?;
+            let envelope = event.envelope();
+            let mut tags = recycle(core::mem::take(&mut self.tags));
+            let mut meta = recycle(core::mem::take(&mut self.meta));
+            tags.extend(envelope.tags());
+            meta.extend(envelope.meta());
+            let pushed = push(builder, envelope, &tags, &meta);
+            self.tags = recycle(tags);
+            self.meta = recycle(meta);
+            pushed.map_err(|source| VerifyError::Draft { index, source })?;
             index += 1;
         }
         let later = builder
@@ -114,9 +125,12 @@ impl Verifier {
 }
 
 /// Pushes a decoded event as the draft that it came from.
-fn push(builder: &mut BatchBuilder, event: &EnvelopeView<'_>) -> Result<(), DraftError> {
-    let tags: Vec<_> = event.tags().collect();
-    let meta: Vec<_> = event.meta().collect();
+fn push(
+    builder: &mut BatchBuilder,
+    event: &EnvelopeView<'_>,
+    tags: &[(&str, &str)],
+    meta: &[(&str, &str)],
+) -> Result<(), DraftError> {
     let cause = match event.raw_cause() {
         RawCause::None => CauseDraft::None,
         // A distance that does not fit reaches further than any commit does.
@@ -130,14 +144,20 @@ fn push(builder: &mut BatchBuilder, event: &EnvelopeView<'_>) -> Result<(), Draf
         type_name: event.type_name(),
         version: event.version(),
         valid_at: event.explicit_valid_at(),
-        tags: &tags,
+        tags,
         cause,
         idempotency: event.idempotency(),
-        meta: &meta,
+        meta,
         content_type: event.content_type(),
         payload: &[],
     };
     builder.push_envelope(&draft, event.payload_len()).map(|_| ())
+}
+
+/// The same memory for texts of another lifetime: collecting in place keeps the allocation.
+fn recycle<'to>(mut texts: Vec<(&str, &str)>) -> Vec<(&'to str, &'to str)> {
+    texts.clear();
+    texts.into_iter().map(|_| ("", "")).collect()
 }
 
 fn first_difference(left: &[u8], right: &[u8]) -> Option<usize> {
