@@ -1,7 +1,7 @@
 //! A FUSE file system that loses power, and the tests that run Laterbase on it.
 //!
 //! ```text
-//!   laterbase (a process)          driver (the test's process)
+//!   laterbase (a process)          driver (the test's process: campaign.rs)
 //!        │ write, fsync, rename         │ cut, restart, fail, delay
 //!        ▼                              │
 //!      kernel ──FUSE──▶ CutFilesystem   │
@@ -19,10 +19,17 @@
 //!
 //! Linux only; everywhere else this crate is empty.
 
-#[cfg(target_os = "linux")]
-mod filesystem;
-#[cfg(target_os = "linux")]
-mod mount;
+#![cfg(target_os = "linux")]
 
-#[cfg(target_os = "linux")]
+mod campaign;
+mod executable;
+mod filesystem;
+mod ledger;
+mod mount;
+mod program;
+
+pub use campaign::{Campaign, CampaignError, Finding, Found, Mishap, Tally};
+pub use executable::{BuildError, Flavour, build};
+pub use ledger::{Durability, Ledger, Violation};
 pub use mount::{CutMount, MountError, skip};
+pub use program::{EXIT_CORRUPT, Failed, Program, ProgramError, record};
