@@ -61,24 +61,28 @@ impl<'a> BitReader<'a> {
     /// The next `width` bits, or anything once [`Self::overran`].
     #[inline]
     pub(crate) fn take(&mut self, width: u32) -> u64 {
-        if width > 56 {
-            let low = self.take(32);
-            return low | (self.take(width - 32) << 32);
+        if width <= Self::SHORT {
+            return self.take_short(width);
         }
-        let value = self.peek() & ((1 << width) - 1);
-        self.bit += width as usize;
-        value
+        let low = self.take_short(32);
+        low | (self.take_short(width - 32) << 32)
     }
 
-    /// At least the next 56 bits, without taking them.
+    /// The same for at most [`Self::SHORT`] bits: one load.
     #[inline]
-    pub(crate) fn peek(&self) -> u64 {
+    pub(crate) fn take_short(&mut self, width: u32) -> u64 {
+        debug_assert!(width <= Self::SHORT, "{width} bits");
         let byte = self.bit >> 3;
-        match self.padded.get(byte..byte + 8).and_then(|bytes| bytes.first_chunk()) {
+        let word = match self.padded.get(byte..).and_then(|bytes| bytes.first_chunk()) {
             Some(bytes) => u64::from_le_bytes(*bytes) >> (self.bit & 7),
             None => 0,
-        }
+        };
+        self.bit += width as usize;
+        word & ((1 << width) - 1)
     }
+
+    /// What one load gives, wherever in a byte it begins.
+    pub(crate) const SHORT: u32 = 56;
 
     /// Has more been taken than there was?
     pub(crate) const fn overran(&self) -> bool {

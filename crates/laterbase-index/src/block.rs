@@ -1,4 +1,4 @@
-//! How up to 256 sorted entries become a few bytes each, and back.
+//! How up to 128 sorted entries become a few bytes each, and back.
 //!
 //! ```text
 //! count-1 u8 | widths: a, high, low, extra, position, 5 × u8
@@ -26,7 +26,10 @@ use crate::bits::{BitReader, BitWriter, width_of};
 use crate::entry::Entry;
 
 /// The most entries in a block.
-pub(crate) const BLOCK_ENTRIES_MAX: usize = 256;
+pub(crate) const BLOCK_ENTRIES_MAX: usize = 128;
+
+/// Room for the entries of a block.
+pub(crate) type BlockBuffer = [Entry; BLOCK_ENTRIES_MAX];
 
 /// What precedes the bits.
 const HEAD_BYTES: usize = 6 + 24;
@@ -156,21 +159,21 @@ impl Frame {
     #[inline]
     fn take_new(&self, bits: &mut BitReader<'_>) -> Parts<u64> {
         Parts {
-            high: self.base.high.wrapping_add(bits.take(self.widths.high)),
-            low: self.base.low.wrapping_add(bits.take(self.widths.low)),
-            extra: self.base.extra.wrapping_add(bits.take(self.widths.extra)),
-            position: self.base.position.wrapping_add(bits.take(self.widths.position)),
+            high: self.base.high.wrapping_add(bits.take_short(self.widths.high)),
+            low: self.base.low.wrapping_add(bits.take_short(self.widths.low)),
+            extra: self.base.extra.wrapping_add(bits.take_short(self.widths.extra)),
+            position: self.base.position.wrapping_add(bits.take_short(self.widths.position)),
         }
     }
 }
 
-/// Appends the encoding of 1 to 256 strictly rising entries.
+/// Appends the encoding of 1 to 128 strictly rising entries.
 pub(crate) fn encode(entries: &[Entry], out: &mut Vec<u8>) {
     let Some((first, rest)) = entries.split_first() else { return };
     debug_assert!(entries.len() <= BLOCK_ENTRIES_MAX, "{} entries", entries.len());
     debug_assert!(entries.is_sorted_by(|one, next| one < next), "entries rise strictly");
     let frame = Frame::around(first, rest);
-    #[expect(clippy::cast_possible_truncation, reason = "at most 255 entries follow the first")]
+    #[expect(clippy::cast_possible_truncation, reason = "at most 127 entries follow the first")]
     frame.write(rest.len() as u8, out);
     let mut bits = BitWriter::new(out);
     let mut before = Parts::of(first);
@@ -211,17 +214,19 @@ fn put_same(bits: &mut BitWriter<'_>, frame: &Frame, before: &Parts<u64>, parts:
     bits.put(position, position_nibbles * 4);
 }
 
-/// Decodes a block that is followed by [`PAD_BYTES`](crate::bits::PAD_BYTES) of anything, appending its entries.
-pub(crate) fn decode(padded: &[u8], out: &mut Vec<Entry>) -> Result<(), BadBlock> {
+/// Decodes a block that is followed by [`PAD_BYTES`](crate::bits::PAD_BYTES) of anything, and says
+/// how many entries it has.
+pub(crate) fn decode(padded: &[u8], out: &mut BlockBuffer) -> Result<usize, BadBlock> {
     let (frame, count) = Frame::read(padded).ok_or(BadBlock)?;
+    let (first, rest) = out.split_first_mut().ok_or(BadBlock)?;
+    let rest = rest.get_mut(..count - 1).ok_or(BadBlock)?;
     let mut bits = BitReader::new(padded.get(HEAD_BYTES..).unwrap_or_default());
-    out.reserve(count);
     let mut parts = frame.take_new(&mut bits);
-    let mut a = frame.base_a;
-    let mut entry = entry_of(a, &parts).ok_or(BadBlock)?;
-    out.push(entry);
-    for _ in 1..count {
-        if bits.take(1) == 1 {
+    let mut entry = entry_of(frame.base_a, &parts).ok_or(BadBlock)?;
+    *first = entry;
+    for slot in rest {
+        let mut a = entry.a;
+        if bits.take_short(1) == 1 {
             let step = bits.take(frame.a_width);
             a = a.checked_add(step).and_then(|a| a.checked_add(1)).ok_or(BadBlock)?;
             parts = frame.take_new(&mut bits);
@@ -233,19 +238,19 @@ pub(crate) fn decode(padded: &[u8], out: &mut Vec<Entry>) -> Result<(), BadBlock
             return Err(BadBlock);
         }
         entry = next;
-        out.push(entry);
+        *slot = entry;
     }
-    if bits.overran() || bits.bytes_left() > 0 { Err(BadBlock) } else { Ok(()) }
+    if bits.overran() || bits.bytes_left() > 0 { Err(BadBlock) } else { Ok(count) }
 }
 
 #[inline]
 fn take_same(bits: &mut BitReader<'_>, frame: &Frame, before: &Parts<u64>) -> Parts<u64> {
-    let extra = if bits.take(1) == 0 {
+    let extra = if bits.take_short(1) == 0 {
         before.extra
     } else {
-        frame.base.extra.wrapping_add(bits.take(frame.widths.extra))
+        frame.base.extra.wrapping_add(bits.take_short(frame.widths.extra))
     };
-    let lengths = bits.take(12) as u32;
+    let lengths = bits.take_short(12) as u32;
     let high = bits.take((lengths & 15) * 4);
     let low = bits.take((lengths >> 4 & 15) * 4);
     let position = bits.take((lengths >> 8) * 4);
@@ -287,6 +292,8 @@ mod tests {
     use crate::entry::POSITION_MAX;
     use proptest::prelude::*;
 
+    const EMPTY: BlockBuffer = [Entry::MIN; BLOCK_ENTRIES_MAX];
+
     fn check(mut entries: Vec<Entry>) -> usize {
         entries.sort_unstable();
         entries.dedup();
@@ -296,9 +303,9 @@ mod tests {
         let length = bytes.len();
         assert!(length <= BLOCK_BYTES_MAX, "{length} bytes");
         bytes.extend([0xa5; PAD_BYTES]);
-        let mut decoded = Vec::new();
-        decode(&bytes, &mut decoded).expect("what was encoded can be decoded");
-        assert_eq!(decoded, entries);
+        let mut decoded = EMPTY;
+        let count = decode(&bytes, &mut decoded).expect("what was encoded can be decoded");
+        assert_eq!(decoded[..count], entries);
         length
     }
 
@@ -312,9 +319,9 @@ mod tests {
         check(vec![Entry::MAX]);
         check(vec![Entry::MIN, Entry::MAX]);
         check(vec![Entry::MIN, Entry::floor(0, u64::MAX), Entry::ceiling(0, u64::MAX), Entry::MAX]);
-        check((0..256).map(|i| Entry::new(5, 7, i as u16, POSITION_MAX - i)).collect());
+        check((0..128).map(|i| Entry::new(5, 7, i as u16, POSITION_MAX - i)).collect());
         check(
-            (0..256).map(|i| Entry { a: mixed(i), b: mixed(i + 999), c: mixed(i * 3) }).collect(),
+            (0..128).map(|i| Entry { a: mixed(i), b: mixed(i + 999), c: mixed(i * 3) }).collect(),
         );
     }
 
@@ -322,24 +329,24 @@ mod tests {
     fn a_unique_term_takes_at_most_fourteen_bytes() {
         // A run of a million terms, 50,000 events a second in batches of 100: a block's worth.
         let step = u64::MAX / 1_000_000;
-        let entries = (0..256).map(|i| {
+        let entries = (0..128).map(|i| {
             let position = mixed(i) % 250_000;
             let hlc = (1_700_000_000_000 + position / 50) << 16 | (position % 100);
             Entry::new(i * step + mixed(i) % step, hlc, mixed(i) as u16, position + 10_000_000)
         });
         let bytes = check(entries.collect());
-        assert!(bytes <= 14 * 256, "{} bytes each", bytes as f64 / 256.0);
+        assert!(bytes <= 14 * 128, "{} bytes each", bytes as f64 / 128.0);
     }
 
     #[test]
     fn a_repeated_term_takes_at_most_five_bytes() {
-        let entries = (0..256).map(|i| {
+        let entries = (0..128).map(|i| {
             let position = 10_000_000 + i * 100 + mixed(i) % 100;
             let hlc = (1_700_000_000_000 + position / 50) << 16 | (position % 100);
             Entry::new(77, hlc, 0xbeef, position)
         });
         let bytes = check(entries.collect());
-        assert!(bytes <= 5 * 256, "{} bytes each", bytes as f64 / 256.0);
+        assert!(bytes <= 5 * 128, "{} bytes each", bytes as f64 / 128.0);
     }
 
     #[test]
@@ -349,11 +356,11 @@ mod tests {
         encode(&entries, &mut bytes);
         let mut longer = bytes.clone();
         longer.extend([0; PAD_BYTES + 1]);
-        assert_eq!(decode(&longer, &mut Vec::new()), Err(BadBlock));
+        assert_eq!(decode(&longer, &mut { EMPTY }), Err(BadBlock));
         for length in 0..bytes.len() {
             let mut cut = bytes.get(..length).unwrap_or_default().to_vec();
             cut.extend([0; PAD_BYTES]);
-            assert_eq!(decode(&cut, &mut Vec::new()), Err(BadBlock), "{length} bytes");
+            assert_eq!(decode(&cut, &mut { EMPTY }), Err(BadBlock), "{length} bytes");
         }
     }
 
@@ -376,12 +383,10 @@ mod tests {
 
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-            let mut entries = Vec::new();
-            if decode(&bytes, &mut entries).is_ok() {
-                prop_assert!(entries.is_sorted_by(|one, next| one < next));
+            let mut entries = EMPTY;
+            if let Ok(count) = decode(&bytes, &mut entries) {
+                prop_assert!(entries[..count].is_sorted_by(|one, next| one < next));
             }
-            prop_assert!(entries.len() <= BLOCK_ENTRIES_MAX);
-            prop_assert!(entries.iter().all(|entry| entry.position() <= POSITION_MAX));
         }
     }
 }

@@ -1,19 +1,24 @@
-//! The cache of decoded parts of runs, shared by every snapshot of an index.
+//! The memory for decoded parts of runs, shared by every snapshot of an index.
 //!
-//! It is set-associative: a part's place picks a set of eight slots, each set under a lock of its
-//! own that is held for a copy of a pointer. Blocks and pages take about six kilobytes each at the
-//! most, so a number of slots is a bound in bytes. A set gives up the slot that was not asked for
+//! Half of it is for pages that stay: a run that finds room for all of its pages when it is opened
+//! keeps them once they are read, where point lookups reach them without a lock. Merged runs find
+//! room in what their inputs give back; the largest ones may find none.
+//!
+//! The other half is a cache of all other parts. It is set-associative: a part's place picks a set of eight slots, each set under a lock of its
+//! own that is held for a copy of a pointer. Blocks and pages take about three kilobytes each at
+//! the most, so a number of slots is a bound in bytes. A set gives up the slot that was not asked for
 //! since the hand last passed (CLOCK); what comes in counts as not asked for yet, so that one long
 //! scan does not displace what point lookups share.
 
 use crate::block::BLOCK_ENTRIES_MAX;
 use crate::entry::Entry;
-use crate::section::GroupPage;
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::section::{GroupPage, PAGE_BYTES_MAX};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What a slot takes at the most, in bytes: a block's entries and the bookkeeping.
-const SLOT_BYTES: usize = BLOCK_ENTRIES_MAX * size_of::<Entry>() + 128;
+/// What a slot takes at the most, in bytes: a page with its bookkeeping, or a block's entries.
+const SLOT_BYTES: usize = PAGE_BYTES_MAX + 512;
+const _: () = assert!(BLOCK_ENTRIES_MAX * size_of::<Entry>() <= SLOT_BYTES);
 const SET_SLOTS: usize = 8;
 
 /// Where a part lies: which opened run, and where in its file.
@@ -36,6 +41,38 @@ pub(crate) enum Part {
 pub(crate) struct PartCache {
     sets: Vec<Mutex<Set>>,
     files: AtomicU64,
+    /// Bytes for pages that stay that nobody has reserved.
+    stay_bytes: AtomicUsize,
+}
+
+/// Bytes reserved for the pages of a run, until they are given back.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    cache: Arc<PartCache>,
+    bytes: AtomicUsize,
+}
+
+impl Reservation {
+    /// Reserves the bytes, if there is room for all of them.
+    pub(crate) fn new(cache: &Arc<PartCache>, bytes: usize) -> Option<Self> {
+        let taken = cache
+            .stay_bytes
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
+        taken.ok()?;
+        Some(Self { cache: Arc::clone(cache), bytes: AtomicUsize::new(bytes) })
+    }
+
+    /// Gives the bytes to others, who may use them a little before they are free.
+    pub(crate) fn give_back(&self) {
+        let bytes = self.bytes.swap(0, Ordering::Relaxed);
+        self.cache.stay_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.give_back();
+    }
 }
 
 #[derive(Debug, Default)]
@@ -52,11 +89,11 @@ struct Slot {
 }
 
 impl PartCache {
-    /// A cache of about this many bytes; of eight slots at the least.
+    /// Memory for about this many bytes; eight slots at the least.
     pub(crate) fn new(bytes: usize) -> Self {
-        let sets = (bytes / (SLOT_BYTES * SET_SLOTS)).max(1);
+        let sets = (bytes / 2 / (SLOT_BYTES * SET_SLOTS)).max(1);
         let sets = (0..sets).map(|_| Mutex::default()).collect();
-        Self { sets, files: AtomicU64::new(0) }
+        Self { sets, files: AtomicU64::new(0), stay_bytes: AtomicUsize::new(bytes / 2) }
     }
 
     /// A number for a file that has been opened.

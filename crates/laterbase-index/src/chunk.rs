@@ -1,8 +1,8 @@
 //! A chunk: entries of consecutive positions, sorted, in memory, never changed once it is shared.
 
 use crate::entry::{Entry, Family, PerFamily};
-use crate::heads::Heads;
 use crate::range::Range;
+use std::sync::OnceLock;
 
 /// Sorted entries of each family, and the positions that they are complete for.
 #[derive(Debug, Default)]
@@ -12,6 +12,54 @@ pub(crate) struct Chunk {
     /// Every entry of the positions from `lowest` to `highest` is here, and no other.
     lowest: u64,
     highest: u64,
+    /// Made by the first reader.
+    postings: OnceLock<Directory>,
+}
+
+/// Where in the postings the entries with the same leading bits of `a` begin.
+///
+/// Their `a` are hashes, so each stretch has about eight of them, and what a binary search over all
+/// would take many cache misses for is one look here and one there. A term with many entries makes
+/// one stretch long, which is then searched as ever.
+#[derive(Debug, Default)]
+struct Directory {
+    /// One more than there are stretches; empty when there are too few postings.
+    begins: Vec<u32>,
+    /// How far `a` is shifted to give a stretch's number.
+    shift: u32,
+}
+
+/// Postings below which a directory is not worth its while; more than eight, so that it has stretches.
+const DIRECTORY_ENTRIES_MIN: usize = 1024;
+
+impl Directory {
+    fn new(entries: &[Entry]) -> Self {
+        let Ok(len) = u32::try_from(entries.len()) else { return Self::default() };
+        let bits = len.ilog2() - 3;
+        let shift = 64 - bits;
+        let mut begins = Vec::with_capacity((1 << bits) + 1);
+        for (i, entry) in (0..len).zip(entries) {
+            let number = (entry.a >> shift) as usize;
+            while begins.len() <= number {
+                begins.push(i);
+            }
+        }
+        begins.resize((1 << bits) + 1, len);
+        Self { begins, shift }
+    }
+
+    /// Where the entries with an `a` like this one begin and end.
+    #[inline]
+    fn stretch(&self, a: u64) -> Option<(usize, usize)> {
+        if self.begins.is_empty() {
+            return None;
+        }
+        let number = (a >> self.shift) as usize;
+        match self.begins.get(number..number + 2)? {
+            &[begin, end] => Some((begin as usize, end as usize)),
+            _ => None,
+        }
+    }
 }
 
 impl Chunk {
@@ -42,6 +90,7 @@ impl Chunk {
             entries.clear();
         }
         self.len = 0;
+        self.postings.take();
     }
 
     /// Takes sorted entries over, leaving `entries` empty with the memory this chunk had.
@@ -71,18 +120,13 @@ impl Chunk {
         self.finish(older.lowest, highest);
     }
 
-    /// Becomes the union of chunks of adjacent positions, oldest first.
-    pub(crate) fn fill_by_merging<'c>(
-        &mut self,
-        chunks: impl Iterator<Item = &'c Self> + Clone,
-        heads: &mut Heads,
-    ) {
+    /// Becomes the union of two chunks of adjacent positions.
+    pub(crate) fn fill_by_merging(&mut self, older: &Self, newer: &Self) {
         self.clear();
         for (family, merged) in self.entries.iter_mut() {
-            merge_all(chunks.clone().map(|chunk| chunk.family(family)), heads, merged);
+            merge_two(older.family(family), newer.family(family), merged);
         }
-        let lowest = chunks.clone().map(|chunk| chunk.lowest).min().unwrap_or(0);
-        self.finish(lowest, chunks.map(|chunk| chunk.highest).max().unwrap_or(0));
+        self.finish(older.lowest, newer.highest);
     }
 
     /// Becomes the part of another chunk that begins at the position `lowest`.
@@ -108,57 +152,48 @@ impl Chunk {
     /// The entries between the bounds of a range, which its filter has not seen yet.
     #[inline]
     pub(crate) fn between(&self, range: &Range) -> &[Entry] {
+        let (begin, end) = self.bounds(range);
+        self.family(range.family).get(begin..end).unwrap_or_default()
+    }
+
+    /// Where those entries begin and end.
+    #[inline]
+    pub(crate) fn bounds(&self, range: &Range) -> (usize, usize) {
         let entries = self.family(range.family);
-        let begin = entries.partition_point(|entry| *entry < range.lo);
-        let rest = entries.get(begin..).unwrap_or_default();
-        let end = rest.partition_point(|entry| *entry <= range.hi);
-        rest.get(..end).unwrap_or_default()
+        let (mut begin, mut end) = (0, entries.len());
+        if range.family == Family::Posting && end >= DIRECTORY_ENTRIES_MIN {
+            let postings = self.postings.get_or_init(|| Directory::new(entries));
+            begin = postings.stretch(range.lo.a).map_or(begin, |(begin, _)| begin);
+            end = postings.stretch(range.hi.a).map_or(end, |(_, end)| end);
+        }
+        let stretch = entries.get(begin..end).unwrap_or_default();
+        let below = stretch.partition_point(|entry| *entry < range.lo);
+        let rest = stretch.get(below..).unwrap_or_default();
+        let wanted = match rest.first() {
+            Some(first) if *first <= range.hi => rest.partition_point(|it| *it <= range.hi),
+            Some(_) | None => 0,
+        };
+        (begin + below, begin + below + wanted)
     }
 }
 
 /// Appends the union of two sorted slices that have no entry in common.
-fn merge_two(mut one: &[Entry], mut other: &[Entry], out: &mut Vec<Entry>) {
+fn merge_two(one: &[Entry], other: &[Entry], out: &mut Vec<Entry>) {
     out.reserve(one.len() + other.len());
+    // What is ordered by time comes in order, mostly: then one slice just follows the other.
     if one.last() < other.first() {
         out.extend_from_slice(one);
         out.extend_from_slice(other);
         return;
     }
-    while let (Some(first), Some(second)) = (one.first(), other.first()) {
+    let (mut i, mut j) = (0, 0);
+    while let (Some(first), Some(second)) = (one.get(i), other.get(j)) {
+        // Which is smaller is as good as random, so it must not decide a branch.
         let take_first = first < second;
         out.push(if take_first { *first } else { *second });
-        one = one.get(usize::from(take_first)..).unwrap_or_default();
-        other = other.get(usize::from(!take_first)..).unwrap_or_default();
+        i += usize::from(take_first);
+        j += usize::from(!take_first);
     }
-    out.extend_from_slice(one);
-    out.extend_from_slice(other);
-}
-
-/// Appends the union of sorted slices that have no entry in common.
-fn merge_all<'e>(
-    slices: impl Iterator<Item = &'e [Entry]> + Clone,
-    heads: &mut Heads,
-    out: &mut Vec<Entry>,
-) {
-    out.reserve(slices.clone().map(<[Entry]>::len).sum());
-    // What is ordered by time comes in order, mostly: then the slices only follow each other.
-    let ends = slices.clone().filter(|slice| !slice.is_empty());
-    if ends.clone().zip(ends.skip(1)).all(|(one, next)| one.last() < next.first()) {
-        for slice in slices {
-            out.extend_from_slice(slice);
-        }
-        return;
-    }
-    let mut rests: Vec<std::slice::Iter<'e, Entry>> = slices.map(<[Entry]>::iter).collect();
-    heads.clear();
-    for (source, rest) in (0..).zip(&mut rests) {
-        if let Some(entry) = rest.next() {
-            heads.push(*entry, source);
-        }
-    }
-    while let Some(top) = heads.top() {
-        out.push(top.entry);
-        let next = rests.get_mut(top.source as usize).and_then(Iterator::next).copied();
-        heads.advance(next);
-    }
+    out.extend_from_slice(one.get(i..).unwrap_or_default());
+    out.extend_from_slice(other.get(j..).unwrap_or_default());
 }

@@ -11,7 +11,7 @@ pub struct IndexConfig {
     pub cache_bytes: usize,
     /// Memory for the buffers of a merge of runs, in bytes.
     pub merge_bytes: usize,
-    /// How many runs, or chunks in memory, of about one size are merged into one; from 2 to 64.
+    /// How many runs of about one size are merged into one; from 2 to 64.
     pub fan_out: usize,
     /// Whose index this is: any 16 bytes, such as a hash of the database's and the replica's id.
     /// An index with another owner's positions is refused.

@@ -15,10 +15,9 @@ use crate::section::Summary;
 /// How many wanted entries a run has that is not excluded by its bounds.
 pub(crate) fn in_run(run: &Run, cache: &PartCache, range: &Range) -> Result<u64, ReadError> {
     let groups = run.groups(range.family);
-    let begin = groups.partition_point(|group| group.summary.first <= range.lo).saturating_sub(1);
-    let groups = groups.get(begin..).unwrap_or_default();
+    let begin = run.groups_upto(range.family, &range.lo).saturating_sub(1);
     let mut count = 0;
-    for (i, group) in groups.iter().enumerate() {
+    for (i, group) in groups.iter().enumerate().skip(begin) {
         let next = groups.get(i + 1).map(|next| next.summary.first);
         let end = next.unwrap_or_else(|| run.last(range.family));
         match judge(&group.summary, end, range) {
@@ -26,9 +25,9 @@ pub(crate) fn in_run(run: &Run, cache: &PartCache, range: &Range) -> Result<u64,
             Judgement::None => {}
             Judgement::All => count += u64::from(group.summary.count),
             Judgement::Look => {
-                let page = run.page(cache, group)?;
-                let known = range.single_term().is_none_or(|a| page.filter.may_contain(a));
-                for (j, block) in page.blocks.iter().enumerate().filter(|_| known) {
+                let page = run.page(cache, range.family, i, range.single_term())?;
+                let Some(page) = page else { continue };
+                for (j, block) in page.blocks.iter().enumerate() {
                     let next = page.blocks.get(j + 1).map(|next| next.summary.first);
                     match judge(&block.summary, next.unwrap_or(end), range) {
                         Judgement::End => break,

@@ -42,9 +42,7 @@ impl Cursor {
         }
         for (number, chunk) in snapshot.chunks().iter().enumerate() {
             if filter.overlap(chunk.lowest(), chunk.highest()) != Overlap::None {
-                let entries = chunk.family(range.family);
-                let begin = entries.partition_point(|entry| *entry < range.lo);
-                let end = entries.partition_point(|entry| *entry <= range.hi);
+                let (begin, end) = chunk.bounds(&range);
                 if begin < end {
                     sources.push(Source::Chunk { number, begin, end });
                 }

@@ -70,6 +70,8 @@ mod heads;
 mod manifest;
 mod memtable;
 mod pending;
+#[doc(hidden)]
+pub mod probe;
 mod range;
 mod run;
 mod run_cursor;

@@ -7,9 +7,10 @@
 //!   └───────────────┴───────────────┴──────┴──────┴──┴──┴─┘
 //!     frozen: being written as a run, no longer merged
 //! ```
-//! Few entries are merged into the tail at once, at most 512 of them moved; `fan_out` neighbours of
-//! one tier become one chunk of the next. So an entry is moved about once per tier, and a reader
-//! finds less than `fan_out` chunks in each.
+//! Few entries are merged into the tail at once, at most 512 of them moved; beyond that a chunk is
+//! merged with an older one that is not twice as large, like the digits of a binary counter. So an
+//! entry is moved about once for each doubling, in one pass over memory without a branch that
+//! depends on it, and a reader finds about as many chunks as there are doublings, at the most.
 //!
 //! Chunks cover adjacent stretches of positions. Those that nobody reads any more are kept and
 //! filled again, within a bound, so that a warm memtable allocates nothing.
@@ -17,7 +18,6 @@
 use crate::chunk::Chunk;
 use crate::entry::{Entry, POSITION_MAX};
 use crate::error::AbsorbError;
-use crate::heads::Heads;
 use crate::pending::PendingEntries;
 use laterbase_event::Position;
 use std::sync::Arc;
@@ -37,25 +37,21 @@ pub(crate) struct Memtable {
     /// Entries in `chunks`.
     len: usize,
     complete_to: u64,
-    fan_out: usize,
     /// Chunks for reuse; readers may still hold some of them.
     spare: Vec<Arc<Chunk>>,
     spare_bytes_max: usize,
-    heads: Heads,
 }
 
 impl Memtable {
     /// An empty one whose first position will be the one after `complete_to`.
-    pub(crate) const fn new(complete_to: u64, fan_out: usize, spare_bytes_max: usize) -> Self {
+    pub(crate) const fn new(complete_to: u64, spare_bytes_max: usize) -> Self {
         Self {
             chunks: Vec::new(),
             frozen: 0,
             len: 0,
             complete_to,
-            fan_out,
             spare: Vec::new(),
             spare_bytes_max,
-            heads: Heads::new(),
         }
     }
 
@@ -125,46 +121,24 @@ impl Memtable {
         }
         self.chunks.push(chunk);
         self.len += added;
-        self.merge_tiers();
+        self.merge_newest();
     }
 
-    /// Merges the newest chunks while there are `fan_out` of one tier.
-    fn merge_tiers(&mut self) {
-        while let Some(count) = self.tier_count() {
-            let begin = self.chunks.len() - count;
-            let sources = self.chunks.get(begin..).unwrap_or_default();
-            let len = sources.iter().map(|chunk| chunk.len()).sum();
-            let mut merged = self.take_spare(len);
-            let sources = self.chunks.get(begin..).unwrap_or_default();
+    /// Merges the two newest chunks while the older one is not of a larger size.
+    fn merge_newest(&mut self) {
+        while let Some([older, newer]) = self.chunks.get(self.frozen..).and_then(<[_]>::last_chunk)
+            && size_class(older.len()) <= size_class(newer.len())
+        {
+            let (older, newer) = (Arc::clone(older), Arc::clone(newer));
+            let mut merged = self.take_spare(older.len() + newer.len());
             if let Some(chunk) = Arc::get_mut(&mut merged) {
-                chunk.fill_by_merging(sources.iter().map(|chunk| &**chunk), &mut self.heads);
+                chunk.fill_by_merging(&older, &newer);
             }
-            while self.chunks.len() > begin {
-                if let Some(chunk) = self.chunks.pop() {
-                    self.give_spare(chunk);
-                }
-            }
+            self.chunks.truncate(self.chunks.len() - 2);
             self.chunks.push(merged);
+            self.give_spare(older);
+            self.give_spare(newer);
         }
-    }
-
-    /// How many of the newest chunks are to become one.
-    fn tier_count(&self) -> Option<usize> {
-        let free = self.chunks.get(self.frozen..).unwrap_or_default();
-        let tier = free.last().map(|chunk| self.tier(chunk.len()))?;
-        let count = free.iter().rev().take_while(|chunk| self.tier(chunk.len()) <= tier).count();
-        (count >= self.fan_out).then_some(count)
-    }
-
-    /// Tier 0 is the tail; each further one holds `fan_out` times as much as the one before it.
-    const fn tier(&self, len: usize) -> usize {
-        let mut tier = 0;
-        let mut least = TAIL_ENTRIES * 3 / 4;
-        while len >= least {
-            tier += 1;
-            least *= self.fan_out;
-        }
-        tier
     }
 
     /// Entries in the oldest chunks whose positions are all at most `flushed`.
@@ -233,5 +207,13 @@ impl Memtable {
         if fits && self.spare.len() < SPARE_CHUNKS {
             self.spare.push(chunk);
         }
+    }
+}
+
+/// Chunks of one class differ in size by less than a factor of two; the tail's class is 0.
+const fn size_class(len: usize) -> u32 {
+    match (2 * len / TAIL_ENTRIES).checked_ilog2() {
+        Some(class) => class,
+        None => 0,
     }
 }

@@ -1,11 +1,12 @@
-//! An open run: an immutable file of sorted entries, of which only the tables are held in memory.
+//! An open run: an immutable file of sorted entries. Its tables are in memory, and its pages too if
+//! there was room for them.
 //!
 //! Whatever is read is checked before it is used: the checksum, that it decodes, and that it is what
 //! the level above says of it. What fails is [`Damage`] of that file at that offset.
 
 use crate::bits::PAD_BYTES;
-use crate::block::{self, BLOCK_BYTES_MAX};
-use crate::cache::{Part, PartCache, PartKey};
+use crate::block::{self, BLOCK_BYTES_MAX, BLOCK_ENTRIES_MAX, BlockBuffer};
+use crate::cache::{Part, PartCache, PartKey, Reservation};
 use crate::entry::{Entry, FAMILY_COUNT, Family, PerFamily};
 use crate::error::{Damage, DamageKind, OpenError, ReadError};
 use crate::run_file::{
@@ -15,7 +16,7 @@ use crate::section::{
     BlockMeta, CHECKSUM_BYTES, GroupMeta, GroupPage, PAGE_BYTES_MAX, Summary, read_table, unseal,
 };
 use laterbase_log::storage::{OpenMode, Storage, StorageFile};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The most bytes that a block or a page takes in a file.
 const PART_BYTES_MAX: usize = if BLOCK_BYTES_MAX + CHECKSUM_BYTES > PAGE_BYTES_MAX {
@@ -33,7 +34,19 @@ pub(crate) struct Run {
     key: u64,
     foot: Foot,
     foot_crc: u32,
-    tables: PerFamily<Vec<GroupMeta>>,
+    tables: PerFamily<Table>,
+    /// Room for all pages of the families with filters, if there was any.
+    reservation: Option<Reservation>,
+}
+
+/// The groups of a family.
+#[derive(Debug, Default)]
+struct Table {
+    groups: Vec<GroupMeta>,
+    /// The `a` that each group begins with: what is searched first, being small.
+    firsts: Vec<u64>,
+    /// The groups' pages, once they were read; none of them if there is no room.
+    pages: Vec<OnceLock<Arc<GroupPage>>>,
 }
 
 /// What a run that was just written is made of.
@@ -48,9 +61,28 @@ pub(crate) struct RunParts {
 
 impl Run {
     /// The run that was just written, without reading it.
-    pub(crate) fn from_parts(parts: RunParts, cache: &PartCache) -> Self {
+    pub(crate) fn from_parts(parts: RunParts, cache: &Arc<PartCache>) -> Self {
         let RunParts { file, path, foot, foot_crc, tables } = parts;
-        Self { file, path, key: cache.register(), foot, foot_crc, tables }
+        let pages = tables.iter().filter(|(family, _)| family.has_filter());
+        let pages = pages.flat_map(|(_, groups)| groups).map(GroupMeta::page_memory_bytes).sum();
+        let reservation = Reservation::new(cache, pages);
+        let stay = reservation.is_some();
+        let tables = tables.map(|family, groups| Table {
+            firsts: groups.iter().map(|group| group.summary.first.a).collect(),
+            pages: match stay && family.has_filter() {
+                true => groups.iter().map(|_| OnceLock::new()).collect(),
+                false => Vec::new(),
+            },
+            groups,
+        });
+        Self { file, path, key: cache.register(), foot, foot_crc, tables, reservation }
+    }
+
+    /// Lets runs that take the place of this one have its room in memory.
+    pub(crate) fn retire(&self) {
+        if let Some(reservation) = &self.reservation {
+            reservation.give_back();
+        }
     }
 
     /// Opens run `number` in `dir`, whose foot must have this checksum if one is given.
@@ -59,7 +91,7 @@ impl Run {
         dir: &str,
         number: u64,
         foot_crc: Option<u32>,
-        cache: &PartCache,
+        cache: &Arc<PartCache>,
     ) -> Result<Self, OpenError> {
         let path = format!("{dir}/{}", run_name(number));
         let damage = |offset, kind| Damage { file: path.clone(), offset, kind };
@@ -92,37 +124,8 @@ impl Run {
         if foot.span.number != number || foot_crc.is_some_and(|expected| expected != crc) {
             return Err(damage(foot_offset, DamageKind::Content).into());
         }
-        let tables = PerFamily::new([const { Vec::new() }; FAMILY_COUNT]);
-        let key = cache.register();
-        let mut run = Self { file, path, key, foot, foot_crc: crc, tables };
-        run.read_tables()?;
-        Ok(run)
-    }
-
-    fn read_tables(&mut self) -> Result<(), ReadError> {
-        // From the last family to the first: one's groups end where the next one's begin.
-        let mut groups_end = self.foot.tables_begin();
-        for family in Family::ALL.into_iter().rev() {
-            let section = *self.foot.sections.get(family);
-            if section.table_bytes > 0 {
-                let damage = |kind| self.damage(section.table, kind);
-                let mut bytes = vec![0; section.table_bytes as usize];
-                if self.file.read_at(section.table, &mut bytes)? < bytes.len() {
-                    return Err(damage(DamageKind::Length));
-                }
-                let body = unseal(self.span().number, section.table, &bytes)
-                    .ok_or_else(|| damage(DamageKind::Checksum))?;
-                let table = read_table(body, section.begin, groups_end)
-                    .ok_or_else(|| damage(DamageKind::Content))?;
-                let entries: u64 = table.iter().map(|group| u64::from(group.summary.count)).sum();
-                if entries != section.entries {
-                    return Err(damage(DamageKind::Content));
-                }
-                *self.tables.get_mut(family) = table;
-            }
-            groups_end = section.begin;
-        }
-        Ok(())
+        let tables = read_tables(&*file, &path, &foot)?;
+        Ok(Self::from_parts(RunParts { file, path, foot, foot_crc: crc, tables }, cache))
     }
 
     pub(crate) const fn span(&self) -> RunSpan {
@@ -147,7 +150,21 @@ impl Run {
 
     /// The groups of a family, in order.
     pub(crate) fn groups(&self, family: Family) -> &[GroupMeta] {
-        self.tables.get(family)
+        &self.tables.get(family).groups
+    }
+
+    /// How many groups of a family begin with `entry` or a smaller one.
+    #[inline]
+    pub(crate) fn groups_upto(&self, family: Family, entry: &Entry) -> usize {
+        let Table { groups, firsts, .. } = self.tables.get(family);
+        let begin = firsts.partition_point(|&a| a < entry.a);
+        let same = firsts.get(begin..).unwrap_or_default();
+        if same.first() != Some(&entry.a) {
+            return begin;
+        }
+        let same = same.partition_point(|&a| a == entry.a);
+        let same = groups.get(begin..begin + same).unwrap_or_default();
+        begin + same.partition_point(|group| group.summary.first <= *entry)
     }
 
     /// The largest entry of a family that has any.
@@ -157,25 +174,72 @@ impl Run {
 
     /// Memory that the tables take, in bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.tables.iter().map(|(_, table)| table.capacity() * size_of::<GroupMeta>()).sum()
+        let table_bytes = |table: &Table| {
+            let groups = table.groups.capacity() * size_of::<GroupMeta>();
+            groups + table.firsts.capacity() * 8 + table.pages.capacity() * 16
+        };
+        self.tables.iter().map(|(_, table)| table_bytes(table)).sum()
     }
 
-    /// A group's page, from the cache or the file.
+    /// Memory that the pages that stay take, in bytes.
+    pub(crate) fn page_bytes(&self) -> usize {
+        let pages = self.tables.iter().flat_map(|(_, table)| &table.pages);
+        pages.filter_map(OnceLock::get).map(|page| page.memory_bytes()).sum()
+    }
+
+    /// Is it plain from what is in memory, without a lock, that no entry has this `a`?
+    #[inline]
+    pub(crate) fn excludes_term(&self, family: Family, term: u64) -> bool {
+        let Table { firsts, pages, .. } = self.tables.get(family);
+        let next = firsts.partition_point(|&a| a < term);
+        let Some(group) = next.checked_sub(1) else { return firsts.first() != Some(&term) };
+        match pages.get(group).and_then(OnceLock::get) {
+            Some(page) => firsts.get(next) != Some(&term) && !page.filter.may_contain(term),
+            None => false,
+        }
+    }
+
+    /// The page of a group, from memory or the file; `None` if its filter does not know `term`.
+    #[inline]
     pub(crate) fn page(
         &self,
         cache: &PartCache,
-        group: &GroupMeta,
-    ) -> Result<Arc<GroupPage>, ReadError> {
-        let key = PartKey { file: self.key, offset: group.page_offset() };
-        if let Some(Part::Page(page)) = cache.get(key) {
-            return Ok(page);
+        family: Family,
+        group: usize,
+        term: Option<u64>,
+    ) -> Result<Option<Arc<GroupPage>>, ReadError> {
+        let knows = |page: &GroupPage| term.is_none_or(|term| page.filter.may_contain(term));
+        let table = self.tables.get(family);
+        if let Some(slot) = table.pages.get(group) {
+            let page = match slot.get() {
+                Some(page) => page,
+                None => {
+                    let page = self.read_page(table.groups.get(group))?;
+                    slot.get_or_init(|| page)
+                }
+            };
+            return Ok(knows(page).then(|| Arc::clone(page)));
         }
+        let meta = table.groups.get(group);
+        let offset = meta.map_or(0, GroupMeta::page_offset);
+        let key = PartKey { file: self.key, offset };
+        let page = match cache.get(key) {
+            Some(Part::Page(page)) => page,
+            Some(Part::Block(_)) | None => {
+                let page = self.read_page(meta)?;
+                cache.put(key, Part::Page(Arc::clone(&page)));
+                page
+            }
+        };
+        Ok(knows(&page).then_some(page))
+    }
+
+    fn read_page(&self, group: Option<&GroupMeta>) -> Result<Arc<GroupPage>, ReadError> {
+        let group = group.ok_or_else(|| self.damage(0, DamageKind::Content))?;
         let mut buffer = [0; PART_BYTES_MAX];
         let bytes = buffer.get_mut(..group.page_bytes as usize).unwrap_or_default();
         self.read_exactly(group.page_offset(), bytes)?;
-        let page = Arc::new(self.decode_page(group, bytes)?);
-        cache.put(key, Part::Page(Arc::clone(&page)));
-        Ok(page)
+        Ok(Arc::new(self.decode_page(group, bytes)?))
     }
 
     /// The entries of a block, from the cache or the file.
@@ -194,9 +258,8 @@ impl Run {
         let bytes = buffer.get_mut(..block.bytes as usize).unwrap_or_default();
         self.read_exactly(offset, bytes)?;
         let padded = buffer.get(..block.bytes as usize + PAD_BYTES).unwrap_or_default();
-        let mut entries = Vec::new();
-        self.decode_block(block, offset, padded, &mut entries)?;
-        let entries: Arc<[Entry]> = entries.into();
+        let mut entries = [Entry::MIN; BLOCK_ENTRIES_MAX];
+        let entries: Arc<[Entry]> = self.decode_block(block, offset, padded, &mut entries)?.into();
         cache.put(key, Part::Block(Arc::clone(&entries)));
         Ok(entries)
     }
@@ -224,26 +287,25 @@ impl Run {
             .ok_or_else(|| self.damage(offset, DamageKind::Content))
     }
 
-    /// Appends the entries of the block whose bytes these are, checksum and padding included.
-    pub(crate) fn decode_block(
+    /// The entries of the block whose bytes these are, checksum and padding included.
+    pub(crate) fn decode_block<'e>(
         &self,
         block: &BlockMeta,
         offset: u64,
         padded: &[u8],
-        entries: &mut Vec<Entry>,
-    ) -> Result<(), ReadError> {
+        entries: &'e mut BlockBuffer,
+    ) -> Result<&'e [Entry], ReadError> {
         let length = padded.len().saturating_sub(PAD_BYTES);
         let bytes = padded.get(..length).unwrap_or_default();
         if unseal(self.span().number, offset, bytes).is_none() {
             return Err(self.damage(offset, DamageKind::Checksum));
         }
-        let before = entries.len();
         let decoded = block::decode(padded.get(CHECKSUM_BYTES..).unwrap_or_default(), entries);
-        let added = entries.get(before..).unwrap_or_default();
-        if decoded.is_err() || Summary::of(added) != Some(block.summary) {
-            return Err(self.damage(offset, DamageKind::Content));
-        }
-        Ok(())
+        decoded
+            .ok()
+            .and_then(|count| entries.get(..count))
+            .filter(|entries| Summary::of(entries) == Some(block.summary))
+            .ok_or_else(|| self.damage(offset, DamageKind::Content))
     }
 
     /// Fills `bytes` from the file.
@@ -268,4 +330,37 @@ impl Run {
     pub(crate) fn damage(&self, offset: u64, kind: DamageKind) -> ReadError {
         Damage { file: self.path.clone(), offset, kind }.into()
     }
+}
+
+/// The tables of a run's families.
+fn read_tables(
+    file: &dyn StorageFile,
+    path: &str,
+    foot: &Foot,
+) -> Result<PerFamily<Vec<GroupMeta>>, ReadError> {
+    let mut tables = PerFamily::new([const { Vec::new() }; FAMILY_COUNT]);
+    // From the last family to the first: one's groups end where the next one's begin.
+    let mut groups_end = foot.tables_begin();
+    for family in Family::ALL.into_iter().rev() {
+        let section = *foot.sections.get(family);
+        if section.table_bytes > 0 {
+            let offset = section.table;
+            let damage = |kind| Damage { file: path.to_owned(), offset, kind };
+            let mut bytes = vec![0; section.table_bytes as usize];
+            if file.read_at(offset, &mut bytes)? < bytes.len() {
+                return Err(damage(DamageKind::Length).into());
+            }
+            let body = unseal(foot.span.number, offset, &bytes)
+                .ok_or_else(|| damage(DamageKind::Checksum))?;
+            let table = read_table(body, section.begin, groups_end)
+                .ok_or_else(|| damage(DamageKind::Content))?;
+            let entries: u64 = table.iter().map(|group| u64::from(group.summary.count)).sum();
+            if entries != section.entries {
+                return Err(damage(DamageKind::Content).into());
+            }
+            *tables.get_mut(family) = table;
+        }
+        groups_end = section.begin;
+    }
+    Ok(tables)
 }

@@ -53,14 +53,9 @@ impl RunCursor {
             if Self::excludes(run, range) {
                 return Ok(self.finish());
             }
-            let groups = run.groups(range.family);
             self.group = match range.direction {
-                Direction::Ascending => groups
-                    .partition_point(|group| group.summary.first <= range.lo)
-                    .saturating_sub(1),
-                Direction::Descending => {
-                    groups.partition_point(|group| group.summary.first <= range.hi)
-                }
+                Direction::Ascending => run.groups_upto(range.family, &range.lo).saturating_sub(1),
+                Direction::Descending => run.groups_upto(range.family, &range.hi),
             };
         }
         match range.direction {
@@ -126,8 +121,8 @@ impl RunCursor {
             }
             let Some(page) = &self.page else {
                 if wants(&group.summary, range) {
-                    let page = run.page(cache, group)?;
-                    if knows(&page, range) {
+                    let term = range.single_term();
+                    if let Some(page) = run.page(cache, range.family, self.group, term)? {
                         self.block = page
                             .blocks
                             .partition_point(|block| block.summary.first <= range.lo)
@@ -187,8 +182,9 @@ impl RunCursor {
             };
             let Some(page) = &self.page else {
                 if wants(&group.summary, range) {
-                    let page = run.page(cache, group)?;
-                    if knows(&page, range) {
+                    let term = range.single_term();
+                    let index = self.group - 1;
+                    if let Some(page) = run.page(cache, range.family, index, term)? {
                         self.block =
                             page.blocks.partition_point(|block| block.summary.first <= range.hi);
                         self.page = Some(page);
@@ -240,10 +236,4 @@ fn wants(summary: &Summary, range: &Range) -> bool {
     let filter = range.filter();
     filter.overlap(summary.lowest, summary.highest) != Overlap::None
         && (!summary.uniform || filter.accepts_extra(summary.first.extra()))
-}
-
-/// Can the group have the term that is wanted, if it is one term?
-#[inline]
-fn knows(page: &GroupPage, range: &Range) -> bool {
-    range.single_term().is_none_or(|term| page.filter.may_contain(term))
 }

@@ -143,7 +143,8 @@ impl Foot {
         }
     }
 
-    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+    /// The foot that these fields are, its checksum aside.
+    pub(crate) fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let span = RunSpan { number: fields.u64()?, lowest: fields.u64()?, highest: fields.u64()? };
         let file_bytes = fields.u64()?;
         let mut sections = PerFamily::new([FamilySection::default(); FAMILY_COUNT]);

@@ -3,6 +3,7 @@
 //! Blocks are read several at a time, within a bound in bytes; one of them is decoded at a time.
 
 use crate::bits::PAD_BYTES;
+use crate::block::{BLOCK_ENTRIES_MAX, BlockBuffer};
 use crate::entry::{Entry, Family};
 use crate::error::{DamageKind, ReadError};
 use crate::run::Run;
@@ -23,8 +24,9 @@ pub(crate) struct RunScan {
     bytes: Vec<u8>,
     bytes_offset: u64,
     bytes_max: usize,
-    /// The block that was decoded last.
-    entries: Vec<Entry>,
+    /// The block that was decoded last, and how many entries it has.
+    entries: Box<BlockBuffer>,
+    count: usize,
     index: usize,
     /// The last entry that was given: the next one must be larger.
     last: Option<Entry>,
@@ -32,7 +34,7 @@ pub(crate) struct RunScan {
 
 impl RunScan {
     /// Before the first entry of a family; reads about `bytes_max` at a time.
-    pub(crate) const fn new(run: Arc<Run>, family: Family, bytes_max: usize) -> Self {
+    pub(crate) fn new(run: Arc<Run>, family: Family, bytes_max: usize) -> Self {
         Self {
             run,
             family,
@@ -42,7 +44,8 @@ impl RunScan {
             bytes: Vec::new(),
             bytes_offset: 0,
             bytes_max,
-            entries: Vec::new(),
+            entries: Box::new([Entry::MIN; BLOCK_ENTRIES_MAX]),
+            count: 0,
             index: 0,
             last: None,
         }
@@ -54,7 +57,7 @@ impl RunScan {
         self.groups_begun = 0;
         self.page.blocks.clear();
         self.blocks_done = 0;
-        self.entries.clear();
+        self.count = 0;
         self.index = 0;
         self.last = None;
     }
@@ -62,15 +65,12 @@ impl RunScan {
     /// The next entry of the family.
     #[inline]
     pub(crate) fn next(&mut self) -> Result<Option<Entry>, ReadError> {
-        if let Some(entry) = self.entries.get(self.index) {
-            self.index += 1;
-            return Ok(Some(*entry));
-        }
-        if !self.next_block()? {
+        if self.index == self.count && !self.next_block()? {
             return Ok(None);
         }
-        self.index = 1;
-        Ok(self.entries.first().copied())
+        let entry = self.entries.get(self.index).copied();
+        self.index += 1;
+        Ok(entry)
     }
 
     /// The run.
@@ -83,9 +83,6 @@ impl RunScan {
         let run = Arc::clone(&self.run);
         if self.blocks_done == self.page.blocks.len() {
             let Some(group) = run.groups(self.family).get(self.groups_begun) else {
-                // So that asking again gives the same answer.
-                self.entries.clear();
-                self.index = 0;
                 return Ok(false);
             };
             self.groups_begun += 1;
@@ -109,12 +106,13 @@ impl RunScan {
         }
         let begin = (offset - self.bytes_offset) as usize;
         let padded = self.bytes.get(begin..begin + block.bytes as usize + PAD_BYTES);
-        self.entries.clear();
-        run.decode_block(&block, offset, padded.unwrap_or_default(), &mut self.entries)?;
-        if self.entries.first().copied() <= self.last && self.last.is_some() {
+        let padded = padded.unwrap_or_default();
+        let entries = run.decode_block(&block, offset, padded, &mut self.entries)?;
+        if self.last.is_some() && entries.first().copied() <= self.last {
             return Err(run.damage(offset, DamageKind::Content));
         }
-        self.last = self.entries.last().copied();
+        self.last = entries.last().copied();
+        self.count = entries.len();
         self.blocks_done += 1;
         self.index = 0;
         Ok(true)

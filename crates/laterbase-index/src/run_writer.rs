@@ -112,7 +112,7 @@ impl RunWriter {
             }
             let section = self.sections.get_mut(family);
             section.table = offset;
-            #[expect(clippy::cast_possible_truncation, reason = "68 bytes for 4,096 entries")]
+            #[expect(clippy::cast_possible_truncation, reason = "68 bytes for 2,048 entries")]
             let bytes = (self.buffer.len() - begin) as u32;
             section.table_bytes = bytes;
         }

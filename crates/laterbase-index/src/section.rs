@@ -129,7 +129,14 @@ pub(crate) struct BlockMeta {
 }
 
 impl BlockMeta {
-    const BYTES: usize = Summary::BYTES + 8;
+    /// Bytes that it takes in a page.
+    pub(crate) const BYTES: usize = Summary::BYTES + 8;
+
+    /// Offset and length in the bytes of a block's description, unchecked.
+    pub(crate) fn place(bytes: &[u8]) -> Option<(u64, u64)> {
+        let mut fields = Fields::new(bytes.get(Summary::BYTES..)?);
+        Some((u64::from(fields.u32()?), u64::from(fields.u32()?)))
+    }
 }
 
 /// A group's page: its blocks, and a filter over the `a` of its entries.
@@ -146,7 +153,7 @@ impl GroupPage {
     }
 
     /// Appends the page without its checksum.
-    #[expect(clippy::cast_possible_truncation, reason = "16 blocks, and lines for 4,096 keys")]
+    #[expect(clippy::cast_possible_truncation, reason = "16 blocks, and lines for 2,048 keys")]
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         put_u16(out, self.blocks.len() as u16);
         put_u16(out, self.filter.line_count() as u16);
@@ -199,8 +206,20 @@ impl GroupMeta {
     /// Bytes that it takes in a table.
     pub(crate) const BYTES: usize = Summary::BYTES + 16;
 
+    /// Offset, length of the blocks and length of the page in the bytes of a group's description,
+    /// unchecked.
+    pub(crate) fn place(bytes: &[u8]) -> Option<(u64, u64, u64)> {
+        let mut fields = Fields::new(bytes.get(Summary::BYTES..)?);
+        Some((fields.u64()?, u64::from(fields.u32()?), u64::from(fields.u32()?)))
+    }
+
     pub(crate) const fn page_offset(&self) -> u64 {
         self.offset + self.blocks_bytes as u64
+    }
+
+    /// Memory that its page takes at the most, in bytes.
+    pub(crate) const fn page_memory_bytes(&self) -> usize {
+        self.page_bytes as usize + size_of::<GroupPage>() + GROUP_BLOCKS_MAX * 32
     }
 }
 

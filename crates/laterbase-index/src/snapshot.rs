@@ -146,8 +146,10 @@ impl IndexSnapshot {
                 return Ok(());
             }
         }
+        let term = range.single_term();
         for run in self.runs.runs.iter().rev() {
-            if RunCursor::excludes(run, range) {
+            let excluded = term.is_some_and(|term| run.excludes_term(range.family, term));
+            if excluded || RunCursor::excludes(run, range) {
                 continue;
             }
             let found = RunCursor::default().next(run, &self.runs.cache, range)?;

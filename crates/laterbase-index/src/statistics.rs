@@ -49,6 +49,7 @@ impl IndexSnapshot {
     #[must_use]
     pub fn statistics(&self) -> IndexStatistics {
         let (chunks, runs) = (self.chunks(), self.runs());
+        let page_bytes: usize = runs.iter().map(|run| run.page_bytes()).sum();
         IndexStatistics {
             runs: runs.len(),
             run_entries: runs.iter().map(|run| run.entries()).sum(),
@@ -56,7 +57,7 @@ impl IndexSnapshot {
             chunks: chunks.len(),
             memtable_entries: chunks.iter().map(|chunk: &Arc<Chunk>| chunk.len() as u64).sum(),
             table_bytes: runs.iter().map(|run| run.memory_bytes()).sum(),
-            cache_bytes: self.cache().bytes(),
+            cache_bytes: self.cache().bytes() + page_bytes,
         }
     }
 

@@ -419,10 +419,13 @@ impl IndexWriter {
 
     /// Makes a synced run part of the index, in the place of those whose positions it covers.
     fn install(&mut self, parts: RunParts, watermark: u64) -> Result<(), MaintainError> {
-        let run = Arc::new(Run::from_parts(parts, &self.runs.cache));
-        let span = run.span();
+        let span = parts.foot.span;
         let replaced =
             |old: &Run| old.span().lowest >= span.lowest && old.span().highest <= span.highest;
+        for old in self.runs.runs.iter().filter(|old| replaced(old)) {
+            old.retire();
+        }
+        let run = Arc::new(Run::from_parts(parts, &self.runs.cache));
         let place = self.runs.runs.partition_point(|old| old.span().lowest < span.lowest);
         let mut runs: Vec<_> =
             self.runs.runs.iter().filter(|old| !replaced(old)).cloned().collect();
@@ -458,7 +461,7 @@ impl IndexWriter {
 }
 
 pub(crate) fn new_memtable(watermark: u64, config: &IndexConfig) -> Memtable {
-    Memtable::new(watermark, config.fan_out(), config.memtable_bytes / 2)
+    Memtable::new(watermark, config.memtable_bytes / 2)
 }
 
 pub(crate) fn load_manifest(
@@ -481,7 +484,7 @@ pub(crate) fn open_runs(
     dir: &str,
     manifest: &Manifest,
     open: &[Arc<Run>],
-    cache: &PartCache,
+    cache: &Arc<PartCache>,
 ) -> Result<Vec<Arc<Run>>, OpenError> {
     let open_run = |wanted: &ManifestRun| {
         if let Some(run) = open.iter().find(|run| ManifestRun::of(run) == *wanted) {
