@@ -1,10 +1,31 @@
 //! The `laterbase` command line, as a library.
+//!
+//! ```text
+//! main ─▶ Program::run ─▶ commands (one file each) ─▶ laterbase
+//!                            │        │
+//!                  values, refusals   ├─▶ import: records ─▶ drafts ─▶ commits
+//!              (what goes in, what    ├─▶ sample: a workload
+//!               may go wrong)         └─▶ show, table, output: what comes out
+//! ```
+//!
+//! [`Program`] is what a program with validators of its own uses to get the same commands. The
+//! other public modules are the pure parts: readers of records, pointers, times, the sample.
+//! What the commands print is described in `docs/reference/command-line.md`.
+#![forbid(unsafe_code)]
 
+mod commands;
 pub mod failure;
 pub mod import;
-pub mod json_text;
+mod json_text;
 pub mod output;
 pub mod pointer;
+mod program;
+mod progress;
+mod refusals;
 pub mod sample;
-pub mod table;
+mod show;
+mod table;
 pub mod time;
+mod values;
+
+pub use program::Program;

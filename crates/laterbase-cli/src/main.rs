@@ -1,3 +1,7 @@
 //! The `laterbase` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    laterbase_cli::Program::new().run()
+}

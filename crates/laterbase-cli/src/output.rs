@@ -131,6 +131,11 @@ impl Output {
         self.style
     }
 
+    /// Keeps tables to so many columns where lines could be of any length.
+    pub fn narrow_to(&mut self, width: usize) {
+        self.style.width = self.style.width.or(Some(width));
+    }
+
     /// Writes bytes as they are.
     ///
     /// # Errors

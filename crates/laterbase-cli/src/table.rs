@@ -17,40 +17,32 @@ const WIDTH_MIN: usize = 6;
 
 /// One column.
 #[derive(Clone, Copy, Debug)]
-pub struct Column {
+pub(crate) struct Column {
     /// Its heading.
-    pub title: &'static str,
+    pub(crate) title: &'static str,
     /// Whether it may be cut to fit.
-    pub shrinks: bool,
-    /// Whether it stands at the right edge, as numbers do.
-    pub right: bool,
+    pub(crate) shrinks: bool,
     /// How it looks.
-    pub ink: Ink,
+    pub(crate) ink: Ink,
 }
 
 impl Column {
     /// A column that is shown whole.
     #[must_use]
-    pub const fn whole(title: &'static str, ink: Ink) -> Self {
-        Self { title, shrinks: false, right: false, ink }
+    pub(crate) const fn whole(title: &'static str, ink: Ink) -> Self {
+        Self { title, shrinks: false, ink }
     }
 
     /// A column that may be cut.
     #[must_use]
-    pub const fn text(title: &'static str, ink: Ink) -> Self {
-        Self { title, shrinks: true, right: false, ink }
-    }
-
-    /// A column of numbers.
-    #[must_use]
-    pub const fn number(title: &'static str) -> Self {
-        Self { title, shrinks: false, right: true, ink: Ink::Plain }
+    pub(crate) const fn text(title: &'static str, ink: Ink) -> Self {
+        Self { title, shrinks: true, ink }
     }
 }
 
 /// A table under way.
 #[derive(Debug)]
-pub struct Table {
+pub(crate) struct Table {
     columns: Vec<Column>,
     held: Vec<Vec<String>>,
     widths: Option<Vec<usize>>,
@@ -59,7 +51,7 @@ pub struct Table {
 impl Table {
     /// A table with these columns and no rows yet.
     #[must_use]
-    pub fn new(columns: &[Column]) -> Self {
+    pub(crate) fn new(columns: &[Column]) -> Self {
         Self { columns: columns.to_vec(), held: Vec::new(), widths: None }
     }
 
@@ -67,7 +59,7 @@ impl Table {
     ///
     /// # Errors
     /// What writing fails with.
-    pub fn row(&mut self, cells: Vec<String>, out: &mut Output) -> Result<(), Failure> {
+    pub(crate) fn row(&mut self, cells: Vec<String>, out: &mut Output) -> Result<(), Failure> {
         let cells: Vec<String> = cells.into_iter().map(|cell| visible(&cell)).collect();
         if let Some(widths) = &self.widths {
             return out.line(self.format(&cells, widths, out));
@@ -80,7 +72,7 @@ impl Table {
     ///
     /// # Errors
     /// What writing fails with.
-    pub fn release(&mut self, out: &mut Output) -> Result<(), Failure> {
+    pub(crate) fn release(&mut self, out: &mut Output) -> Result<(), Failure> {
         if self.widths.is_some() || self.held.is_empty() {
             return Ok(());
         }
@@ -108,17 +100,12 @@ impl Table {
     fn cells(&self, row: &[String], widths: &[usize]) -> Vec<String> {
         let last = self.columns.len().saturating_sub(1);
         row.iter()
-            .zip(&self.columns)
             .zip(widths)
             .enumerate()
-            .map(|(index, ((cell, column), width))| {
+            .map(|(index, (cell, width))| {
                 let cut = truncate(cell, *width);
                 let space = " ".repeat(width.saturating_sub(display_width(&cut)));
-                match (column.right, index == last) {
-                    (true, _) => format!("{space}{cut}"),
-                    (false, true) => cut,
-                    (false, false) => format!("{cut}{space}"),
-                }
+                if index == last { cut } else { format!("{cut}{space}") }
             })
             .collect()
     }
@@ -149,7 +136,7 @@ fn fit(columns: &[Column], rows: &[Vec<String>], limit: Option<usize>) -> Vec<us
 
 /// Cuts `text` to `width` columns, with `…` at the end of what was cut.
 #[must_use]
-pub fn truncate(text: &str, width: usize) -> String {
+pub(crate) fn truncate(text: &str, width: usize) -> String {
     if display_width(text) <= width {
         return text.to_owned();
     }
@@ -169,7 +156,7 @@ pub fn truncate(text: &str, width: usize) -> String {
 
 /// The text with control characters made visible.
 #[must_use]
-pub fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     if !text.chars().any(is_control) {
         return text.to_owned();
     }
@@ -230,7 +217,7 @@ mod tests {
         let mut out = Output::to(Box::new(shared.clone()), style);
         let mut table = Table::new(&[
             Column::whole("id", Ink::Faint),
-            Column::number("n"),
+            Column::whole("n", Ink::Plain),
             Column::text("data", Ink::Plain),
         ]);
         for row in rows {
@@ -246,7 +233,7 @@ mod tests {
         check(
             None,
             &[["a", "1", "short"], ["bcd", "100", "a longer text than fits anywhere"]],
-            "id     n  data\na      1  short\nbcd  100  a longer text than fits anywhere\n",
+            "id   n    data\na    1    short\nbcd  100  a longer text than fits anywhere\n",
         );
     }
 
@@ -255,7 +242,7 @@ mod tests {
         check(
             Some(20),
             &[["a", "1", "short"], ["bcd", "100", "a longer text than fits"]],
-            "id     n  data\na      1  short\nbcd  100  a longer…\n",
+            "id   n    data\na    1    short\nbcd  100  a longer…\n",
         );
     }
 

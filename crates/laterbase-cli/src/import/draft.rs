@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use laterbase::EventId;
+
 /// An event to be written. Whether its parts keep the limits of the store is decided when it is
 /// pushed into a commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,8 +20,8 @@ pub struct Draft {
     pub valid_at_micros: Option<i64>,
     /// Tags as (root, key).
     pub tags: Vec<(String, String)>,
-    /// What it followed from.
-    pub cause: Option<Cause>,
+    /// With `--preserve`: the id of what it followed from, where it comes from.
+    pub original_cause: Option<EventId>,
     /// The writer's key for it.
     pub idempotency: Option<Vec<u8>>,
     /// Small facts about the recording.
@@ -28,15 +30,19 @@ pub struct Draft {
     pub content_type: String,
     /// The payload.
     pub payload: Vec<u8>,
-    /// With `--preserve`: the id that it had where it comes from.
-    pub original_id: Option<String>,
+    /// With `--preserve`: what it was where it comes from.
+    pub original: Option<Original>,
 }
 
-/// The id that a preserved event names as its cause, in text form.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cause {
-    /// The id, as it was where the event comes from.
-    pub original_id: String,
+/// Which event a preserved one is a copy of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Original {
+    /// The id of the line that was read.
+    pub id: EventId,
+    /// Its place in its log, where the line says so.
+    pub seq: Option<u64>,
+    /// The event that it was first, where that is another one: id and place in its log.
+    pub first: Option<(EventId, u64)>,
 }
 
 /// What JSON payloads are labelled with.

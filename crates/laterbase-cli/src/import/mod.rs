@@ -13,6 +13,7 @@
 #[cfg(feature = "csv")]
 mod csv;
 mod draft;
+mod feed;
 mod format;
 mod json;
 mod mapping;
@@ -20,10 +21,14 @@ mod ndjson;
 mod preserve;
 mod record;
 mod source;
+mod writer;
 
-pub use draft::{Cause, Draft};
+pub use draft::{Draft, Original};
 pub use format::{Format, read_records};
 pub use mapping::Mapping;
 pub use preserve::preserve;
 pub use record::{Reason, Record, Refused, Visit};
 pub use source::{Fingerprint, Source, SourceError};
+
+pub(crate) use feed::{Feed, Item, Place, Recipe};
+pub(crate) use writer::{Acknowledged, Writer, WriterEvent};

@@ -15,11 +15,12 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use laterbase::EventId;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::draft::{Cause, Draft, JSON};
+use super::draft::{Draft, JSON, Original};
 use super::record::{Reason, Record};
 use crate::json_text::minify_into;
 use crate::time;
@@ -67,11 +68,11 @@ pub fn preserve(
         version: line.version.unwrap_or(1),
         valid_at_micros,
         tags,
-        cause: line.cause.as_deref().map(|id| Cause { original_id: id.to_owned() }),
+        original_cause: line.cause.as_deref().map(|id| event_id("cause", id)).transpose()?,
         idempotency: Some(idempotency),
         content_type,
         payload,
-        original_id: line.id.as_deref().map(str::to_owned),
+        original: original(&line)?,
         meta: meta(line),
     })
 }
@@ -135,6 +136,20 @@ fn payload(line: &EventLine<'_>) -> Result<(String, Vec<u8>), Reason> {
         (Some(_), Some(_)) => Err(not_an_event("it has both `data` and `data_base64`")),
         (None, None) => Err(not_an_event("it has neither `data` nor `data_base64`")),
     }
+}
+
+/// Which event this line is a copy of.
+fn original(line: &EventLine<'_>) -> Result<Option<Original>, Reason> {
+    let Some(id) = line.id.as_deref().map(|id| event_id("id", id)).transpose()? else {
+        return Ok(None);
+    };
+    let first_id = line.meta.get(ORIGIN_ID).and_then(|id| id.parse().ok());
+    let first_seq = line.meta.get(ORIGIN_SEQ).and_then(|seq| seq.parse().ok());
+    Ok(Some(Original { id, seq: line.seq, first: first_id.zip(first_seq) }))
+}
+
+fn event_id(field: &str, text: &str) -> Result<EventId, Reason> {
+    text.parse().map_err(|error| not_an_event(&format!("`{field}`: {error}")))
 }
 
 fn meta(line: EventLine<'_>) -> BTreeMap<String, String> {

@@ -8,6 +8,8 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::format::Format;
 use crate::pointer::Pointer;
@@ -21,7 +23,14 @@ pub struct Source {
     format: Format,
     fingerprint: Fingerprint,
     bytes: u64,
-    reader: BufReader<File>,
+    reader: BufReader<Counted>,
+}
+
+/// A file that tells how far it has been read.
+#[derive(Debug)]
+struct Counted {
+    file: File,
+    count: Arc<AtomicU64>,
 }
 
 /// The first 16 bytes of the BLAKE3 hash of a file, and of the pointer that picks its records.
@@ -61,7 +70,7 @@ pub enum SourceError {
 
 impl Source {
     /// Opens `path`, or standard input for `-`. Without `format` the name decides, and where
-    /// that says nothing, the first bytes.
+    /// that says nothing, the first bytes. What is read is added to `count`.
     ///
     /// # Errors
     /// What the system says when opening, reading or copying.
@@ -69,6 +78,7 @@ impl Source {
         path: &Path,
         format: Option<Format>,
         each: Option<&Pointer>,
+        count: &Arc<AtomicU64>,
     ) -> Result<Self, SourceError> {
         let stdin = path == Path::new("-");
         let name = if stdin { "standard input".to_owned() } else { path.display().to_string() };
@@ -86,7 +96,8 @@ impl Source {
         };
         let (fingerprint, bytes) = fingerprint(&mut file, each).map_err(read_error)?;
         file.seek(SeekFrom::Start(0)).map_err(read_error)?;
-        let mut reader = BufReader::with_capacity(BUFFER_BYTES, file);
+        let mut reader =
+            BufReader::with_capacity(BUFFER_BYTES, Counted { file, count: Arc::clone(count) });
         let format = match format.or_else(|| Format::of_name(path)) {
             Some(format) => format,
             None => Format::of_bytes(reader.fill_buf().map_err(read_error)?),
@@ -121,6 +132,14 @@ impl Source {
     /// The bytes, from the beginning.
     pub fn reader(&mut self) -> &mut dyn BufRead {
         &mut self.reader
+    }
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        self.count.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
     }
 }
 

@@ -1,0 +1,132 @@
+//! The commands, one in each file.
+
+mod append;
+mod backup;
+#[cfg(feature = "completions")]
+mod completions;
+mod context;
+#[cfg(feature = "demo")]
+mod demo;
+mod filters;
+mod get;
+mod import;
+mod init;
+#[cfg(feature = "man")]
+mod man;
+mod read;
+mod repair;
+mod restore;
+mod sample;
+mod stats;
+mod tail;
+mod verify;
+
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Effects, Styles};
+use clap::{Args, Parser, Subcommand};
+
+pub(crate) use context::Context;
+
+use crate::failure::Failure;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Yellow.on_default().effects(Effects::BOLD))
+    .usage(AnsiColor::Yellow.on_default().effects(Effects::BOLD))
+    .literal(AnsiColor::Cyan.on_default())
+    .placeholder(AnsiColor::Green.on_default());
+
+/// An event store with two times: when something happened, and when it was recorded.
+///
+/// Events are written once and never changed. Each is recorded under a root (`shipment`) and a key
+/// (`4711`), has a type (`departed`), a valid time, and tags that name the other things it
+/// concerns (`truck:7`). Reading goes by any of these, now or as it was known at an earlier time.
+#[derive(Debug, Parser)]
+#[command(
+    name = "laterbase",
+    version,
+    styles = STYLES,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = false,
+    max_term_width = 100,
+    after_help = "Start with `laterbase demo`, or `laterbase init --db DIR`."
+)]
+pub(crate) struct CommandLine {
+    #[command(flatten)]
+    pub(crate) everywhere: Everywhere,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub(crate) struct Everywhere {
+    /// The database's directory
+    #[arg(long, global = true, value_name = "DIR", env = "LATERBASE_DB", hide_env_values = true)]
+    pub(crate) db: Option<PathBuf>,
+    /// Answer in JSON, errors too
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Show times in this machine's time zone
+    #[arg(long, global = true, conflicts_with = "utc")]
+    pub(crate) local: bool,
+    /// Show times in UTC, as is the default
+    #[arg(long, global = true)]
+    pub(crate) utc: bool,
+    /// Never put a pager in front of the output
+    #[arg(long, global = true)]
+    pub(crate) no_pager: bool,
+    /// Keep to 16 MiB of memory, for small devices
+    #[arg(long, global = true)]
+    pub(crate) small_device: bool,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Init(init::Init),
+    Append(append::Append),
+    Import(import::Import),
+    Sample(sample::Sample),
+    Read(Box<read::Read>),
+    Get(get::Get),
+    Tail(Box<tail::Tail>),
+    Stats(stats::Stats),
+    Verify(verify::Verify),
+    Repair(repair::Repair),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
+    #[cfg(feature = "demo")]
+    Demo(demo::Demo),
+    #[cfg(feature = "completions")]
+    Completions(completions::Completions),
+    #[cfg(feature = "man")]
+    Man(man::Man),
+}
+
+impl Command {
+    pub(crate) fn run(self, context: &mut Context) -> Result<(), Failure> {
+        match self {
+            Self::Init(command) => command.run(context),
+            Self::Append(command) => command.run(context),
+            Self::Import(command) => command.run(context),
+            Self::Sample(command) => command.run(context),
+            Self::Read(command) => command.run(context),
+            Self::Get(command) => command.run(context),
+            Self::Tail(command) => command.run(context),
+            Self::Stats(command) => command.run(context),
+            Self::Verify(command) => command.run(context),
+            Self::Repair(command) => command.run(context),
+            Self::Backup(command) => command.run(context),
+            Self::Restore(command) => command.run(context),
+            #[cfg(feature = "demo")]
+            Self::Demo(command) => command.run(context),
+            #[cfg(feature = "completions")]
+            Self::Completions(command) => command.run(context),
+            #[cfg(feature = "man")]
+            Self::Man(command) => command.run(context),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! `laterbase stats`: what the database holds.
+
+use clap::Args;
+use laterbase::{Statistics, Timestamp, VersionVector};
+use serde_json::{Value, json};
+
+use super::Context;
+use crate::failure::Failure;
+use crate::output::{Ink, Style};
+use crate::time::Clockface;
+use crate::values::version_vector_text;
+
+/// Show what the database holds: events by root, sizes, replicas
+#[derive(Debug, Args)]
+pub(crate) struct Stats {}
+
+impl Stats {
+    pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
+        let database = context.open_read_only()?;
+        let statistics = database.statistics();
+        let vector = database.version_vector();
+        if context.json() {
+            let document = document(&statistics, &vector, &context.clock());
+            return context.out.line(document);
+        }
+        let text = text(&statistics, &vector, context.out.style());
+        context.out.bytes(text.as_bytes())
+    }
+}
+
+fn document(statistics: &Statistics, vector: &VersionVector, clock: &Clockface) -> Value {
+    let logs: Vec<Value> = vector
+        .iter()
+        .map(|(root, replica, seq)| {
+            json!({ "root": root.as_str(), "replica": replica.to_string(), "seq": seq })
+        })
+        .collect();
+    let roots: serde_json::Map<String, Value> = statistics
+        .roots
+        .iter()
+        .map(|(root, held)| (root.clone(), json!({ "events": held.events, "logs": held.logs })))
+        .collect();
+    let last_tx = statistics
+        .clock
+        .map(|clock_value| clock.format(Timestamp::from_hlc(clock_value).as_micros()));
+    json!({
+        "database": statistics.database.to_string(),
+        "replica": statistics.replica.to_string(),
+        "events": statistics.events,
+        "flushed_position": statistics.flushed.as_u64(),
+        "last_tx": last_tx,
+        "roots": roots,
+        "index": {
+            "runs": statistics.index.runs,
+            "entries": statistics.index.run_entries.saturating_add(statistics.index.memtable_entries),
+            "bytes": statistics.index.run_bytes,
+        },
+        "vv": version_vector_text(vector),
+        "logs": logs,
+    })
+}
+
+fn text(statistics: &Statistics, vector: &VersionVector, style: Style) -> String {
+    let mut text = String::new();
+    let mut field = |name: &str, value: &str| {
+        let label = style.paint(Ink::Faint, &format!("{name:<9}"));
+        text.push_str(&format!("{label}  {value}\n"));
+    };
+    field("database", &statistics.database.to_string());
+    field("replica", &statistics.replica.to_string());
+    field("events", &style.paint(Ink::Strong, &grouped(statistics.events)));
+    for (index, (root, held)) in statistics.roots.iter().enumerate() {
+        let logs = if held.logs == 1 { String::new() } else { format!(" in {} logs", held.logs) };
+        let root = style.paint(Ink::Name, root);
+        let label = if index == 0 { "roots" } else { "" };
+        field(label, &format!("{root}  {}{logs}", grouped(held.events)));
+    }
+    let index = &statistics.index;
+    let entries = index.run_entries.saturating_add(index.memtable_entries);
+    let runs = counted(index.runs as u64, "run");
+    field("index", &format!("{} in {runs}, {} entries", size(index.run_bytes), grouped(entries)));
+    field("vv", &version_vector_text(vector));
+    text
+}
+
+fn counted(count: u64, noun: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{ending}", grouped(count))
+}
+
+/// Digits in groups of three: `1,234,567`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && digits.len().saturating_sub(index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes in the largest unit that leaves a number above one.
+pub(super) fn size(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    for (unit, name) in UNITS {
+        if bytes >= unit {
+            let tenths = bytes / (unit / 10);
+            return format!("{}.{} {name}", tenths / 10, tenths % 10);
+        }
+    }
+    format!("{bytes} B")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_sizes_are_easy_to_read() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(size(17), "17 B");
+        assert_eq!(size(1 << 20), "1.0 MiB");
+        assert_eq!(size(1_610_612_736), "1.5 GiB");
+    }
+}

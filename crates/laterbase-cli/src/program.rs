@@ -1,0 +1,107 @@
+//! The program: a set of commands around a database with the embedder's own options.
+//!
+//! The `laterbase` binary is `Program::new().run()`. A program that has validators gives them
+//! here and gets the same commands, which then check what it checks.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _};
+use laterbase::Options;
+
+use crate::commands::{CommandLine, Context};
+use crate::failure::{Exit, Failure};
+use crate::output::{self, Output};
+
+/// The commands, and how they open a database.
+///
+/// ```no_run
+/// use laterbase::{Options, Validators};
+/// use laterbase_cli::Program;
+///
+/// let validators = Validators::default().with(|event| {
+///     if event.root == "shipment" && event.key.is_none() {
+///         return Err("a shipment has a number".to_owned());
+///     }
+///     Ok(())
+/// });
+/// Program::new().options(Options::default().validators(validators)).run();
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Program {
+    options: Options,
+}
+
+impl Program {
+    /// The commands with the default options.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How databases are opened: validators, limits, memory.
+    #[must_use]
+    pub fn options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Runs the command that the process was started with, and writes what it has to say.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        self.run_with(std::env::args_os(), Output::stdout())
+    }
+
+    /// Runs the command in `arguments`, the first of which is the program's name.
+    #[must_use]
+    pub fn run_with(
+        self,
+        arguments: impl IntoIterator<Item = OsString>,
+        output: Output,
+    ) -> ExitCode {
+        let arguments: Vec<OsString> = arguments.into_iter().collect();
+        let matches = match CommandLine::command().try_get_matches_from(&arguments) {
+            Ok(matches) => matches,
+            Err(error) => return usage(&error, &arguments),
+        };
+        let line = match CommandLine::from_arg_matches(&matches) {
+            Ok(line) => line,
+            Err(error) => return usage(&error, &arguments),
+        };
+        let json = line.everywhere.json;
+        let mut context = Context::new(line.everywhere, self.options, output);
+        let done = line.command.run(&mut context).and_then(|()| context.out.finish());
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                // What was written before the failure stands before its message.
+                let _ = context.out.finish();
+                complain(&failure, json);
+                ExitCode::from(failure.exit().code())
+            }
+        }
+    }
+}
+
+fn complain(failure: &Failure, json: bool) {
+    use std::io::IsTerminal as _;
+    let colour = std::io::stderr().is_terminal() && output::colour_is_wanted();
+    output::complain(&if json { failure.to_json() } else { failure.to_text(colour) });
+}
+
+/// Help and version go to standard output, mistakes to standard error; both in clap's words.
+fn usage(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+    if !error.use_stderr() {
+        // A reader that has gone is no mistake here either.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    if arguments.iter().any(|argument| argument == "--json") {
+        let text = error.to_string();
+        let message = text.trim_start_matches("error: ").lines().next().unwrap_or_default();
+        complain(&Failure::new(Exit::Usage, message).hint("laterbase help"), true);
+    } else {
+        let _ = error.print();
+    }
+    ExitCode::from(Exit::Usage.code())
+}
