@@ -5,6 +5,7 @@
 //! covers codec and content. Which block holds an offset is a division; where it stands is the table
 //! here.
 
+use crate::segment_header::BLOCK_BYTES;
 use crate::wire::{Fields, put_varint};
 
 /// How much of the frames' stream one block holds.
@@ -19,8 +20,6 @@ pub(crate) enum Codec {
     Raw,
     /// One zstd frame.
     Zstd,
-    /// One zstd frame made with the segment's dictionary.
-    ZstdDictionary,
 }
 
 impl Codec {
@@ -28,7 +27,6 @@ impl Codec {
         match self {
             Self::Raw => 0,
             Self::Zstd => 1,
-            Self::ZstdDictionary => 2,
         }
     }
 
@@ -36,8 +34,7 @@ impl Codec {
         match code {
             0 => Some(Self::Raw),
             1 => Some(Self::Zstd),
-            2 => Some(Self::ZstdDictionary),
-            3.. => None,
+            2.. => None,
         }
     }
 }
@@ -47,11 +44,7 @@ impl Codec {
 pub(crate) struct BlockTable {
     /// The length of the frames' stream.
     pub(crate) raw_len: u64,
-    /// The dictionary, behind the header's block; 0 if there is none.
-    pub(crate) dictionary_len: u32,
-    /// Its checksum, which begins with the segment's epoch.
-    pub(crate) dictionary_checksum: u32,
-    /// Where each block ends, counted from the end of the dictionary.
+    /// Where each block ends, counted from the end of the header's block.
     ends: Vec<u32>,
 }
 
@@ -73,7 +66,7 @@ impl BlockTable {
             Some(before) => *self.ends.get(before)?,
             None => 0,
         };
-        Some((self.content_at() + u64::from(start), (end - start) as usize))
+        Some((BLOCK_BYTES + u64::from(start), (end - start) as usize))
     }
 
     /// How long the block's content is when decompressed.
@@ -82,14 +75,9 @@ impl BlockTable {
         usize::try_from(self.raw_len.saturating_sub(start)).unwrap_or(usize::MAX).min(RAW_BYTES)
     }
 
-    /// Where the first block stands in the file.
-    pub(crate) fn content_at(&self) -> u64 {
-        crate::segment_header::BLOCK_BYTES + u64::from(self.dictionary_len)
-    }
-
     /// Where the last block ends in the file.
     pub(crate) fn content_end(&self) -> u64 {
-        self.content_at() + u64::from(self.ends.last().copied().unwrap_or(0))
+        BLOCK_BYTES + u64::from(self.ends.last().copied().unwrap_or(0))
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
@@ -98,8 +86,6 @@ impl BlockTable {
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         put_varint(out, self.raw_len);
-        out.extend_from_slice(&self.dictionary_len.to_le_bytes());
-        out.extend_from_slice(&self.dictionary_checksum.to_le_bytes());
         put_varint(out, self.ends.len() as u64);
         let mut last = 0;
         for end in &self.ends {
@@ -110,13 +96,11 @@ impl BlockTable {
 
     pub(crate) fn decode(fields: &mut Fields<'_>) -> Option<Self> {
         let raw_len = fields.varint()?;
-        let dictionary_len = fields.u32()?;
-        let dictionary_checksum = fields.u32()?;
         let count = fields.varint()?;
         if count != raw_len.div_ceil(RAW_BYTES as u64) || count > fields.rest().len() as u64 {
             return None;
         }
-        let mut table = Self { raw_len, dictionary_len, dictionary_checksum, ends: Vec::new() };
+        let mut table = Self { raw_len, ends: Vec::new() };
         table.ends.reserve_exact(usize::try_from(count).ok()?);
         for _ in 0..count {
             let len = usize::try_from(fields.varint()?).ok()?;

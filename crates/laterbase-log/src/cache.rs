@@ -1,5 +1,4 @@
-//! What readers keep in memory: batch directories, decompressed blocks, dictionaries and segments'
-//! tables, each within its part of the configured budget.
+//! What readers keep in memory: batch directories, decompressed blocks and segments' tables, each within its part of the configured budget.
 //!
 //! Everything in here is derived and may be dropped at any time. Values are shared out, so that no
 //! lock is held while one is used.
@@ -10,7 +9,6 @@ use crate::segment::Segment;
 use laterbase_event::{BatchDirectory, Position};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use zstd::zstd_safe::DDict;
 
 /// How many parts a cache has, each with a lock of its own.
 const SHARDS: usize = 8;
@@ -39,7 +37,6 @@ type Sharded<K, V> = [Mutex<ClockCache<K, V>>; SHARDS];
 pub(crate) struct ReadCache {
     batches: Sharded<Position, Arc<CachedBatch>>,
     blocks: Sharded<(SegmentNumber, u64), Block>,
-    dictionaries: Mutex<ClockCache<SegmentNumber, Arc<DDict<'static>>>>,
     indexes: Mutex<Indexes>,
 }
 
@@ -56,8 +53,7 @@ impl ReadCache {
         Self {
             batches: std::array::from_fn(|_| Mutex::new(ClockCache::new(sharded))),
             blocks: std::array::from_fn(|_| Mutex::new(ClockCache::new(sharded))),
-            dictionaries: Mutex::new(ClockCache::new(bytes_max / 8)),
-            indexes: Mutex::new(Indexes { bytes_max: bytes_max / 8, ..Indexes::default() }),
+            indexes: Mutex::new(Indexes { bytes_max: bytes_max / 4, ..Indexes::default() }),
         }
     }
 
@@ -89,15 +85,6 @@ impl ReadCache {
         if let Some(shard) = self.blocks.get(block_shard(block)) {
             lock(shard).insert((segment, block), Arc::clone(content), content.capacity());
         }
-    }
-
-    pub(crate) fn dictionary(&self, segment: SegmentNumber) -> Option<Arc<DDict<'static>>> {
-        lock(&self.dictionaries).get(&segment)
-    }
-
-    pub(crate) fn add_dictionary(&self, segment: SegmentNumber, dictionary: &Arc<DDict<'static>>) {
-        let bytes = dictionary.sizeof();
-        lock(&self.dictionaries).insert(segment, Arc::clone(dictionary), bytes);
     }
 
     /// A segment's index was loaded: others give way if need be.

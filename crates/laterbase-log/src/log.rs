@@ -3,6 +3,7 @@
 use crate::config::LogConfig;
 use crate::error::OpenError;
 use crate::front::LogFront;
+use crate::maintenance::Maintenance;
 use crate::reader::LogReader;
 use crate::recovery::{self, Opened, Recovery};
 use crate::segment_header::{BLOCK_BYTES, Epochs};
@@ -21,6 +22,8 @@ pub struct Log {
     pub writer: LogWriter,
     /// Reads them.
     pub reader: LogReader,
+    /// Keeps the files small and ready.
+    pub maintenance: Maintenance,
     /// What opening found.
     pub recovery: Recovery,
 }
@@ -79,7 +82,8 @@ impl Log {
         let writer = LogWriter::new(Arc::clone(&shared), epochs, active)?;
         let front = LogFront::new(Arc::clone(&shared), epochs, number, epoch, end, state);
         let reader = LogReader::new(Arc::clone(&shared));
-        Ok(Self { front, writer, reader, recovery })
+        let maintenance = Maintenance::new(shared, epochs);
+        Ok(Self { front, writer, reader, maintenance, recovery })
     }
 }
 

@@ -5,10 +5,9 @@
 use crate::blocks::{BLOCK_PREFIX_BYTES, BlockTable, Codec, RAW_BYTES};
 use crate::cache::{Block, ReadCache};
 use crate::error::ReadError;
-use crate::segment::{Segment, read_exactly};
-use crate::segment_header::BLOCK_BYTES;
+use crate::segment::Segment;
 use std::sync::Arc;
-use zstd::zstd_safe::{DCtx, DDict};
+use zstd::zstd_safe::DCtx;
 
 /// Decompresses blocks; it is expensive to make and may be used for any segment.
 pub(crate) struct Decoder {
@@ -26,7 +25,6 @@ impl Decoder {
         &mut self,
         segment: &Segment,
         table: &BlockTable,
-        dictionary: Option<&DDict<'static>>,
         block: u64,
         out: &mut Vec<u8>,
     ) -> Result<(), ReadError> {
@@ -40,16 +38,11 @@ impl Decoder {
         let raw_len = table.raw_block_len(block);
         out.clear();
         out.reserve(raw_len);
-        self.decode(segment, dictionary, out).ok_or_else(corrupt)?;
+        self.decode(segment, out).ok_or_else(corrupt)?;
         if out.len() == raw_len { Ok(()) } else { Err(corrupt()) }
     }
 
-    fn decode(
-        &mut self,
-        segment: &Segment,
-        dictionary: Option<&DDict<'static>>,
-        out: &mut Vec<u8>,
-    ) -> Option<()> {
+    fn decode(&mut self, segment: &Segment, out: &mut Vec<u8>) -> Option<()> {
         let (checksum, checked) = self.stored.split_first_chunk::<4>()?;
         if u32::from_le_bytes(*checksum) != segment.epoch.checksum(checked) {
             return None;
@@ -60,9 +53,6 @@ impl Decoder {
             // The capacity of `out` bounds what a block may claim to hold.
             Codec::Zstd => {
                 self.context.decompress(out, content).ok()?;
-            }
-            Codec::ZstdDictionary => {
-                self.context.decompress_using_ddict(out, content, dictionary?).ok()?;
             }
         }
         Some(())
@@ -99,29 +89,18 @@ pub(crate) fn stored_block(
 pub(crate) struct BlockReader {
     segment: Arc<Segment>,
     table: BlockTable,
-    dictionary: Option<Dictionary>,
     decoder: Decoder,
     block: Option<u64>,
     content: Vec<u8>,
-}
-
-struct Dictionary(Arc<DDict<'static>>);
-
-impl std::fmt::Debug for Dictionary {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Dictionary").finish_non_exhaustive()
-    }
 }
 
 impl BlockReader {
     pub(crate) fn open(segment: &Arc<Segment>) -> Result<Self, ReadError> {
         let index = segment.load_index()?;
         let table = index.blocks.ok_or_else(|| ReadError::Footer { path: segment.path.clone() })?;
-        let dictionary = load_dictionary(segment, &table)?.map(Dictionary);
         Ok(Self {
             segment: Arc::clone(segment),
             table,
-            dictionary,
             decoder: Decoder::new(),
             block: None,
             content: Vec::new(),
@@ -139,9 +118,8 @@ impl BlockReader {
             let block = at / RAW_BYTES as u64;
             if self.block != Some(block) {
                 self.block = None;
-                let dictionary = self.dictionary.as_ref().map(|dictionary| &*dictionary.0);
                 let content = &mut self.content;
-                self.decoder.read(&self.segment, &self.table, dictionary, block, content)?;
+                self.decoder.read(&self.segment, &self.table, block, content)?;
                 self.block = Some(block);
             }
             let copied = copy_from_block(&self.content, at, out.get_mut(filled..));
@@ -196,44 +174,12 @@ fn load_block(
         if table.place(block).is_none() {
             return Ok(None);
         }
-        let dictionary = cached_dictionary(segment, cache, table)?;
         let mut content = Vec::new();
-        decoder.read(segment, table, dictionary.as_deref(), block, &mut content)?;
+        decoder.read(segment, table, block, &mut content)?;
         let content = Arc::new(content);
         cache.add_block(segment.number(), block, &content);
         Ok(Some(content))
     })?
-}
-
-fn cached_dictionary(
-    segment: &Segment,
-    cache: &ReadCache,
-    table: &BlockTable,
-) -> Result<Option<Arc<DDict<'static>>>, ReadError> {
-    if table.dictionary_len == 0 {
-        return Ok(None);
-    }
-    if let Some(dictionary) = cache.dictionary(segment.number()) {
-        return Ok(Some(dictionary));
-    }
-    let dictionary = load_dictionary(segment, table)?;
-    if let Some(dictionary) = &dictionary {
-        cache.add_dictionary(segment.number(), dictionary);
-    }
-    Ok(dictionary)
-}
-
-fn load_dictionary(
-    segment: &Segment,
-    table: &BlockTable,
-) -> Result<Option<Arc<DDict<'static>>>, ReadError> {
-    if table.dictionary_len == 0 {
-        return Ok(None);
-    }
-    let bytes = read_exactly(&*segment.file, BLOCK_BYTES, table.dictionary_len as usize)?;
-    let bytes = bytes.filter(|b| segment.epoch.checksum(b) == table.dictionary_checksum);
-    let bytes = bytes.ok_or_else(|| segment.corrupt(0))?;
-    Ok(Some(Arc::new(DDict::create(&bytes))))
 }
 
 /// Copies what `block`, the content of the block that holds `at`, has from there on.

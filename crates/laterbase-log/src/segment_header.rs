@@ -150,10 +150,19 @@ impl Epochs {
 
     /// The epoch of the segment with this number, if this opening is what creates it.
     ///
-    /// The mixing function is a bijection (the finaliser of `SplitMix64`), so that two segments of
-    /// one opening never share an epoch.
+    /// No two segments of one opening share an epoch: the mixing function, the finaliser of
+    /// `SplitMix64`, is a bijection.
     pub(crate) const fn for_segment(self, number: SegmentNumber) -> u64 {
-        let mut z = self.seed.wrapping_add(number.as_u64().wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        self.mix(number.as_u64().wrapping_mul(2))
+    }
+
+    /// The epoch of the sealed form of the segment with this number.
+    pub(crate) const fn for_sealed(self, number: SegmentNumber) -> u64 {
+        self.mix(number.as_u64().wrapping_mul(2).wrapping_add(1))
+    }
+
+    const fn mix(self, index: u64) -> u64 {
+        let mut z = self.seed.wrapping_add(index.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)

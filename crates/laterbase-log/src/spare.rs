@@ -7,8 +7,9 @@
 //!
 //! Left out: who makes them (`maintenance`) and who takes them (`activate`).
 
-use crate::number::SegmentNumber;
+use crate::segment::Segment;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// A file to become a hot segment. Its whole length was written before, and it is synced.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub(crate) struct Spares {
     ready: VecDeque<Spare>,
     next_id: u64,
     /// Files that nothing new will read, and that may be used again when no reader holds them.
-    retired: Vec<(SegmentNumber, String)>,
+    retired: Vec<Arc<Segment>>,
 }
 
 impl Spares {
@@ -41,9 +42,14 @@ impl Spares {
         self.ready.len()
     }
 
-    /// Files of segments that others took the place of.
-    pub(crate) fn retire(&mut self, files: Vec<(SegmentNumber, String)>) {
-        self.retired.extend(files);
+    /// A hot segment that a sealed one took the place of.
+    pub(crate) fn retire(&mut self, segment: Arc<Segment>) {
+        self.retired.push(segment);
+    }
+
+    /// All retired segments.
+    pub(crate) fn take_retired(&mut self) -> Vec<Arc<Segment>> {
+        std::mem::take(&mut self.retired)
     }
 
     /// A number for the next spare's name.

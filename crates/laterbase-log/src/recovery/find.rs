@@ -1,7 +1,7 @@
 //! Finding the segments of a log: which files there are, and which of them count.
 
 use crate::activate::{epoch_of, read_header};
-use crate::error::OpenError;
+use crate::error::{OpenError, ReadError};
 use crate::names::{self, FileName};
 use crate::number::SegmentNumber;
 use crate::segment::{Segment, read_trailer};
@@ -17,7 +17,7 @@ pub(crate) struct FoundSegments {
     /// One per number, without a gap; those without a footer are still empty.
     pub(crate) segments: Vec<Arc<Segment>>,
     /// Hot files of segments that have a sealed one.
-    pub(crate) superseded: Vec<(SegmentNumber, String)>,
+    pub(crate) superseded: Vec<Arc<Segment>>,
     /// Files to be used again, and their numbers.
     pub(crate) spares: Vec<(u64, String)>,
     /// Files whose making was interrupted.
@@ -60,7 +60,37 @@ pub(crate) fn find_segments(shared: &Shared) -> Result<FoundSegments, OpenError>
         let segment = open_segment(shared, number, names, &mut found.superseded)?;
         found.segments.push(Arc::new(segment));
     }
+    distrust_new_footers(&mut found.segments)?;
     Ok(found)
+}
+
+/// Takes the footers of the last two segments for missing if they are not whole.
+///
+/// Recovery writes a footer when the next segment is there already: cut off in the middle, it leaves
+/// a trailer that leads to nothing. Older footers were synced before anything that followed them.
+fn distrust_new_footers(segments: &mut [Arc<Segment>]) -> Result<(), OpenError> {
+    for segment in segments.iter_mut().rev().take(2) {
+        if segment.is_sealed() || !segment.is_complete() {
+            continue;
+        }
+        for outcome in [segment.load_index().map(drop), segment.load_state().map(drop)] {
+            match outcome {
+                Ok(()) => {}
+                Err(ReadError::Storage(error)) => return Err(error.into()),
+                Err(_) => {
+                    let (path, file) = (segment.path.clone(), Arc::clone(&segment.file));
+                    *segment = Arc::new(without_footer(segment.header, path, file));
+                    break;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn without_footer(header: SegmentHeader, path: String, file: Arc<dyn StorageFile>) -> Segment {
+    let index = crate::footer::SegmentIndex::empty(&header, 0);
+    Segment::growing(header, path, file, index)
 }
 
 /// Opens the file of one segment; the sealed one, if it is whole.
@@ -68,13 +98,13 @@ fn open_segment(
     shared: &Shared,
     number: SegmentNumber,
     names: Names,
-    superseded: &mut Vec<(SegmentNumber, String)>,
+    superseded: &mut Vec<Arc<Segment>>,
 ) -> Result<Segment, OpenError> {
     let Names { hot, sealed } = names;
     if let Some(path) = sealed {
         match (open_file(shared, number, path), hot) {
             (Ok(segment), Some(hot)) => {
-                superseded.push((number, hot));
+                superseded.extend(open_file(shared, number, hot).ok().map(Arc::new));
                 return Ok(segment);
             }
             (Ok(segment), None) => return Ok(segment),
@@ -103,10 +133,7 @@ fn segment_of(
     let trailer = read_trailer(&*file, header.number, epoch_of(&header))?;
     match (trailer, header.form) {
         (Some(trailer), _) => Ok(Segment::complete(header, path, file, trailer)),
-        (None, SegmentForm::Hot) => {
-            let index = crate::footer::SegmentIndex::empty(&header, 0);
-            Ok(Segment::growing(header, path, file, index))
-        }
+        (None, SegmentForm::Hot) => Ok(without_footer(header, path, file)),
         (None, SegmentForm::Sealed) => Err(OpenError::FooterDamaged { path }),
     }
 }

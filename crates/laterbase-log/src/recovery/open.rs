@@ -118,7 +118,9 @@ pub(crate) fn open(shared: &Shared, epochs: Epochs) -> Result<Opened, OpenError>
         spares.reserve_id(id);
         spares.add(Spare { path, recycled: true });
     }
-    shared.spares().retire(found.superseded);
+    for segment in found.superseded {
+        shared.spares().retire(segment);
+    }
     shared.change_segments(|_| SegmentTable { segments: segments.clone() });
     let mut footers_rebuilt = Vec::new();
     let mut state = LogState::default();

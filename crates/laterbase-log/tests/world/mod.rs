@@ -10,8 +10,8 @@ use laterbase_event::{
 };
 use laterbase_log::storage::{FaultyStorage, Random, Storage};
 use laterbase_log::{
-    BatchStatus, CommitNumber, EventBuffer, Log, LogConfig, OpenError, ReadError, StageError,
-    StagedBatch, Sync,
+    BatchStatus, CommitNumber, EventBuffer, Log, LogConfig, MaintenanceError, OpenError, ReadError,
+    StageError, StagedBatch, Sync,
 };
 use std::sync::Arc;
 
@@ -212,8 +212,9 @@ impl World {
         let mut keys = Vec::new();
         for _ in 0..count {
             let key = format!("k{}", self.random.below(1_000_000));
-            let payload: Vec<u8> =
-                (0..self.random.index(payload_bytes)).map(|_| self.random.below(256) as u8).collect();
+            let payload: Vec<u8> = (0..self.random.index(payload_bytes))
+                .map(|_| self.random.below(256) as u8)
+                .collect();
             builder
                 .push(&EventDraft { payload: &payload, ..EventDraft::new(key.as_str(), "moved") })
                 .expect("fits");
@@ -316,7 +317,22 @@ impl World {
     }
 
     pub fn maintain(&mut self) -> Result<(), Stop> {
-        Ok(())
+        let budget = 1 + self.random.index(60 << 10);
+        let log = self.log.as_mut().expect("open");
+        let random = &mut self.random;
+        let all = random.chance(1, 10);
+        let outcome = if all {
+            log.maintenance.seal_all()
+        } else {
+            log.maintenance.step(budget, &mut |_| random.flip()).map(drop)
+        };
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(MaintenanceError::Storage(_) | MaintenanceError::Read(ReadError::Storage(_))) => {
+                Err(Stop::Failed)
+            }
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// Heads and quarantine, against the model.
@@ -332,7 +348,8 @@ impl World {
                 }
             }
         }
-        let found: Vec<_> = front.heads().iter().map(|(r, i, h)| ((r, i), (h.seq, h.hash))).collect();
+        let found: Vec<_> =
+            front.heads().iter().map(|(r, i, h)| ((r, i), (h.seq, h.hash))).collect();
         assert_eq!(found, heads.into_iter().collect::<Vec<_>>());
         let listed = front.quarantined().iter();
         let listed: Vec<_> =
