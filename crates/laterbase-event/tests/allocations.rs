@@ -1,7 +1,7 @@
 //! A warm builder, a warm cursor and a warm random access allocate nothing.
 //!
 //! Counts what the global allocator is asked for on this thread. Mutants caught when tried: making
-//! the order of tags a new vector for each event; a `DecodeScratch` that is made anew.
+//! the order of tags a new vector for each event; making the text of a group a new string.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 

@@ -123,6 +123,13 @@ fn shared_prefixes_are_longest_and_end_between_characters() {
 }
 
 #[test]
+fn a_key_that_is_the_own_id_shares_nothing_with_the_next() {
+    let own_id: &[u8] = &[0, 0, 0, 0, 0];
+    assert_eq!(verify_events(&[], &[own_id, own_id, PLAIN, own_id]), Ok(()));
+    assert_eq!(verify_events(&[], &[own_id, &[0, 0, 1, 1, b'k', 0]]), out_of_range(1, Field::Key));
+}
+
+#[test]
 fn tags_ascend_and_leave_out_the_event_itself() {
     let tagged = |roots: &[u8], tags: &[u8]| {
         let event = [&[TAGS_LISTED, 0, 0, 1, b'k'][..], tags, &[0]].concat();
