@@ -1,9 +1,9 @@
 //! Rounds of writing, cutting the power, starting again and comparing, from one seed.
 //!
 //! A round: send records (those that may have been lost, and new ones) to a running import; let
-//! something happen to it (a [`Mishap`]); cut the power; let the disk lose, tear or reorder what was
-//! not synced; read everything back; judge. The next round goes on with the same database, so that
-//! recovery meets what earlier recoveries left; now and then a new disk begins.
+//! something happen to it (a [`Mishap`]); cut the power; let the disk lose, tear or reorder what
+//! was not synced; read everything back; judge. The next round goes on with the same database, so
+//! that recovery meets what earlier recoveries left; now and then a new disk begins.
 //!
 //! The seed fixes every choice of the driver and of the disk. It cannot fix how the threads of the
 //! program under test run, so a finding may take a few runs of its seed to come back.
@@ -182,21 +182,23 @@ impl Campaign {
 
 impl Mishap {
     fn random(random: &mut Random) -> Self {
-        match random.below(20) {
+        match random.below(24) {
             // Opening a database takes a handful of changes: these cut recovery itself.
             0..=4 => Self::CutAtChange(1 + random.below(12)),
-            5..=11 => Self::CutAtChange(1 + random.below(150)),
-            12..=13 => Self::CutAfterBatches(1 + random.index(12)),
-            14 => Self::CutAfterEnd,
-            15..=17 => Self::KilledAtSync(1 + random.below(12)),
-            18 => {
-                let ops = [StorageOp::Sync, StorageOp::SyncDir, StorageOp::Write];
-                let op = ops.get(random.index(ops.len())).copied().unwrap_or(StorageOp::Sync);
-                let fault = if random.chance(1, 4) { Fault::Full } else { Fault::Fail };
-                Self::Failing(op, 1 + random.below(20), fault)
-            }
+            5..=12 => Self::CutAtChange(1 + random.below(150)),
+            13..=14 => Self::CutAfterBatches(1 + random.index(12)),
+            15 => Self::CutAfterEnd,
+            16..=18 => Self::KilledAtSync(1 + random.below(12)),
+            19..=22 => Self::failing(random),
             _ => Self::CutWhileSlow(Duration::from_millis(20 + random.below(400))),
         }
+    }
+
+    fn failing(random: &mut Random) -> Self {
+        let ops = [StorageOp::Sync, StorageOp::Sync, StorageOp::SyncDir, StorageOp::Write];
+        let op = ops.get(random.index(ops.len())).copied().unwrap_or(StorageOp::Sync);
+        let fault = if random.chance(1, 4) { Fault::Full } else { Fault::Fail };
+        Self::Failing(op, 1 + random.below(20), fault)
     }
 
     fn plan(self) -> FaultPlan {

@@ -37,7 +37,7 @@ pub fn build(flavour: Flavour, to: &Path) -> Result<PathBuf, BuildError> {
     command.args(["build", "--package", "laterbase-cli", "--bin", "laterbase"]);
     command.args(["--message-format", "json-render-diagnostics"]);
     if flavour == Flavour::WithMutants {
-        command.args(["--features", "mutants"]);
+        command.args(["--package", "laterbase-log", "--features", "laterbase-log/mutants"]);
     }
     let output = command.output()?;
     if !output.status.success() {

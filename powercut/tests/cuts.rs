@@ -54,10 +54,10 @@ fn check(name: &str, durability: Durability, cuts: u64) {
         Ok(tally) => {
             writeln!(std::io::stderr(), "{name}: {tally}, seed {}", campaign.seed).unwrap();
         }
-        Err(CampaignError::Found(found)) => panic!(
-            "{found}\nreplay: LATERBASE_SEED={} cargo test -p laterbase-powercut --test cuts {name}",
-            campaign.seed
-        ),
+        Err(CampaignError::Found(found)) => {
+            let replay = "cargo test -p laterbase-powercut --test cuts";
+            panic!("{found}\nreplay: LATERBASE_SEED={} {replay} {name}", campaign.seed)
+        }
         Err(error) => panic!("{error}"),
     }
 }
