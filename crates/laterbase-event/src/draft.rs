@@ -122,6 +122,17 @@ pub enum BatchLimit {
     TagRoots,
 }
 
+impl core::fmt::Display for BatchLimit {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        out.pad(match self {
+            Self::Events => "events",
+            Self::Bytes => "bytes",
+            Self::Tags => "tags",
+            Self::TagRoots => "roots of tags",
+        })
+    }
+}
+
 /// Why an event was not taken into a batch. The batch is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DraftError {
@@ -221,7 +232,10 @@ pub enum DraftError {
     #[error("the cause must come before its effect: it is not an earlier event of this batch")]
     CauseNotEarlier,
     /// The batch has no room left. Finish it and push the event into the next one.
-    #[error("the batch is full ({limit:?}); finish it and push the event into the next one")]
+    #[error(
+        "the batch is full: it has room for no more {limit}; \
+         finish it and push the event into the next one"
+    )]
     BatchFull {
         /// Which limit was met.
         limit: BatchLimit,

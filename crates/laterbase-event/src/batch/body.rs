@@ -66,7 +66,7 @@ pub enum StampError {
     #[error("the batch is empty; push at least one event")]
     Empty,
     /// The stamp contradicts itself.
-    #[error("{field:?} contradicts the rest of the stamp")]
+    #[error("{field} contradicts the rest of the stamp")]
     Inconsistent {
         /// The first field that does.
         field: Field,

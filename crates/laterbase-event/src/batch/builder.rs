@@ -10,13 +10,13 @@ use alloc::vec::Vec;
 
 use super::{
     body::BatchBody,
-    group_encoder::{Cause, GroupEncoder},
+    draft_check::DraftCheck,
+    group_encoder::{Cause, CheckedDraft, GroupEncoder},
     interner::Interner,
+    shape,
 };
 use crate::{
-    BatchLimit, CauseDraft, DraftError, EventDraft, EventId, Hash, KeyDraft, Limits, NameError,
-    RootName, check_content_type, check_key, check_root, check_type_name, name::check_no_controls,
-    varint,
+    BatchLimit, CauseDraft, DraftError, EventDraft, EventId, Hash, Limits, RootName, varint,
 };
 
 /// Builds the body of one batch: events of one root, in the order in which they are pushed.
@@ -53,8 +53,7 @@ pub struct BatchBuilder {
     payloads: Vec<u8>,
     /// The payloads' length; ahead of `payloads` only while verifying, which brings none.
     payloads_len: u32,
-    tag_order: Vec<u16>,
-    meta_order: Vec<u16>,
+    orders: DraftCheck,
     envelopes: Vec<u8>,
 }
 
@@ -91,8 +90,7 @@ impl BatchBuilder {
             groups: Vec::new(),
             payloads: Vec::new(),
             payloads_len: 0,
-            tag_order: Vec::new(),
-            meta_order: Vec::new(),
+            orders: DraftCheck::default(),
             envelopes: Vec::new(),
         }
     }
@@ -232,47 +230,19 @@ impl BatchBuilder {
 
     /// Decides whether the draft can be taken; fills the two orders.
     fn check(&mut self, draft: &EventDraft<'_>) -> Result<Checked, DraftError> {
-        let key = match draft.key {
-            KeyDraft::Text(key) => {
-                check_key(key).map_err(DraftError::Key)?;
-                Some(key)
-            }
-            KeyDraft::OwnId => None,
-        };
-        if !self.is_last_shape(draft) {
-            check_type_name(draft.type_name).map_err(DraftError::TypeName)?;
-            check_content_type(draft.content_type).map_err(DraftError::ContentType)?;
-        }
-        let tag_bytes = self.order_tags(key, draft.tags)?;
-        if let Some(idempotency) = draft.idempotency {
-            let bytes = idempotency.len();
-            if bytes == 0 || bytes > Limits::IDEMPOTENCY_BYTES_MAX {
-                return Err(DraftError::Idempotency { bytes });
-            }
-        }
-        let meta_bytes = order_meta(draft.meta, &mut self.meta_order)?;
+        let is_known_shape = self.is_last_shape(draft);
+        let bytes_max = self.orders.check(&self.root, draft, is_known_shape)?;
         let cause = self.resolve_cause(draft.cause)?;
         if self.count >= Limits::BATCH_EVENTS_MAX {
             return Err(DraftError::BatchFull { limit: BatchLimit::Events });
         }
-        let tags = self.tag_order.len();
+        let tags = self.orders.tags.len();
         if self.tags_count as usize + tags > Limits::BATCH_TAGS_MAX as usize {
             return Err(DraftError::BatchFull { limit: BatchLimit::Tags });
         }
         if self.roots.len() + tags > Limits::BATCH_TAG_ROOTS_MAX {
             self.check_new_roots(draft)?;
         }
-        // A tag adds at most 3 + 2 bytes besides its text here, and a root 1 in the dictionary; a
-        // meta entry 2 + 2; everything else that is not text stays below 96.
-        let bytes_max = key.map_or(0, str::len)
-            + draft.type_name.len()
-            + draft.content_type.len()
-            + tag_bytes
-            + 6 * tags
-            + meta_bytes
-            + 4 * self.meta_order.len()
-            + Limits::IDEMPOTENCY_BYTES_MAX
-            + 96;
         Ok(Checked { cause, bytes_max })
     }
 
@@ -285,12 +255,10 @@ impl BatchBuilder {
             self.encoder.start();
         }
         if !self.is_last_shape(draft) {
-            let name = draft.type_name.as_bytes();
-            let hint = name.len() + usize::from(name.last().copied().unwrap_or_default());
             self.shape = self.shapes.intern_recent(
-                hint,
-                |entry| shape_is(entry, draft),
-                |bytes| write_shape(draft, bytes),
+                shape::hint(draft),
+                |entry| shape::is(entry, draft),
+                |bytes| shape::write(draft, bytes),
             );
         }
         match cause {
@@ -300,18 +268,18 @@ impl BatchBuilder {
             }
             Cause::Id(id) => note_cause(&mut self.causes, id),
         }
-        self.encoder.write(
+        let checked = CheckedDraft {
             draft,
-            self.shape,
+            shape: self.shape,
             cause,
             payload_len,
-            (&self.tag_order, &self.meta_order),
-            &mut self.roots,
-            &mut self.groups,
-        );
+            tag_order: &self.orders.tags,
+            meta_order: &self.orders.meta,
+        };
+        self.encoder.write(&checked, &mut self.roots, &mut self.groups);
         let index = self.count as u16;
         self.count += 1;
-        self.tags_count += self.tag_order.len() as u32;
+        self.tags_count += self.orders.tags.len() as u32;
         self.has_default_valid |= draft.valid_at.is_none();
         self.payloads_len += payload_len;
         index
@@ -319,46 +287,7 @@ impl BatchBuilder {
 
     /// Whether the event before had the same type, version and content type.
     fn is_last_shape(&self, draft: &EventDraft<'_>) -> bool {
-        shape_is(self.shapes.entry(self.shape), draft)
-    }
-
-    /// Checks the tags and puts their indexes in ascending order, each tag once and without the
-    /// event's own root and key. Returns the bytes of those that stay.
-    fn order_tags(
-        &mut self,
-        key: Option<&str>,
-        tags: &[(&str, &str)],
-    ) -> Result<usize, DraftError> {
-        self.tag_order.clear();
-        if tags.len() > usize::from(u16::MAX) {
-            return Err(DraftError::TagCount { count: tags.len() });
-        }
-        let mut ascending = true;
-        let mut before: Option<&(&str, &str)> = None;
-        for (index, tag) in tags.iter().enumerate() {
-            check_root(tag.0).map_err(|source| DraftError::TagRoot { index, source })?;
-            check_key(tag.1).map_err(|source| DraftError::TagKey { index, source })?;
-            if Some(tag.1) == key && tag.0.as_bytes() == self.root.as_bytes() {
-                continue;
-            }
-            ascending &= before.is_none_or(|before| before < tag);
-            before = Some(tag);
-            self.tag_order.push(index as u16);
-        }
-        if !ascending {
-            let tag = |index: &u16| tags.get(usize::from(*index));
-            self.tag_order.sort_unstable_by(|a, b| tag(a).cmp(&tag(b)));
-            self.tag_order.dedup_by(|a, b| tag(a) == tag(b));
-        }
-        if self.tag_order.len() > Limits::TAGS_MAX {
-            return Err(DraftError::TagCount { count: self.tag_order.len() });
-        }
-        let kept = self.tag_order.iter().filter_map(|index| tags.get(usize::from(*index)));
-        let bytes = kept.map(|(root, key)| root.len() + key.len()).sum();
-        if bytes > Limits::TAG_BYTES_MAX {
-            return Err(DraftError::TagBytes { bytes });
-        }
-        Ok(bytes)
+        shape::is(self.shapes.entry(self.shape), draft)
     }
 
     /// Counts exactly, close to the limit: which of the draft's roots would be new?
@@ -367,7 +296,7 @@ impl BatchBuilder {
         let mut new = 0;
         let mut before = "";
         for (root, _) in
-            self.tag_order.iter().filter_map(|index| draft.tags.get(usize::from(*index)))
+            self.orders.tags.iter().filter_map(|index| draft.tags.get(usize::from(*index)))
         {
             if *root != before {
                 encoded.clear();
@@ -399,79 +328,10 @@ impl BatchBuilder {
     }
 }
 
-/// Checks meta and puts its indexes in the order of the names. Returns its bytes.
-fn order_meta(meta: &[(&str, &str)], order: &mut Vec<u16>) -> Result<usize, DraftError> {
-    order.clear();
-    let bytes = meta.iter().map(|(name, value)| name.len() + value.len()).sum();
-    if meta.len() > Limits::META_ENTRIES_MAX {
-        return Err(DraftError::MetaCount { count: meta.len() });
-    }
-    if bytes > Limits::META_BYTES_MAX {
-        return Err(DraftError::MetaBytes { bytes });
-    }
-    for (index, (name, _)) in meta.iter().enumerate() {
-        check_meta_name(name).map_err(|source| DraftError::MetaName { index, source })?;
-        order.push(index as u16);
-    }
-    let name = |index: &u16| meta.get(usize::from(*index)).map(|(name, _)| *name);
-    order.sort_unstable_by_key(name);
-    let repeated = order.windows(2).find(|pair| match pair {
-        [a, b] => name(a) == name(b),
-        _ => false,
-    });
-    match repeated {
-        Some(pair) => {
-            let index = pair.iter().copied().max().map_or(0, usize::from);
-            Err(DraftError::MetaRepeated { index })
-        }
-        None => Ok(bytes),
-    }
-}
-
-fn check_meta_name(name: &str) -> Result<(), NameError> {
-    if name.is_empty() {
-        return Err(NameError::Empty);
-    }
-    check_no_controls(name)
-}
-
 /// Keeps the highest id of each run of one replica: enough to refuse causes that are not earlier.
 fn note_cause(causes: &mut Vec<EventId>, id: EventId) {
     match causes.last_mut() {
         Some(last) if last.replica() == id.replica() => *last = (*last).max(id),
         Some(_) | None => causes.push(id),
     }
-}
-
-/// `u8 length, type, varint version, u8 length, content type`.
-fn write_shape(draft: &EventDraft<'_>, out: &mut Vec<u8>) {
-    out.push(draft.type_name.len() as u8);
-    out.extend_from_slice(draft.type_name.as_bytes());
-    varint::write(u64::from(draft.version), out);
-    out.push(draft.content_type.len() as u8);
-    out.extend_from_slice(draft.content_type.as_bytes());
-}
-
-/// Whether [`write_shape`] would write just these bytes.
-fn shape_is(entry: &[u8], draft: &EventDraft<'_>) -> bool {
-    let Some((len, rest)) = entry.split_first() else { return false };
-    let Some((type_name, rest)) = rest.split_at_checked(usize::from(*len)) else { return false };
-    if type_name != draft.type_name.as_bytes() {
-        return false;
-    }
-    let mut rest = rest;
-    let mut version = draft.version;
-    loop {
-        let more = version >= 0x80;
-        let byte = (version & 0x7F) as u8 | if more { 0x80 } else { 0 };
-        match rest.split_first() {
-            Some((first, after)) if *first == byte => rest = after,
-            Some(_) | None => return false,
-        }
-        if !more {
-            break;
-        }
-        version >>= 7;
-    }
-    rest.split_first().is_some_and(|(_, text)| text == draft.content_type.as_bytes())
 }

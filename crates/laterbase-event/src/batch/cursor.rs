@@ -8,7 +8,8 @@ use core::ops::Range;
 use super::{
     decode_error::{DecodeError, Field},
     dictionary::Dictionary,
-    event_view::{EnvelopeView, EventView},
+    envelope_view::EnvelopeView,
+    event_view::EventView,
     group_decoder::{Envelope, GroupDecoder},
     group_table::GroupTable,
     header::BatchHeader,

@@ -18,7 +18,7 @@ use super::{
     cursor::{DecodeScratch, GroupReader},
     decode_error::{DecodeError, Field},
     dictionary::Dictionary,
-    event_view::EnvelopeView,
+    envelope_view::EnvelopeView,
     group_table::GroupTable,
     header::BatchHeader,
     view::read_form,

@@ -49,6 +49,20 @@ pub(super) enum Cause {
     Id(EventId),
 }
 
+/// A draft that has been checked, and what its envelope needs besides.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CheckedDraft<'a> {
+    pub(super) draft: &'a EventDraft<'a>,
+    /// Index into the shapes.
+    pub(super) shape: u16,
+    pub(super) cause: Cause,
+    pub(super) payload_len: u32,
+    /// Indexes of the draft's tags, ascending, each tag once.
+    pub(super) tag_order: &'a [u16],
+    /// Indexes of the draft's meta entries, ascending by name.
+    pub(super) meta_order: &'a [u16],
+}
+
 /// A span of the group's tag keys.
 #[derive(Clone, Copy, Debug, Default)]
 struct Span {
@@ -101,22 +115,17 @@ impl GroupEncoder {
         self.meta.clear();
     }
 
-    /// Appends the envelope of `draft`, which has been checked. `tag_order` lists the draft's tags
-    /// in ascending order, each once; `meta_order` does so for its meta.
-    #[allow(clippy::too_many_arguments)]
+    /// Appends the envelope of a draft.
     pub(super) fn write(
         &mut self,
-        draft: &EventDraft<'_>,
-        shape: u16,
-        cause: Cause,
-        payload_len: u32,
-        (tag_order, meta_order): (&[u16], &[u16]),
+        checked: &CheckedDraft<'_>,
         roots: &mut Interner,
         out: &mut Vec<u8>,
     ) {
+        let draft = checked.draft;
         let flags_at = out.len();
         out.push(0);
-        varint::write(u64::from(shape), out);
+        varint::write(u64::from(checked.shape), out);
         let key = match draft.key {
             KeyDraft::Text(key) => key.as_bytes(),
             // No text is empty, so this is free to stand for the id.
@@ -126,16 +135,16 @@ impl GroupEncoder {
         self.key.clear();
         self.key.extend_from_slice(key);
         let mut flags = self.write_valid_at(draft.valid_at, out);
-        flags |= self.write_tags(draft.tags, tag_order, roots, out);
-        flags |= self.write_cause(cause, out);
+        flags |= self.write_tags(draft.tags, checked.tag_order, roots, out);
+        flags |= self.write_cause(checked.cause, out);
         if let Some(idempotency) = draft.idempotency {
             flags |= IDEMPOTENCY;
             write_suffix(prefix::common_bytes(&self.idempotency, idempotency), idempotency, out);
             self.idempotency.clear();
             self.idempotency.extend_from_slice(idempotency);
         }
-        flags |= self.write_meta(draft.meta, meta_order, out);
-        varint::write(u64::from(payload_len), out);
+        flags |= self.write_meta(draft.meta, checked.meta_order, out);
+        varint::write(u64::from(checked.payload_len), out);
         if let Some(place) = out.get_mut(flags_at) {
             *place = flags;
         }

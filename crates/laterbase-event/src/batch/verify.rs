@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 
 use super::{
     builder::BatchBuilder, cursor::DecodeScratch, decode_error::DecodeError,
-    event_view::EnvelopeView, group_decoder::RawCause, view::BatchView,
+    envelope_view::EnvelopeView, group_decoder::RawCause, view::BatchView,
 };
 use crate::{CauseDraft, DraftError, EventDraft, Hash, KeyDraft, Limits};
 
