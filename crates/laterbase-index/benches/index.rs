@@ -98,7 +98,7 @@ fn fill(mut index: IndexWriter, events: u64) -> IndexWriter {
     let start = now();
     while index.maintain(1 << 20, Position::new(events)).expect("works") == Progress::More {}
     index.write_out(Position::new(events)).expect("the disk works");
-    writing += (now() - start);
+    writing += now() - start;
     let statistics = index.statistics();
     let each = |time: Duration| time.as_nanos() as f64 / entries as f64;
     println!("{events} events, {entries} entries, {} runs", statistics.runs);

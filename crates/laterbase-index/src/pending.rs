@@ -52,6 +52,13 @@ impl PendingEntries {
         self.entries.get_mut(family).push(entry);
     }
 
+    /// Makes room for so many entries of each family, so that adding them allocates nothing.
+    pub fn reserve(&mut self, entries: usize) {
+        for (_, family) in self.entries.iter_mut() {
+            family.reserve(entries.saturating_sub(family.len()));
+        }
+    }
+
     /// The entries of a family, in the order in which they were added.
     #[must_use]
     pub fn family(&self, family: Family) -> &[Entry] {
