@@ -3,9 +3,9 @@
 use std::fs;
 
 use crate::failure::Failure;
-use crate::process::cargo;
+use crate::process::{Invocation, cargo};
 use crate::repository::Repository;
-use crate::stages::Outcome;
+use crate::stages::{Outcome, SELECTION};
 
 /// The most that the stripped device build may take.
 const DEVICE_BYTES_MAX: u64 = 5 << 20;
@@ -48,8 +48,13 @@ pub(crate) fn size(repository: &Repository) -> Result<Outcome, Failure> {
 ///
 /// When a child process with a million events takes more memory than its configuration promises.
 pub(crate) fn memory(repository: &Repository) -> Result<Outcome, Failure> {
-    let arguments = ["run", "--quiet", "-p", "laterbase-bench", "--", "memory", "--check"];
-    let lines = cargo(repository.root(), &arguments).run()?;
+    let mut arguments = vec!["build", "--bin", "laterbase-bench"];
+    arguments.extend(SELECTION);
+    cargo(repository.root(), &arguments).run()?;
+    let program = repository.target().join("debug").join("laterbase-bench");
+    let program = program.to_string_lossy().into_owned();
+    let arguments = ["memory", "--check", "--only", "laterbase"];
+    let lines = Invocation::new(repository.root(), &program, &arguments).run()?;
     let bounds: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("memory: ")).collect();
     if bounds.is_empty() {
         return Err(Failure::Check("the memory area printed no measurement".to_owned()));
