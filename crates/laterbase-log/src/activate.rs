@@ -16,6 +16,13 @@ use crate::shared::Shared;
 use crate::storage::{AlignedBuffer, OpenMode, StorageError, StorageFile};
 use std::sync::Arc;
 
+/// A new hot segment.
+pub(crate) struct Created {
+    pub(crate) segment: Arc<Segment>,
+    /// All its blocks were written before.
+    pub(crate) filled: bool,
+}
+
 /// Makes the file of a new hot segment, out of a spare if there is one.
 ///
 /// `fill` may write frames, which are then durable before the segment exists.
@@ -23,7 +30,7 @@ pub(crate) fn create_hot(
     shared: &Shared,
     mut header: SegmentHeader,
     fill: &mut dyn FnMut(&dyn StorageFile) -> Result<(), StorageError>,
-) -> Result<Arc<Segment>, StorageError> {
+) -> Result<Created, StorageError> {
     let storage = &*shared.storage;
     let spare = shared.spares().take();
     header.recycled = spare.as_ref().is_some_and(|spare| spare.recycled);
@@ -42,7 +49,8 @@ pub(crate) fn create_hot(
             (path, file)
         }
     };
-    if file.len()? != shared.config.segment_bytes {
+    let filled = file.len()? == shared.config.segment_bytes;
+    if !filled {
         file.set_len(shared.config.segment_bytes)?;
     }
     fill(&*file)?;
@@ -52,7 +60,7 @@ pub(crate) fn create_hot(
     storage.rename(&made_as, &path)?;
     sync_dir(shared)?;
     let index = SegmentIndex::empty(&header, shared.config.segment_bytes);
-    Ok(Arc::new(Segment::growing(header, path, file, index)))
+    Ok(Created { segment: Arc::new(Segment::growing(header, path, file, index)), filled })
 }
 
 /// Writes the footer behind a segment's frames, which must be durable, and syncs it.

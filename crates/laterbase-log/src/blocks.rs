@@ -75,11 +75,6 @@ impl BlockTable {
         usize::try_from(self.raw_len.saturating_sub(start)).unwrap_or(usize::MAX).min(RAW_BYTES)
     }
 
-    /// Where the last block ends in the file.
-    pub(crate) fn content_end(&self) -> u64 {
-        BLOCK_BYTES + u64::from(self.ends.last().copied().unwrap_or(0))
-    }
-
     pub(crate) fn memory_bytes(&self) -> usize {
         self.ends.capacity() * size_of::<u32>()
     }

@@ -117,7 +117,15 @@ pub enum OpenError {
         /// Every damaged stretch that opening came across, in order.
         damages: Vec<Damage>,
     },
-    /// A sync failed before; nothing more is written.
+    /// The files hold less than the writing process said is durable.
+    #[error("the log ends at position {found} and should reach {flushed}: run verify")]
+    Behind {
+        /// The position that should be there.
+        flushed: Position,
+        /// The last one that is.
+        found: Position,
+    },
+    /// The configuration is not usable.
     #[error("a configuration value is out of range: {what}")]
     BadConfig {
         /// The field of [`LogConfig`](crate::LogConfig) and its rule.

@@ -38,12 +38,6 @@ impl FrameWalk {
         self.stream
     }
 
-    /// The stream grew to this offset.
-    pub(crate) const fn extend(&mut self, end: u64) {
-        self.stream.set_limit(end);
-        self.end = end;
-    }
-
     /// The next frame and its offset; `None` at the end.
     ///
     /// # Errors

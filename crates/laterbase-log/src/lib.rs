@@ -1,6 +1,7 @@
 //! The append-only log of Laterbase over a storage port.
 
 mod activate;
+mod backup;
 mod blocks;
 mod cache;
 mod chunk;
@@ -30,9 +31,11 @@ mod spare;
 mod sparse;
 pub mod storage;
 mod stream;
+mod verify;
 mod wire;
 mod writer;
 
+pub use backup::{Snapshot, SnapshotFile};
 pub use config::{LogConfig, Sealing};
 pub use error::{
     CommitError, Damage, MaintenanceError, OpenError, Poisoned, ReadError, StageError,
@@ -46,4 +49,5 @@ pub use number::{CommitNumber, SegmentNumber};
 pub use quarantine::Quarantined;
 pub use reader::{EventBuffer, LogReader, Scan, ScanBack, SegmentInfo, StoredBatch};
 pub use recovery::{Recovery, TornTail};
+pub use verify::{Problem, VerifyProgress, VerifyReport};
 pub use writer::{LogWriter, Written};

@@ -175,11 +175,6 @@ impl Ring {
         self.chunks.back().and_then(|chunk| chunk.frames.last()).map(|frame| frame.commit)
     }
 
-    /// The oldest commit in memory.
-    pub(crate) fn first_commit(&self) -> Option<CommitNumber> {
-        self.chunks.front().and_then(|chunk| chunk.first_commit())
-    }
-
     /// The chunk and the index of the frame that holds `position`.
     fn find(&self, position: Position) -> Option<(&Chunk, usize)> {
         let after = self.chunks.partition_point(|chunk| {

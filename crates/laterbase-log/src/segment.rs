@@ -292,11 +292,6 @@ impl SegmentTable {
         self.segments.get(index)
     }
 
-    /// The segment after the one with this number.
-    pub(crate) fn after(&self, number: SegmentNumber) -> Option<&Arc<Segment>> {
-        self.of_number(number.next())
-    }
-
     /// The same table with one more segment, or with another one of the same number.
     pub(crate) fn with(&self, segment: Arc<Segment>) -> Self {
         let mut segments = self.segments.clone();

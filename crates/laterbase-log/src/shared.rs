@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) dir: String,
     pub(crate) database: DatabaseId,
     pub(crate) config: LogConfig,
+    /// Another process writes.
+    pub(crate) is_read_only: bool,
     pub(crate) segments: RwLock<Arc<SegmentTable>>,
     pub(crate) ring: RwLock<Ring>,
     pub(crate) cache: ReadCache,
@@ -79,6 +81,7 @@ impl Shared {
             dir: dir.to_owned(),
             database,
             config,
+            is_read_only: false,
             segments: RwLock::new(Arc::default()),
             ring: RwLock::new(ring),
             cache,
@@ -87,6 +90,16 @@ impl Shared {
             lists: Mutex::default(),
             poison: OnceLock::new(),
         }
+    }
+
+    /// The common part of a log that another process writes.
+    pub(crate) fn read_only(
+        storage: Arc<dyn Storage>,
+        dir: &str,
+        database: DatabaseId,
+        config: LogConfig,
+    ) -> Self {
+        Self { is_read_only: true, ..Self::new(storage, dir, database, config) }
     }
 
     /// The segments as they are now.

@@ -58,12 +58,6 @@ impl SparseTable {
         self.marks.get(after.checked_sub(1)?).copied()
     }
 
-    /// The offset of the first mark behind `offset`.
-    pub(crate) fn next_offset(&self, offset: u64) -> Option<u64> {
-        let after = self.marks.partition_point(|mark| mark.offset <= offset);
-        self.marks.get(after).map(|mark| mark.offset)
-    }
-
     pub(crate) fn memory_bytes(&self) -> usize {
         self.marks.capacity() * size_of::<Mark>()
     }

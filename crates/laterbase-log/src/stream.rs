@@ -49,11 +49,6 @@ impl Stream {
         self.buffer
     }
 
-    /// Raises the limit: more was written.
-    pub(crate) const fn set_limit(&mut self, limit: u64) {
-        self.limit = limit;
-    }
-
     /// The bytes from `offset` on: at least `needed`, unless the stream ends before.
     pub(crate) fn bytes(&mut self, offset: u64, needed: usize) -> Result<&[u8], ReadError> {
         let have = self.buffered(offset).len();

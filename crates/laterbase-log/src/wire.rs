@@ -38,10 +38,6 @@ impl<'a> Fields<'a> {
         self.array::<1>().map(|[byte]| byte)
     }
 
-    pub(crate) fn u16(&mut self) -> Option<u16> {
-        self.array().map(u16::from_le_bytes)
-    }
-
     pub(crate) fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_le_bytes)
     }
@@ -120,7 +116,7 @@ mod tests {
     fn short_input_is_none_and_takes_nothing_further() {
         let mut fields = Fields::new(&[1, 2, 3]);
         assert_eq!(fields.u32(), None);
-        assert_eq!(fields.u16(), Some(0x0201));
+        assert_eq!(fields.take(2), Some(&[1, 2][..]));
         assert_eq!(fields.u8(), Some(3));
         assert_eq!(fields.u8(), None);
     }

@@ -22,13 +22,17 @@ use crate::segment::Segment;
 use crate::segment_header::{BLOCK_BYTES, Epochs, SegmentForm, SegmentHeader};
 use crate::shared::Shared;
 use crate::sparse::Mark;
-use crate::storage::{OpenMode, StorageError, StorageFile};
+use crate::storage::{AlignedBuffer, OpenMode, StorageError, StorageFile};
 use laterbase_event::{Hlc, Position};
 use std::io::IoSlice;
 use std::sync::Arc;
 
 /// How many chunks one write gathers.
 const SLICES_MAX: usize = 16;
+/// How far blocks are written ahead where no spare was ready.
+const AHEAD_BYTES: u64 = 1 << 20;
+/// How many zeroes one write takes.
+const ZEROES_BYTES: usize = 256 << 10;
 
 /// The writer of an open log. See the crate's documentation.
 #[derive(Debug)]
@@ -44,6 +48,9 @@ pub struct LogWriter {
     last_arrival: Hlc,
     /// Something was written since the last sync.
     unsynced: bool,
+    /// Up to here the active segment's blocks were written before.
+    filled_to: u64,
+    zeroes: AlignedBuffer,
 }
 
 /// A committed group.
@@ -74,6 +81,8 @@ impl LogWriter {
             last_position: Position::new(end.next_position.as_u64().saturating_sub(1)),
             last_arrival: end.last_arrival,
             unsynced: false,
+            filled_to: end.offset,
+            zeroes: AlignedBuffer::new(),
         };
         writer.open_direct()?;
         writer.shared.progress.set_written(writer.last_commit, writer.last_position);
@@ -180,9 +189,11 @@ impl LogWriter {
         let offset = first.placement.offset;
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let mut aligned = offset.is_multiple_of(BLOCK_BYTES);
+        let mut end = offset;
         for (slice, chunk) in slices.iter_mut().zip(run) {
             aligned &= chunk.buffer.len().is_multiple_of(BLOCK_BYTES as usize);
             *slice = IoSlice::new(&chunk.buffer);
+            end += chunk.buffer.len() as u64;
         }
         let file = match &self.direct {
             Some(direct) if aligned => direct,
@@ -190,8 +201,32 @@ impl LogWriter {
         };
         self.unsynced = true;
         file.write_vectored_at(offset, slices.get(..run.len()).unwrap_or_default())?;
+        self.fill_ahead(end)?;
         for chunk in run {
             self.note_written(chunk);
+        }
+        Ok(())
+    }
+
+    /// Writes zeroes behind the frames of a segment that was not made of a spare, a stretch at a time,
+    /// so that most commits write into blocks that were written before.
+    fn fill_ahead(&mut self, end: u64) -> Result<(), StorageError> {
+        if end <= self.filled_to {
+            return Ok(());
+        }
+        let start = end.next_multiple_of(BLOCK_BYTES);
+        let limit = self.shared.config.segment_bytes;
+        let stop = limit.min(start + AHEAD_BYTES);
+        self.filled_to = stop.max(end);
+        if self.zeroes.is_empty() {
+            self.zeroes.resize(ZEROES_BYTES);
+        }
+        let file = self.direct.as_ref().unwrap_or(&self.active.file);
+        let mut at = start;
+        while at < stop {
+            let len = usize::try_from(stop - at).unwrap_or(ZEROES_BYTES).min(ZEROES_BYTES);
+            file.write_at(at, self.zeroes.get(..len).unwrap_or_default())?;
+            at += len as u64;
         }
         Ok(())
     }
@@ -239,7 +274,9 @@ impl LogWriter {
             database: self.shared.database,
             recycled: false,
         };
-        self.active = activate::create_hot(&self.shared, header, &mut |_| Ok(()))?;
+        let created = activate::create_hot(&self.shared, header, &mut |_| Ok(()))?;
+        self.active = created.segment;
+        self.filled_to = if created.filled { u64::MAX } else { BLOCK_BYTES };
         self.open_direct()?;
         let active = Arc::clone(&self.active);
         self.shared.change_segments(|table| table.with(active));

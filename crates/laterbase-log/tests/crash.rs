@@ -28,6 +28,7 @@ fn random_operations_match_the_model() {
         run(&mut world, 400).expect("nothing fails");
         world.check_state();
         world.check_all();
+        world.verify();
     }
 }
 

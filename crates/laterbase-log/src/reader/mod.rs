@@ -10,6 +10,7 @@
 
 mod get;
 mod probe;
+mod read_only;
 mod scan;
 mod scan_back;
 mod stored;
@@ -209,6 +210,24 @@ impl LogReader {
     /// The storage's reason.
     pub fn segments(&self) -> Result<Vec<SegmentInfo>, ReadError> {
         self.shared.segments().segments.iter().map(|segment| describe(segment)).collect()
+    }
+
+    /// Where the frame of `commit`, or of the last commit before it, ends in a segment.
+    pub(crate) fn end_of_commit(
+        &self,
+        segment: &Arc<Segment>,
+        commit: CommitNumber,
+    ) -> Result<u64, ReadError> {
+        let mut end = crate::footer::SegmentIndex::empty(&segment.header, 0).end.offset;
+        let is_before = |mark: &crate::sparse::Mark| mark.commit <= commit;
+        let cache = &self.shared.cache;
+        let place = Probe::default().find_frame(segment, cache, is_before, |header| {
+            if header.commit < commit { Step::Further } else { Step::Here }
+        })?;
+        if let Some(place) = place {
+            end = place.offset + place.header.padded_len() as u64;
+        }
+        Ok(end)
     }
 
     /// Finds the frame of a position in the segment files.

@@ -116,7 +116,8 @@ fn open_segment(
 }
 
 fn open_file(shared: &Shared, number: SegmentNumber, path: String) -> Result<Segment, OpenError> {
-    let file = shared.storage.open(&path, OpenMode::READ_WRITE)?;
+    let mode = if shared.is_read_only { OpenMode::READ } else { OpenMode::READ_WRITE };
+    let file = shared.storage.open(&path, mode)?;
     let header = read_header(shared, &path, &*file)?;
     if header.number != number {
         return Err(OpenError::HeaderDamaged { path });

@@ -25,12 +25,14 @@
 
 mod apply;
 mod find;
+mod intact;
 mod open;
 mod scan;
 mod torn;
 
 pub(crate) use apply::replay;
 pub(crate) use find::find_segments;
+pub(crate) use intact::find_intact;
 pub(crate) use open::{Opened, create, open};
 pub use open::{Recovery, TornTail};
 pub(crate) use scan::{HotScan, scan_hot};

@@ -85,7 +85,7 @@ pub(crate) fn create(shared: &Shared, epochs: Epochs) -> Result<Opened, OpenErro
         last_arrival: Hlc::ZERO,
     };
     let header = header_at(shared, epochs, SegmentNumber::FIRST, &start);
-    let active = activate::create_hot(shared, header, &mut |_| Ok(()))?;
+    let active = activate::create_hot(shared, header, &mut |_| Ok(()))?.segment;
     shared.change_segments(|table| table.with(Arc::clone(&active)));
     let recovery = describe(&active.end(), &LogState::default());
     Ok(Opened { active, state: LogState::default(), recovery })
@@ -268,7 +268,8 @@ fn next_segment(
                 Ok(())
             }
         }
-    })?;
+    })?
+    .segment;
     if let Some(error) = failed {
         return Err(open_error(error));
     }

@@ -6,13 +6,14 @@
 #![allow(dead_code)]
 
 use laterbase_event::{
-    BatchBuilder, DatabaseId, EventDraft, Hash, Hlc, Position, ReplicaId, RootName, Stamp,
+    BatchBuilder, DatabaseId, EventDraft, Hash, Hlc, Limits, Position, ReplicaId, RootName, Stamp,
 };
 use laterbase_log::storage::{FaultyStorage, Random, Storage};
 use laterbase_log::{
-    BatchStatus, CommitNumber, EventBuffer, Log, LogConfig, MaintenanceError, OpenError, ReadError,
-    StageError, StagedBatch, Sync,
+    BatchStatus, CommitNumber, EventBuffer, Log, LogConfig, LogReader, MaintenanceError, OpenError,
+    ReadError, StageError, StagedBatch, Sync,
 };
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 pub const DATABASE: [u8; 16] = [7; 16];
@@ -291,7 +292,12 @@ impl World {
                 }
             }
             83..90 => self.maintain()?,
-            90..97 => self.check_some()?,
+            90..96 => self.check_some()?,
+            96..97 => match self.check_read_only() {
+                Ok(()) => {}
+                Err(OpenError::Storage(_)) => return Err(Stop::Failed),
+                Err(error) => panic!("{error}"),
+            },
             97..99 => {
                 let log = self.log.take().expect("open");
                 let all = self.commits.len();
@@ -373,6 +379,37 @@ impl World {
             }
         }
         assert_eq!(scan.next().expect("reads"), None);
+    }
+
+    /// What is on disk is what the model says, to the last byte.
+    pub fn verify(&self) {
+        let log = self.log.as_ref().expect("open");
+        let report = log
+            .reader
+            .verify(Limits::default(), &mut |_| ControlFlow::Continue(()))
+            .expect("reads");
+        assert_eq!(report.problems, []);
+        assert_eq!(report.commits as usize, self.written);
+        let batches = self.commits[..self.written].iter().flat_map(|commit| &commit.batches);
+        assert_eq!(report.events, batches.map(|batch| u64::from(batch.count)).sum::<u64>());
+    }
+
+    /// Another process reads what is flushed, and nothing else.
+    pub fn check_read_only(&self) -> Result<(), OpenError> {
+        let flushed = self.commits[..self.flushed].last().map_or(0, |c| c.next_position - 1);
+        let database = DatabaseId::from_bytes(DATABASE);
+        let config = self.config.clone();
+        let at = Position::new(flushed);
+        let reader = LogReader::open(self.port(), "log", database, config, at)?;
+        let mut scan = reader.scan(Position::NONE, at);
+        let admitted = self.commits[..self.flushed].iter().flat_map(|commit| &commit.batches);
+        for batch in admitted.filter(|batch| batch.status == BatchStatus::Admitted) {
+            let found = scan.next().expect("reads").expect("there are more");
+            assert_eq!(found.bytes, batch.bytes);
+            assert_eq!(found.first_position.as_u64(), batch.first_position);
+        }
+        assert_eq!(scan.next().expect("reads"), None);
+        Ok(())
     }
 
     /// A few random reads, against the model.
