@@ -1,7 +1,7 @@
 //! Nanoseconds per event for encoding, decoding and verifying: `cargo bench -p laterbase-event`.
 //!
 //! Each line is the best of several rounds over one warm batch, so that other load on the machine
-//! shows least. An argument that is part of a line's name runs only the matching lines.
+//! shows least. The last lines are the worst that a small hostile batch can cost. An argument that is part of a line's name runs only the matching lines.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench")]
 
@@ -97,6 +97,37 @@ fn main() {
         write(&mut batch, &mut bytes);
         read(count, &bytes);
     }
+    hostile();
+}
+
+/// Small batches that cost a verifier as much as it can be made to cost, per batch.
+fn hostile() {
+    let names: Vec<String> = (0..65_536).map(|index| format!("{index:04x}")).collect();
+    let events = Limits::BATCH_EVENTS_MAX as usize;
+    let meta: Vec<_> = names[..256].iter().map(|name| (name.as_str(), "0123456789")).collect();
+    let tags: Vec<_> = names[..4096].iter().map(|name| ("tag", name.as_str())).collect();
+    let roots: Vec<_> = names[..65_535].iter().map(|name| (name.as_str(), "k")).collect();
+    let plain = EventDraft::new("k", "t");
+    verify("hostile: meta again", (0..events).map(|_| EventDraft { meta: &meta, ..plain }));
+    verify("hostile: tags again", (0..256).map(|_| EventDraft { tags: &tags, ..plain }));
+    let types = names[..events].iter().rev();
+    verify("hostile: types", types.map(|name| EventDraft { type_name: name, ..plain }));
+    let chunks = roots.rchunks(4096);
+    verify("hostile: tag roots", chunks.map(|tags| EventDraft { tags, ..plain }));
+}
+
+fn verify<'a>(name: &str, drafts: impl Iterator<Item = EventDraft<'a>>) {
+    let mut batch = BatchBuilder::new(RootName::try_from("shipment").unwrap());
+    drafts.for_each(|draft| {
+        batch.push(&draft).unwrap();
+    });
+    let mut bytes = Vec::new();
+    write(&mut batch, &mut bytes);
+    let mut verifier = Verifier::new(Limits::default());
+    let start = Instant::now();
+    black_box(verifier.verify(&BatchView::parse(&bytes).unwrap())).unwrap();
+    let millis = start.elapsed().as_secs_f64() * 1e3;
+    println!("{name:<40} {millis:>9.1} ms for a batch of {} KB", bytes.len() / 1000);
 }
 
 fn read(count: usize, bytes: &[u8]) {

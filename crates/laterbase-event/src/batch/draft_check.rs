@@ -111,23 +111,25 @@ fn order_meta(meta: &[(&str, &str)], order: &mut Vec<u16>) -> Result<usize, Draf
     if bytes > Limits::META_BYTES_MAX {
         return Err(DraftError::MetaBytes { bytes });
     }
+    let mut ascending = true;
+    let mut before = "";
     for (index, (name, _)) in meta.iter().enumerate() {
         check_meta_name(name).map_err(|source| DraftError::MetaName { index, source })?;
+        // No name is empty, so the first one is above "".
+        ascending &= before < *name;
+        before = name;
         order.push(index as u16);
     }
-    let name = |index: &u16| meta.get(usize::from(*index)).map(|(name, _)| *name);
-    order.sort_unstable_by_key(name);
-    let repeated = order.windows(2).find(|pair| match pair {
-        [a, b] => name(a) == name(b),
-        _ => false,
-    });
-    match repeated {
-        Some(pair) => {
-            let index = pair.iter().copied().max().map_or(0, usize::from);
-            Err(DraftError::MetaRepeated { index })
-        }
-        None => Ok(bytes),
+    if ascending {
+        return Ok(bytes);
     }
+    let name = |index: &u16| meta.get(usize::from(*index)).map(|(name, _)| *name);
+    order.sort_unstable_by_key(|index| (name(index), *index));
+    let repeated = order.windows(2).find_map(|pair| match pair {
+        [a, b] if name(a) == name(b) => Some(usize::from(*b)),
+        _ => None,
+    });
+    repeated.map_or(Ok(bytes), |index| Err(DraftError::MetaRepeated { index }))
 }
 
 fn check_meta_name(name: &str) -> Result<(), NameError> {
