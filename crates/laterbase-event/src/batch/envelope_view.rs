@@ -59,7 +59,7 @@ impl<'a> EnvelopeView<'a> {
     /// Which thing under the root.
     #[must_use]
     pub fn key(&self) -> &'a str {
-        self.envelope.key.of(self.decoder.text())
+        self.decoder.key()
     }
 
     /// Whether the key is the event's own id, because its writer gave none.

@@ -4,7 +4,7 @@
 //! refuses what it cannot make sense of or what exceeds a limit; it does not ask whether the
 //! encoder would have chosen the same bytes, which [`super::verify`] does.
 //!
-//! Memory: the texts of one group, at most 16 × (255 bytes + 64 KiB) whatever the input.
+//! Memory: the tag keys of one group, at most 16 × 64 KiB whatever the input.
 
 use alloc::{string::String, vec::Vec};
 use core::ops::Range;
@@ -44,7 +44,6 @@ pub(super) enum RawCause {
 #[derive(Clone, Debug)]
 pub(super) struct Envelope {
     pub(super) shape: u32,
-    pub(super) key: TextSpan,
     pub(super) key_is_own_id: bool,
     pub(super) valid_at: Option<i64>,
     pub(super) has_tags: bool,
@@ -57,8 +56,11 @@ pub(super) struct Envelope {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct GroupDecoder {
+    /// The key read last; empty if it is the event's own id.
+    key: String,
+    id_text: String,
+    /// The tag keys of the group, one after the other.
     text: String,
-    key: TextSpan,
     valid_at: i64,
     tags: Vec<TagEntry>,
     last_keys: Vec<LastKey>,
@@ -72,7 +74,7 @@ impl GroupDecoder {
     /// Forgets the group before.
     pub(super) fn start(&mut self, dictionary: &Dictionary) {
         self.text.clear();
-        self.key = TextSpan::default();
+        self.key.clear();
         self.valid_at = 0;
         self.tags.clear();
         match self.stamp.checked_add(1) {
@@ -88,6 +90,11 @@ impl GroupDecoder {
         self.cause = None;
         self.idempotency.clear();
         self.meta = 0..0;
+    }
+
+    /// The key of the event read last.
+    pub(super) fn key(&self) -> &str {
+        if self.key.is_empty() { &self.id_text } else { &self.key }
     }
 
     pub(super) fn text(&self) -> &str {
@@ -115,9 +122,12 @@ impl GroupDecoder {
         if shape as usize >= dictionary.shapes_len() {
             return Err(DecodeError::OutOfRange { field: Field::Shape });
         }
-        self.key = self.read_text(self.key, Limits::KEY_BYTES_MAX, reader, Field::Key)?;
-        let key_is_own_id = self.key.len() == 0;
-        let key = if key_is_own_id { self.keep_id(id) } else { self.key };
+        self.read_key(reader)?;
+        let key_is_own_id = self.key.is_empty();
+        if key_is_own_id {
+            self.id_text.clear();
+            self.id_text.push_str(id.text(&mut [0; EventId::TEXT_BYTES]));
+        }
         let valid_at = if flags & VALID_EXPLICIT != 0 {
             let delta = varint::unzigzag(reader.varint(Field::ValidAt)?);
             self.valid_at = self.valid_at.wrapping_add(delta);
@@ -135,7 +145,6 @@ impl GroupDecoder {
         let payload_len = reader.varint_max(Limits::PAYLOAD_BYTES_MAX, Field::PayloadLen)?;
         Ok(Envelope {
             shape,
-            key,
             key_is_own_id,
             valid_at,
             has_tags,
@@ -146,23 +155,29 @@ impl GroupDecoder {
         })
     }
 
-    /// Reads text that shares a prefix with `base`, and keeps it.
-    #[inline]
-    fn read_text(
+    /// Reads a key that shares a prefix with the one before, and puts it in its place.
+    fn read_key(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        let field = Field::Key;
+        let (shared, suffix) = read_suffix(self.key.len(), reader, field)?;
+        if !self.key.is_char_boundary(shared) {
+            return Err(DecodeError::NotText { field });
+        }
+        self.key.truncate(shared);
+        self.key.push_str(suffix);
+        Ok(())
+    }
+
+    /// Reads a tag's key that shares a prefix with `base`, and keeps it.
+    fn read_tag_key(
         &mut self,
         base: TextSpan,
-        bytes_max: usize,
         reader: &mut Reader<'_>,
-        field: Field,
     ) -> Result<TextSpan, DecodeError> {
-        let [shared, len] = reader.array(field)?;
-        let suffix = reader.text(usize::from(len), field)?;
-        if usize::from(shared) + suffix.len() > bytes_max || usize::from(shared) > base.len() {
-            return Err(DecodeError::OutOfRange { field });
-        }
+        let field = Field::Tags;
+        let (shared, suffix) = read_suffix(base.len(), reader, field)?;
         let start = self.text.len();
         if shared > 0 {
-            let prefix = base.start as usize..base.start as usize + usize::from(shared);
+            let prefix = base.start as usize..base.start as usize + shared;
             if self.text.get(prefix.clone()).is_none() {
                 return Err(DecodeError::NotText { field });
             }
@@ -170,12 +185,6 @@ impl GroupDecoder {
         }
         self.text.push_str(suffix);
         Ok(TextSpan { start: start as u32, end: self.text.len() as u32 })
-    }
-
-    fn keep_id(&mut self, id: EventId) -> TextSpan {
-        let start = self.text.len() as u32;
-        self.text.push_str(id.text(&mut [0; EventId::TEXT_BYTES]));
-        TextSpan { start, end: self.text.len() as u32 }
     }
 
     fn read_tags(
@@ -205,7 +214,7 @@ impl GroupDecoder {
                 .filter(|_| (root as usize) < dictionary.roots_len())
                 .ok_or(DecodeError::OutOfRange { field })?;
             let base = if last.stamp == self.stamp { last.key } else { TextSpan::default() };
-            let key = self.read_text(base, Limits::KEY_BYTES_MAX, reader, field)?;
+            let key = self.read_tag_key(base, reader)?;
             if let Some(slot) = self.last_keys.get_mut(root as usize) {
                 *slot = LastKey { stamp: self.stamp, key };
             }
@@ -281,4 +290,20 @@ impl GroupDecoder {
         self.meta = start..group.len() - reader.rest().len();
         Ok(self.meta.clone())
     }
+}
+
+/// Reads how much of a base of `base_len` bytes a key shares, and the rest of it.
+#[inline]
+fn read_suffix<'a>(
+    base_len: usize,
+    reader: &mut Reader<'a>,
+    field: Field,
+) -> Result<(usize, &'a str), DecodeError> {
+    let [shared, len] = reader.array(field)?;
+    let suffix = reader.text(usize::from(len), field)?;
+    let shared = usize::from(shared);
+    if shared + suffix.len() > Limits::KEY_BYTES_MAX || shared > base_len {
+        return Err(DecodeError::OutOfRange { field });
+    }
+    Ok((shared, suffix))
 }
