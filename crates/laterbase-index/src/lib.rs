@@ -17,7 +17,8 @@
 //! - `memtable`, `chunk`: what is in memory.
 //! - `block`, `filter`, `section`, `run_file`: the bytes of a run, from the inside out; `run_writer`
 //!   writes them, `run` and `run_cursor` read them, `run_scan` reads them all.
-//! - `build`, `tiers`, `manifest`: how runs come to be, are merged, and replace each other.
+//! - `build`, `tiers`, `manifest`: how runs come to be, are merged, and replace each other;
+//!   [`IndexWork`] is a piece of that which can be done beside the index.
 //! - [`IndexSnapshot`], [`Cursor`]: what readers hold.
 //! - [`IndexWriter`] in the process that writes, [`IndexFollower`] in others.
 //!
@@ -82,6 +83,7 @@ mod section;
 mod snapshot;
 mod statistics;
 mod tiers;
+mod work;
 mod writer;
 
 pub use config::IndexConfig;
@@ -93,4 +95,5 @@ pub use pending::PendingEntries;
 pub use range::{Direction, Range};
 pub use snapshot::{IndexReader, IndexSnapshot};
 pub use statistics::{IndexStatistics, RunProgress};
+pub use work::IndexWork;
 pub use writer::{IndexWriter, Progress, RetiredRun};

@@ -13,20 +13,21 @@
 //! again. So the manifest that a crash leaves names runs that are whole, and its watermark is never
 //! ahead of them. A run never holds an entry above the flushed position that the host gave.
 
-use crate::build::Build;
 use crate::cache::PartCache;
 use crate::config::IndexConfig;
-use crate::error::{AbsorbError, MaintainError, OpenError, ReadError};
+use crate::error::{AbsorbError, MaintainError, OpenError};
 use crate::manifest::{MANIFEST, MANIFEST_NEW, Manifest, ManifestRun};
 use crate::memtable::Memtable;
 use crate::pending::PendingEntries;
-use crate::run::{Run, RunParts};
+use crate::run::Run;
 use crate::run_file::{RunSpan, run_name, run_number};
 use crate::snapshot::{IndexReader, IndexSnapshot, Publisher, RunSet};
 use crate::statistics::IndexStatistics;
 use crate::tiers;
+use crate::work::{IndexWork, Job, Outcome, Place, Stage, replaces};
 use laterbase_event::Position;
 use laterbase_log::storage::{Storage, StorageError};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// An index that can be written; one process at a time may have it.
@@ -47,16 +48,13 @@ pub struct IndexWriter {
     flush: Option<Job>,
     /// The run that runs are being merged into.
     merge: Option<Job>,
+    /// Which runs are to be merged next.
+    mergeable: Option<Range<usize>>,
+    /// Shared with the piece of work that is out, if one is.
+    token: Arc<()>,
     retired: Vec<RetiredRun>,
     /// Why nothing is written any more.
     stopped: Option<StorageError>,
-}
-
-/// A run that is being built.
-#[derive(Debug)]
-struct Job {
-    build: Build,
-    span: RunSpan,
 }
 
 /// A run's file that no manifest names any more, or that never got into one.
@@ -120,6 +118,7 @@ impl IndexWriter {
         storage.sync_dir(dir)?;
         let next_run = manifest.next_run.max(numbers_end(&*storage, dir)?);
         let retired = orphans(&*storage, dir, &manifest)?;
+        let mergeable = choose_merge(&runs, &config);
         let runs = Arc::new(RunSet { runs, cache });
         let watermark = manifest.watermark;
         Ok(Self {
@@ -133,6 +132,8 @@ impl IndexWriter {
             next_run,
             flush: None,
             merge: None,
+            mergeable,
+            token: Arc::new(()),
             retired,
             stopped: None,
         })
@@ -206,7 +207,8 @@ impl IndexWriter {
     /// Goes on with what is to be done: writes the memtable out as a run once it is half full, and
     /// merges runs. Handles about `budget` entries; syncing files takes its time on top.
     ///
-    /// No entry of a position above `flushed` is written.
+    /// No entry of a position above `flushed` is written. It is [`Self::begin_work`],
+    /// [`IndexWork::run`] and [`Self::finish_work`] in one.
     ///
     /// # Errors
     /// A damaged run, or a storage that fails: see [`MaintainError`].
@@ -215,19 +217,68 @@ impl IndexWriter {
         budget: usize,
         flushed: Position,
     ) -> Result<Progress, MaintainError> {
-        self.refuse_if_stopped()?;
         let mut left = budget;
-        let ready = self.memtable.ready_bytes(flushed.as_u64());
-        if self.flush.is_none() && ready >= self.config.memtable_bytes / 2 && ready > 0 {
-            self.begin_flush(flushed)?;
+        while left > 0 {
+            let Some(mut work) = self.begin_work(flushed)? else { return Ok(Progress::Idle) };
+            work.run(&mut left);
+            self.finish_work(work)?;
         }
-        self.step_flush(&mut left)?;
-        if self.merge.is_none() && left > 0 {
-            self.begin_merge()?;
+        Ok(if self.has_work(flushed) { Progress::More } else { Progress::Idle })
+    }
+
+    /// Takes out the next piece of what [`Self::maintain`] does; `None` if there is nothing to do,
+    /// or one is out. Reads and writes no file.
+    ///
+    /// Once it has [run](IndexWork::run) for a while it is to be given to [`Self::finish_work`],
+    /// whether it is done or not. Meanwhile the index absorbs and is read as ever.
+    ///
+    /// # Errors
+    /// [`MaintainError::Stopped`].
+    pub fn begin_work(&mut self, flushed: Position) -> Result<Option<IndexWork>, MaintainError> {
+        self.begin(flushed, self.config.memtable_bytes / 2, true)
+    }
+
+    /// Takes over what a piece of work has come to. Reads and writes no file.
+    ///
+    /// # Errors
+    /// What failed in it: see [`MaintainError`].
+    pub fn finish_work(&mut self, work: IndexWork) -> Result<(), MaintainError> {
+        let IndexWork { job, outcome, .. } = work;
+        // A merge does not move the watermark.
+        let is_flush = job.watermark > self.manifest.watermark;
+        match outcome {
+            Outcome::Unfinished if is_flush => self.flush = Some(job),
+            Outcome::Unfinished => self.merge = Some(job),
+            Outcome::Installed { runs, manifest } => {
+                for old in self.runs.runs.iter().filter(|old| replaces(&job.span, old)) {
+                    let name = run_name(old.span().number);
+                    self.retired.push(RetiredRun { name, bytes: old.file_bytes() });
+                }
+                self.mergeable = choose_merge(&runs, &self.config);
+                self.runs = Arc::new(RunSet { runs, cache: Arc::clone(&self.runs.cache) });
+                self.manifest = manifest;
+                if is_flush {
+                    self.memtable.release();
+                }
+                self.publish();
+            }
+            Outcome::Abandoned(error) => {
+                if is_flush {
+                    self.memtable.thaw();
+                }
+                let name = run_name(job.span.number);
+                self.retired.push(RetiredRun { name, bytes: 0 });
+                return Err(error.into());
+            }
+            Outcome::Torn(cause) => {
+                if is_flush {
+                    self.memtable.thaw();
+                }
+                self.stopped = Some(cause.clone());
+                return Err(MaintainError::Stopped { cause });
+            }
         }
-        self.step_merge(&mut left)?;
-        let busy = self.flush.is_some() || self.merge.is_some() || self.mergeable().is_some();
-        Ok(if busy { Progress::More } else { Progress::Idle })
+        Ok(())
     }
 
     /// Writes all entries of positions up to `flushed` out as runs, however few they are: what a
@@ -236,12 +287,10 @@ impl IndexWriter {
     /// # Errors
     /// As [`Self::maintain`].
     pub fn write_out(&mut self, flushed: Position) -> Result<(), MaintainError> {
-        self.refuse_if_stopped()?;
-        let mut unbounded = usize::MAX;
-        self.step_flush(&mut unbounded)?;
-        if self.memtable.ready_bytes(flushed.as_u64()) > 0 {
-            self.begin_flush(flushed)?;
-            self.step_flush(&mut unbounded)?;
+        while let Some(mut work) = self.begin(flushed, 1, false)? {
+            let mut unbounded = usize::MAX;
+            work.run(&mut unbounded);
+            self.finish_work(work)?;
         }
         Ok(())
     }
@@ -318,146 +367,73 @@ impl IndexWriter {
         }
     }
 
+    /// Takes out the next piece of work: a flush once `least_bytes` are ready, then merges.
+    fn begin(
+        &mut self,
+        flushed: Position,
+        least_bytes: usize,
+        merges: bool,
+    ) -> Result<Option<IndexWork>, MaintainError> {
+        self.refuse_if_stopped()?;
+        if Arc::strong_count(&self.token) > 1 {
+            return Ok(None);
+        }
+        let mut job = self.flush.take().or_else(|| self.new_flush(flushed, least_bytes));
+        if job.is_none() && merges {
+            job = self.merge.take().or_else(|| self.new_merge());
+        }
+        let Some(job) = job else { return Ok(None) };
+        let place = Place {
+            storage: Arc::clone(&self.storage),
+            dir: self.dir.clone(),
+            buffer_bytes: self.config.merge_bytes,
+            runs: Arc::clone(&self.runs),
+            manifest: self.manifest.clone(),
+            next_run: self.next_run,
+        };
+        let token = Arc::clone(&self.token);
+        Ok(Some(IndexWork { job, place, outcome: Outcome::Unfinished, _token: token }))
+    }
+
+    /// Is there a piece of work to take out?
+    fn has_work(&self, flushed: Position) -> bool {
+        let ready = self.memtable.ready_bytes(flushed.as_u64());
+        self.flush.is_some()
+            || self.merge.is_some()
+            || self.mergeable.is_some()
+            || ready >= (self.config.memtable_bytes / 2).max(1)
+    }
+
+    fn new_flush(&mut self, flushed: Position, least_bytes: usize) -> Option<Job> {
+        if self.memtable.ready_bytes(flushed.as_u64()) < least_bytes.max(1) {
+            return None;
+        }
+        let chunks = self.memtable.freeze(flushed.as_u64());
+        let highest = chunks.last()?.highest();
+        let lowest = self.manifest.watermark + 1;
+        let span = RunSpan { number: self.take_number(), lowest, highest };
+        Some(Job { span, watermark: highest, stage: Stage::Chunks(chunks) })
+    }
+
+    fn new_merge(&mut self) -> Option<Job> {
+        let inputs = self.runs.runs.get(self.mergeable.clone()?)?.to_vec();
+        let lowest = inputs.first()?.span().lowest;
+        let highest = inputs.last()?.span().highest;
+        let span = RunSpan { number: self.take_number(), lowest, highest };
+        Some(Job { span, watermark: 0, stage: Stage::Runs(inputs) })
+    }
+
     fn take_number(&mut self) -> u64 {
         let number = self.next_run;
         self.next_run += 1;
         number
     }
+}
 
-    fn begin_flush(&mut self, flushed: Position) -> Result<(), MaintainError> {
-        let chunks = self.memtable.freeze(flushed.as_u64());
-        let Some(last) = chunks.last() else { return Ok(()) };
-        let span = RunSpan {
-            number: self.next_run,
-            lowest: self.manifest.watermark + 1,
-            highest: last.highest(),
-        };
-        self.take_number();
-        let bytes = self.config.merge_bytes / 2;
-        match Build::of_chunks(&*self.storage, &self.dir, span, bytes, chunks) {
-            Ok(build) => {
-                self.flush = Some(Job { build, span });
-                Ok(())
-            }
-            Err(error) => {
-                self.memtable.thaw();
-                Err(self.abandon(span, error.into()))
-            }
-        }
-    }
-
-    /// Goes on writing the memtable out, and finishes if the budget allows.
-    fn step_flush(&mut self, left: &mut usize) -> Result<(), MaintainError> {
-        let Some(mut job) = self.flush.take() else { return Ok(()) };
-        let span = job.span;
-        let finished = match job.build.step(left) {
-            Ok(false) => {
-                self.flush = Some(job);
-                return Ok(());
-            }
-            Ok(true) => job.build.finish().map_err(ReadError::from),
-            Err(error) => Err(error),
-        };
-        let installed = match finished {
-            Ok(parts) => self.install(parts, span.highest),
-            Err(error) => Err(self.abandon(span, error.into())),
-        };
-        match installed {
-            Ok(()) => self.memtable.release(),
-            Err(error) => {
-                self.memtable.thaw();
-                return Err(error);
-            }
-        }
-        self.publish();
-        Ok(())
-    }
-
-    fn mergeable(&self) -> Option<std::ops::Range<usize>> {
-        let entries: Vec<u64> = self.runs.runs.iter().map(|run| run.entries()).collect();
-        tiers::choose(&entries, self.config.fan_out())
-    }
-
-    fn begin_merge(&mut self) -> Result<(), MaintainError> {
-        let Some(range) = self.mergeable() else { return Ok(()) };
-        let inputs = self.runs.runs.get(range).unwrap_or_default().to_vec();
-        let (Some(first), Some(last)) = (inputs.first(), inputs.last()) else { return Ok(()) };
-        let span = RunSpan {
-            number: self.next_run,
-            lowest: first.span().lowest,
-            highest: last.span().highest,
-        };
-        self.take_number();
-        let bytes = self.config.merge_bytes;
-        match Build::of_runs(&*self.storage, &self.dir, span, bytes, &inputs) {
-            Ok(build) => {
-                self.merge = Some(Job { build, span });
-                Ok(())
-            }
-            Err(error) => Err(self.abandon(span, error.into())),
-        }
-    }
-
-    fn step_merge(&mut self, left: &mut usize) -> Result<(), MaintainError> {
-        let Some(mut job) = self.merge.take() else { return Ok(()) };
-        let span = job.span;
-        let finished = match job.build.step(left) {
-            Ok(false) => {
-                self.merge = Some(job);
-                return Ok(());
-            }
-            Ok(true) => job.build.finish().map_err(ReadError::from),
-            Err(error) => Err(error),
-        };
-        match finished {
-            Ok(parts) => self.install(parts, self.manifest.watermark)?,
-            Err(error) => return Err(self.abandon(span, error.into())),
-        }
-        self.publish();
-        Ok(())
-    }
-
-    /// Makes a synced run part of the index, in the place of those whose positions it covers.
-    fn install(&mut self, parts: RunParts, watermark: u64) -> Result<(), MaintainError> {
-        let span = parts.foot.span;
-        let replaced =
-            |old: &Run| old.span().lowest >= span.lowest && old.span().highest <= span.highest;
-        for old in self.runs.runs.iter().filter(|old| replaced(old)) {
-            old.retire();
-        }
-        let run = Arc::new(Run::from_parts(parts, &self.runs.cache));
-        let place = self.runs.runs.partition_point(|old| old.span().lowest < span.lowest);
-        let mut runs: Vec<_> =
-            self.runs.runs.iter().filter(|old| !replaced(old)).cloned().collect();
-        runs.insert(place.min(runs.len()), Arc::clone(&run));
-        let manifest = Manifest {
-            generation: self.manifest.generation + 1,
-            watermark,
-            next_run: self.next_run,
-            owner: self.manifest.owner,
-            runs: runs.iter().map(|run| ManifestRun::of(run)).collect(),
-        };
-        if let Err(error) = manifest.prepare(&*self.storage, &self.dir) {
-            return Err(self.abandon(span, error.into()));
-        }
-        if let Err(cause) = Manifest::switch(&*self.storage, &self.dir) {
-            self.stopped = Some(cause.clone());
-            return Err(MaintainError::Stopped { cause });
-        }
-        for old in self.runs.runs.iter().filter(|old| replaced(old)) {
-            let name = run_name(old.span().number);
-            self.retired.push(RetiredRun { name, bytes: old.file_bytes() });
-        }
-        self.runs = Arc::new(RunSet { runs, cache: Arc::clone(&self.runs.cache) });
-        self.manifest = manifest;
-        Ok(())
-    }
-
-    /// Gives up a run that is in no manifest.
-    fn abandon(&mut self, span: RunSpan, error: MaintainError) -> MaintainError {
-        self.retired.push(RetiredRun { name: run_name(span.number), bytes: 0 });
-        error
-    }
+/// The place of the runs that are to be merged next.
+fn choose_merge(runs: &[Arc<Run>], config: &IndexConfig) -> Option<Range<usize>> {
+    let entries: Vec<u64> = runs.iter().map(|run| run.entries()).collect();
+    tiers::choose(&entries, config.fan_out())
 }
 
 pub(crate) fn new_memtable(watermark: u64, config: &IndexConfig) -> Memtable {
