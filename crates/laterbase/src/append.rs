@@ -12,9 +12,10 @@
 use std::sync::Arc;
 
 use laterbase_event::{
-    BatchBody, BatchBuilder, ClockError, EventId, Hash, Hlc, Key, Position, RootName, Stamp, StampError,
+    BatchBody, BatchBuilder, ClockError, EventId, Hash, Hlc, Key, Position, RootName, Stamp,
+    StampError,
 };
-use laterbase_log::{BatchStatus, CommitError, Poisoned, Staged, StagedBatch, StageError};
+use laterbase_log::{BatchStatus, CommitError, Poisoned, StageError, Staged, StagedBatch};
 
 use crate::commit::{Commit, Demands, Slot};
 use crate::condition::Expected;
@@ -43,7 +44,9 @@ pub enum AppendError {
     #[error("the database is closed: open it again")]
     Closed,
     /// A stream has another version than expected. Nothing was written.
-    #[error("`{root}/{key}` has {actual} events, but {expected} was expected: read it and decide anew")]
+    #[error(
+        "`{root}/{key}` has {actual} events, but {expected} was expected: read it and decide anew"
+    )]
     VersionMismatch {
         /// The stream's root.
         root: RootName,
@@ -65,7 +68,10 @@ pub enum AppendError {
         position: Position,
     },
     /// An idempotency key was used before for another content. Nothing was written.
-    #[error("the idempotency key of event {index} was used for another content, by {existing}: use a new key")]
+    #[error(
+        "the idempotency key of event {index} was used for another content, by {existing}: use \
+         a new key"
+    )]
     IdempotencyConflict {
         /// The event's index in the commit.
         index: usize,
@@ -73,7 +79,9 @@ pub enum AppendError {
         existing: EventId,
     },
     /// Some events of the commit were recorded before, others not. Nothing was written.
-    #[error("{} of the commit's {events} events were recorded before: leave those out", applied.len())]
+    #[error(
+        "{} of the commit's {events} events were recorded before: leave those out", applied.len()
+    )]
     PartlyApplied {
         /// Which, by index in the commit, and their ids.
         applied: Vec<(usize, EventId)>,
@@ -81,7 +89,9 @@ pub enum AppendError {
         events: usize,
     },
     /// An idempotency key stands twice in the commit. Nothing was written.
-    #[error("events {first} and {second} of the commit have the same idempotency key: leave one out")]
+    #[error(
+        "events {first} and {second} of the commit have the same idempotency key: leave one out"
+    )]
     RepeatedKey {
         /// The first event with the key, by index in the commit.
         first: usize,
@@ -104,7 +114,10 @@ pub enum AppendError {
     #[error("the append could not be decided: {0}")]
     Read(#[from] ReadError),
     /// The log failed. Whether the events are recorded is known after opening again.
-    #[error("{cause}; whether this append is recorded shows after opening again: retry it with an idempotency key")]
+    #[error(
+        "{cause}; whether this append is recorded shows after opening again: retry it with an \
+         idempotency key"
+    )]
     Failed {
         /// Why.
         cause: Arc<Poisoned>,
@@ -218,7 +231,11 @@ impl Inner {
     }
 
     /// Makes everything staged so far as durable as asked for.
-    pub(crate) fn settle(&self, writer: &Writer, durability: Durability) -> Result<(), AppendError> {
+    pub(crate) fn settle(
+        &self,
+        writer: &Writer,
+        durability: Durability,
+    ) -> Result<(), AppendError> {
         let commit = lock(&writer.front).log.as_ref().map(last_commit);
         self.wait_for(commit.unwrap_or(0), durability)
     }
@@ -262,7 +279,8 @@ impl Inner {
         if waiting > 0 && waiting + entries > self.options.pending_entries_max {
             return Ok(Attempt::IndexesBehind);
         }
-        if decided_to.is_some_and(|to| is_touched(&self.hasher, commit.demands, &front.pending, to)) {
+        if decided_to.is_some_and(|to| is_touched(&self.hasher, commit.demands, &front.pending, to))
+        {
             return Ok(Attempt::DecideAgain);
         }
         let first_hlc = front.clock.tick(now_ms, events as u32)?;
@@ -385,7 +403,8 @@ impl Inner {
         for (body, terms) in commit.bodies.as_slice().iter().zip(commit.terms) {
             let count = u64::from(terms.count());
             let root = &body.root;
-            let head = front.log.as_ref().and_then(|log| log.heads().get(&self.replica, root.as_str()));
+            let head =
+                front.log.as_ref().and_then(|log| log.heads().get(&self.replica, root.as_str()));
             let first_seq = head.map_or(1, |head| head.seq + 1 - count);
             let place = Place {
                 replica: self.replica,

@@ -5,9 +5,9 @@
 //!   backup.json     what belongs to it: written last, under a temporary name first
 //!   log/…           segments; a hot one up to what was flushed
 //! ```
-//! Sealed segments never change, so a backup into a folder that holds an earlier one copies only what
-//! is new. Files of the earlier backup that the new one does not name are removed after the new
-//! `backup.json` is durable: an interrupted backup leaves the earlier one usable.
+//! Sealed segments never change, so a backup into a folder that holds an earlier one copies only
+//! what is new. Files of the earlier backup that the new one does not name are removed after the
+//! new `backup.json` is durable: an interrupted backup leaves the earlier one usable.
 //! Indexes are left out: they are derived. The identity is left out too: a restored copy is a new
 //! replica, which is what keeps its events from colliding with those of the original.
 
@@ -21,7 +21,6 @@ use serde::{Deserialize, Serialize};
 use crate::database::Database;
 use crate::environment::{Environment, SystemEnvironment};
 use crate::identity::{IDENTITY_FILE, Identity, IdentityError, State};
-use crate::interim::ReaderInterim as _;
 use crate::inner::{Inner, lock};
 use crate::open::LOG_DIR;
 use crate::read::ReadError;
@@ -37,16 +36,24 @@ const MANIFEST_BYTES_MAX: u64 = 64 * 1024 * 1024;
 #[non_exhaustive]
 pub enum BackupError {
     /// The folder holds something else.
-    #[error("the folder holds something that is no backup of database {database}: choose an empty one")]
+    #[error(
+        "the folder holds something that is no backup of database {database}: choose an empty one"
+    )]
     OtherContent {
         /// The database that was to be backed up.
         database: DatabaseId,
     },
     /// There is no backup.
-    #[error("there is no backup in this folder (no `{MANIFEST}`): name the folder that `laterbase backup` wrote")]
+    #[error(
+        "there is no backup in this folder (no `{MANIFEST}`): name the folder that `laterbase \
+         backup` wrote"
+    )]
     Missing,
     /// Written by a newer build.
-    #[error("the backup has format {version} and this build reads up to {VERSION}: upgrade, nothing was touched")]
+    #[error(
+        "the backup has format {version} and this build reads up to {VERSION}: upgrade, nothing \
+         was touched"
+    )]
     Newer {
         /// The format found.
         version: u32,
@@ -118,6 +125,8 @@ struct Manifest {
 struct FileEntry {
     path: String,
     bytes: u64,
+    /// Tells the file from others of the same name that came before or after.
+    epoch: u64,
     crc32c: u32,
     immutable: bool,
 }
@@ -162,14 +171,17 @@ fn back_up(inner: &Arc<Inner>, to: &dyn Storage) -> Result<BackupReport, BackupE
     };
     // Segments are neither sealed nor reclaimed while they are copied; appends go on.
     let _still = inner.writer().map(|writer| lock(&writer.maintenance));
-    let (_, position) = inner.reader.flushed();
-    let mut report =
-        BackupReport { position, files_copied: 0, files_kept: 0, bytes_copied: 0 };
+    let snapshot = inner.reader.snapshot().map_err(ReadError::from)?;
+    let position = snapshot.position;
+    let mut report = BackupReport { position, files_copied: 0, files_kept: 0, bytes_copied: 0 };
     let mut files = Vec::new();
     to.create_dir(LOG_DIR)?;
-    for file in inner.reader.snapshot_files() {
+    for file in snapshot.files {
         let kept = earlier.iter().find(|entry| {
-            entry.immutable && entry.path == file.path && entry.bytes == file.bytes
+            entry.immutable
+                && entry.path == file.path
+                && entry.bytes == file.bytes
+                && entry.epoch == file.epoch
         });
         if let Some(entry) = kept
             && to.exists(&file.path)?
@@ -181,8 +193,8 @@ fn back_up(inner: &Arc<Inner>, to: &dyn Storage) -> Result<BackupReport, BackupE
         let crc32c = copy(inner.storage.as_ref(), to, &file.path, file.bytes)?;
         report.files_copied += 1;
         report.bytes_copied += file.bytes;
-        let immutable = file.immutable;
-        files.push(FileEntry { path: file.path, bytes: file.bytes, crc32c, immutable });
+        let (bytes, epoch, immutable) = (file.bytes, file.epoch, file.immutable);
+        files.push(FileEntry { path: file.path, bytes, epoch, crc32c, immutable });
     }
     to.sync_dir(LOG_DIR)?;
     let manifest = Manifest {
@@ -245,12 +257,7 @@ fn restore(
 }
 
 /// Copies the first `bytes` of a file, syncs the copy, and answers the checksum of what was copied.
-fn copy(
-    from: &dyn Storage,
-    to: &dyn Storage,
-    path: &str,
-    bytes: u64,
-) -> Result<u32, BackupError> {
+fn copy(from: &dyn Storage, to: &dyn Storage, path: &str, bytes: u64) -> Result<u32, BackupError> {
     let source = from.open(path, OpenMode::READ)?;
     if to.exists(path)? {
         to.remove(path)?;

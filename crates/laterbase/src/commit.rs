@@ -11,12 +11,12 @@
 use std::ops::Range;
 
 use laterbase_event::{
-    BatchBuilder, CauseDraft, DraftError, EventDraft, Key, KeyDraft, Limits, NameError,
-    RootName, Timestamp,
+    BatchBuilder, CauseDraft, DraftError, EventDraft, Key, KeyDraft, Limits, NameError, RootName,
+    Timestamp,
 };
 
-use crate::content::ContentHash;
 use crate::condition::{AppendCondition, Expectation, Expected};
+use crate::content::ContentHash;
 use crate::new_event::{Cause, NewEvent};
 use crate::progress::Durability;
 use crate::terms::{BatchTerms, TermHash, TermHasher, TermSource};
@@ -111,7 +111,10 @@ pub enum PushError {
         message: String,
     },
     /// The cause is an event of this commit that comes later, or none.
-    #[error("the cause is event {cause} of this commit, which has {events} events so far: a cause comes before its effects")]
+    #[error(
+        "the cause is event {cause} of this commit, which has {events} events so far: a cause \
+         comes before its effects"
+    )]
     CauseNotEarlier {
         /// The index that was given.
         cause: usize,
@@ -119,13 +122,19 @@ pub enum PushError {
         events: usize,
     },
     /// The cause is an event of this commit under another root, whose id is not known yet.
-    #[error("the cause is event {cause} of this commit, under another root: append that one first and name it by its id")]
+    #[error(
+        "the cause is event {cause} of this commit, under another root: append that one first \
+         and name it by its id"
+    )]
     CauseUnderOtherRoot {
         /// The index that was given.
         cause: usize,
     },
     /// More roots than one commit can hold.
-    #[error("a commit holds events of at most {} roots: use several commits", Limits::COMMIT_PARTS_MAX)]
+    #[error(
+        "a commit holds events of at most {} roots: use several commits",
+        Limits::COMMIT_PARTS_MAX
+    )]
     TooManyRoots,
 }
 
@@ -175,8 +184,8 @@ impl Commit {
     /// Adds an event; answers its index in the commit, from 0.
     ///
     /// # Errors
-    /// [`PushError`] when the event is malformed, over a limit or refused by a validator; the commit
-    /// is as it was.
+    /// [`PushError`] when the event is malformed, over a limit or refused by a validator; the
+    /// commit is as it was.
     pub fn push(&mut self, event: &NewEvent) -> Result<usize, PushError> {
         let tags: Vec<(&str, &str)> =
             event.tags.iter().map(|tag| (tag.root.as_str(), tag.key.as_str())).collect();

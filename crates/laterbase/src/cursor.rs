@@ -57,16 +57,25 @@ pub enum CursorError {
         text: String,
     },
     /// A cursor of a newer version.
-    #[error("this cursor has version {version}, which this build cannot read: upgrade, or read from the beginning")]
+    #[error(
+        "this cursor has version {version}, which this build cannot read: upgrade, or read from \
+         the beginning"
+    )]
     Version {
         /// Its version.
         version: u8,
     },
     /// A cursor in arrival order that another copy of the database gave.
-    #[error("this cursor counts arrivals on another copy of the database: take one that this copy gave, or use a version vector")]
+    #[error(
+        "this cursor counts arrivals on another copy of the database: take one that this copy \
+         gave, or use a version vector"
+    )]
     OtherCopy,
     /// A cursor in another order than the query's.
-    #[error("this cursor is in {actual:?} order but the query reads in {expected:?} order: read in the cursor's order")]
+    #[error(
+        "this cursor is in {actual:?} order but the query reads in {expected:?} order: read in \
+         the cursor's order"
+    )]
     OtherOrder {
         /// What the query reads in.
         expected: Order,
@@ -74,7 +83,10 @@ pub enum CursorError {
         actual: Order,
     },
     /// A position that this copy has not reached.
-    #[error("this cursor lies after everything that this copy holds (position {position}, last {last}): the copy was restored from before it")]
+    #[error(
+        "this cursor lies after everything that this copy holds (position {position}, last \
+         {last}): the copy was restored from before it"
+    )]
     Ahead {
         /// The cursor's position.
         position: Position,

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
-use laterbase_event::{DatabaseId, EventId, EventView, Hlc, Limits, Position, ReplicaId, VersionVector};
+use laterbase_event::{
+    DatabaseId, EventId, EventView, Hlc, Limits, Position, ReplicaId, VersionVector,
+};
 use laterbase_log::CommitError;
 use laterbase_log::storage::Storage;
 
@@ -15,7 +17,6 @@ use crate::cursor::{Cursor, CursorError, CursorPlace};
 use crate::decide::{find_keyed_with, stream_version};
 use crate::environment::Environment;
 use crate::host::Threads;
-use crate::interim::ReaderInterim as _;
 use crate::inner::{Inner, Role, Writer, lock};
 use crate::open::{OpenError, OpenReport, Opening};
 use crate::options::Options;
@@ -268,8 +269,8 @@ impl Database {
         Ok(Events::new(walk, query, inner.copy))
     }
 
-    /// Hands the events that a query asks for to `take`, with position and arrival, until it breaks.
-    /// Answers the cursor behind the last one.
+    /// Hands the events that a query asks for to `take`, with position and arrival, until it
+    /// breaks. Answers the cursor behind the last one.
     ///
     /// Nothing is allocated per event: the fastest way to read many.
     ///
@@ -412,7 +413,8 @@ impl Inner {
     pub(crate) fn recorded(&self, position: Position) -> Result<Recorded, ReadError> {
         let mut buffer = laterbase_log::EventBuffer::default();
         self.ensure_readable(position);
-        let (event, arrival) = self.reader.get_with_arrival(position, &mut buffer)?;
+        let arrival = self.reader.arrival(position)?;
+        let event = self.reader.get(position, &mut buffer)?;
         Ok(Recorded { event: (&event).into(), position, arrival })
     }
 }

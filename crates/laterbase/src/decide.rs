@@ -1,7 +1,7 @@
 //! Whether a commit may be appended: expected versions, append conditions, idempotency keys.
 //!
-//! [`decide`] looks at a snapshot that is complete up to a position; [`is_touched`] tells, under the
-//! front lock, whether anything that was staged after that position could change the decision.
+//! [`decide`] looks at a snapshot that is complete up to a position; [`is_touched`] tells, under
+//! the front lock, whether anything that was staged after that position could change the decision.
 //! Together they are exact. `is_touched` may err on the side of deciding again, never on the other.
 
 use std::collections::HashMap;

@@ -44,9 +44,8 @@ impl Environment for SystemEnvironment {
     fn now_us(&self) -> i64 {
         match SystemTime::now().duration_since(UNIX_EPOCH) {
             Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
-            Err(before) => {
-                i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |before_us| -before_us)
-            }
+            Err(before) => i64::try_from(before.duration().as_micros())
+                .map_or(i64::MIN, |before_us| -before_us),
         }
     }
 

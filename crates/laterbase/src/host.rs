@@ -2,9 +2,9 @@
 //!
 //! | thread | does | is rung by |
 //! |---|---|---|
-//! | commit | writes what nobody waits for; flushes buffered appends in time | dropped and awaited tickets, buffered writes |
-//! | index | sorts what was staged into the indexes, writes and merges runs | appends, when enough waits |
-//! | maintenance | prepares and seals segments, reclaims files | commits |
+//! | commit | writes what nobody waits for, flushes in time | dropped tickets, buffered writes |
+//! | index | sorts what was staged, writes and merges runs | appends, when enough waits |
+//! | tidy | prepares and seals segments, reclaims files | commits |
 //!
 //! Everything they do can also be done by `Database::step`, which is how a simulation runs. Nothing
 //! here decides anything; an idle database wakes nobody.
@@ -20,6 +20,9 @@ use crate::reclaim::Reclaimer;
 
 /// Maintenance looks at most this often.
 const MAINTENANCE_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long an append waits for the indexes at a time.
+const ROOM_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// One thread's reason to wake up.
 #[derive(Debug, Default)]
@@ -68,6 +71,8 @@ pub(crate) struct Bell {
     write_now: AtomicBool,
     stopping: AtomicBool,
     stop: Wish,
+    room: Mutex<()>,
+    room_made: Condvar,
 }
 
 impl Bell {
@@ -94,6 +99,29 @@ impl Bell {
         self.maintenance.ring();
     }
 
+    /// The indexes have taken what waited for them.
+    pub(crate) fn announce_room(&self) {
+        drop(self.room.lock().unwrap_or_else(PoisonError::into_inner));
+        self.room_made.notify_all();
+    }
+
+    /// Lets the index thread work until there is room.
+    pub(crate) fn wait_for_room(&self, has_room: impl Fn() -> bool) {
+        self.ring_index();
+        let mut guard = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        // The time limit only guards against an index thread that has failed: appends then go on,
+        // and whoever reads is told.
+        while !has_room() && !self.is_stopping() {
+            let waited = self.room_made.wait_timeout(guard, ROOM_TIMEOUT);
+            let (next, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            guard = next;
+            if timeout.timed_out() {
+                return;
+            }
+            self.ring_index();
+        }
+    }
+
     fn ring_stop(&self) {
         self.stopping.store(true, Ordering::Release);
         self.commit.ring();
@@ -107,6 +135,9 @@ impl Bell {
     }
 }
 
+/// What a thread does until it is stopped.
+type Body = fn(&Inner, &Writer);
+
 /// The running threads.
 #[derive(Debug, Default)]
 pub(crate) struct Threads {
@@ -117,7 +148,7 @@ impl Threads {
     /// Starts the threads of a writing process.
     pub(crate) fn start(inner: &Arc<Inner>) -> std::io::Result<Self> {
         let mut handles = Vec::new();
-        let bodies: [(&str, fn(&Inner, &Writer)); 3] = [
+        let bodies: [(&str, Body); 3] = [
             ("laterbase-commit", run_commits),
             ("laterbase-index", run_indexes),
             ("laterbase-tidy", run_maintenance),

@@ -49,7 +49,8 @@ pub(crate) struct Identity {
     pub(crate) generation: u64,
     pub(crate) database: DatabaseId,
     pub(crate) replica: ReplicaId,
-    /// Names this copy for cursors: minted anew by a clone or restore, not by a clock that ran ahead.
+    /// Names this copy for cursors: minted anew by a clone or restore, not by a clock that ran
+    /// ahead.
     pub(crate) copy: u64,
     /// How many replica ids this copy has had.
     pub(crate) incarnation: u32,
@@ -65,13 +66,21 @@ pub(crate) struct Identity {
 #[non_exhaustive]
 pub enum IdentityError {
     /// There is no file `identity`.
-    #[error("there is no database here (no file `identity`): create one with `laterbase init`, or name another directory")]
+    #[error(
+        "there is no database here (no file `identity`): create one with `laterbase init`, or \
+         name another directory"
+    )]
     Missing,
     /// The file is damaged, or no identity at all.
-    #[error("the file `identity` is damaged in both of its slots: restore the database from a backup")]
+    #[error(
+        "the file `identity` is damaged in both of its slots: restore the database from a backup"
+    )]
     Damaged,
     /// Written by a newer build.
-    #[error("the database has format {version} and this build reads up to {VERSION}: upgrade, nothing was touched")]
+    #[error(
+        "the database has format {version} and this build reads up to {VERSION}: upgrade, \
+         nothing was touched"
+    )]
     Newer {
         /// The format found.
         version: u32,
@@ -138,7 +147,10 @@ impl Identity {
     }
 
     /// Takes a new replica id; the old one is remembered as a former one.
-    pub(crate) fn reincarnate(&mut self, environment: &dyn Environment) -> Result<(), IdentityError> {
+    pub(crate) fn reincarnate(
+        &mut self,
+        environment: &dyn Environment,
+    ) -> Result<(), IdentityError> {
         self.former.push(self.replica);
         if self.former.len() > FORMER_MAX {
             self.former.remove(0);
@@ -286,5 +298,71 @@ impl Fields<'_> {
             fingerprint,
             former,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use laterbase_log::storage::MemoryStorage;
+
+    use super::*;
+
+    /// An identity of format version 1, as the first release wrote it.
+    const FIXTURE: &[u8] = include_bytes!("../tests/fixtures/v1/identity");
+
+    fn identity() -> Identity {
+        Identity {
+            state: State::Complete,
+            generation: 2,
+            database: DatabaseId::from_bytes(*b"0123456789abcdef"),
+            replica: ReplicaId::from_u64(0x1122_3344_5566_7788),
+            copy: 77,
+            incarnation: 3,
+            secret: *b"fedcba9876543210",
+            fingerprint: Some(Fingerprint::new("machine-1 inode-2 born-3")),
+            former: vec![ReplicaId::from_u64(1), ReplicaId::from_u64(2)],
+        }
+    }
+
+    fn storage_with(bytes: &[u8]) -> MemoryStorage {
+        let storage = MemoryStorage::new();
+        let file = storage.open(IDENTITY_FILE, OpenMode::CREATE).unwrap();
+        file.write_at(0, bytes).unwrap();
+        storage
+    }
+
+    #[test]
+    fn version_1_is_read_and_written_as_ever() {
+        assert_eq!(Identity::read(&storage_with(FIXTURE)).unwrap(), identity());
+        assert_eq!(identity().encode(), FIXTURE[..SLOT_BYTES]);
+    }
+
+    #[test]
+    fn damage_to_one_slot_leaves_the_other() {
+        for at in (0..SLOT_BYTES).step_by(7) {
+            let mut bytes = FIXTURE.to_vec();
+            bytes[at] ^= 0x40;
+            let older = Identity::read(&storage_with(&bytes)).unwrap();
+            assert_eq!(older.generation, 1, "byte {at}");
+        }
+        let mut bytes = FIXTURE.to_vec();
+        bytes[100] ^= 1;
+        bytes[SLOT_BYTES + 100] ^= 1;
+        let error = Identity::read(&storage_with(&bytes)).unwrap_err();
+        assert!(matches!(error, IdentityError::Damaged), "{error}");
+    }
+
+    #[test]
+    fn a_newer_version_is_refused_and_any_length_is_survived() {
+        let mut bytes = FIXTURE.to_vec();
+        bytes[SLOT_BYTES + 8] = 2;
+        let sum = crc32c::crc32c(&bytes[SLOT_BYTES..SLOT_BYTES + SUM_AT]);
+        bytes[SLOT_BYTES + SUM_AT..].copy_from_slice(&sum.to_le_bytes());
+        let error = Identity::read(&storage_with(&bytes)).unwrap_err();
+        assert!(matches!(error, IdentityError::Newer { version: 2 }), "{error}");
+        for length in 0..2 * SLOT_BYTES {
+            let read = Identity::read(&storage_with(&FIXTURE[..length]));
+            assert_eq!(read.is_ok(), length >= SLOT_BYTES, "{length} bytes");
+        }
     }
 }

@@ -5,25 +5,26 @@
 //!                    └─▶ pending entries ─▶ indexer (sort, runs, merges) ─▶ snapshots
 //! ```
 //! Each box is a single-threaded core behind a mutex of its own. Locks are taken in the order
-//! indexer, writer, front; nobody holds the front lock while touching a device. Every step is run by
-//! whoever needs it (an appender that waits, a reader that must see its writes) or by the background
-//! threads in `host.rs`; without threads, `Database::step` runs them.
+//! indexer, writer, front; nobody holds the front lock while touching a device. Every step is run
+//! by whoever needs it (an appender that waits, a reader that must see its writes) or by the
+//! background threads in `host.rs`; without threads, `Database::step` runs them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use laterbase_event::{Clock, DatabaseId, Position, ReplicaId, VersionVector};
+use laterbase_event::{BatchView, Clock, DatabaseId, Position, ReplicaId, VersionVector};
 use laterbase_index::{
-    AbsorbError, IndexConfig, IndexFollower, IndexReader, IndexSnapshot, IndexWriter, PendingEntries,
+    AbsorbError, IndexConfig, IndexFollower, IndexReader, IndexSnapshot, IndexWriter,
+    PendingEntries,
 };
 use laterbase_log::storage::{MemoryStorage, Storage};
-use laterbase_log::{CommitError, LogFront, LogReader, LogWriter, Sync};
+use laterbase_log::{CommitError, LogFront, LogReader, LogWriter, Maintenance, Sync};
 
 use crate::append::AppendError;
 use crate::environment::Environment;
 use crate::host::Bell;
-use crate::interim::{Maintenance, ReaderInterim as _};
 use crate::lock::{Lease, WriterLock, WriterState, look};
+use crate::open::EVERYTHING;
 use crate::options::Options;
 use crate::progress::{Durability, Listener, Progress};
 use crate::read::{Access, ReadError};
@@ -80,15 +81,15 @@ pub(crate) struct Follower {
 #[derive(Debug)]
 pub(crate) enum FollowerIndex {
     /// The writer's runs, and an overlay of what they lack.
-    Files(IndexFollower),
+    Files(Box<IndexFollower>),
     /// There are no usable runs and nobody who may write them: all of it in memory.
-    Memory(IndexWriter),
+    Memory(Box<IndexWriter>),
 }
 
 impl FollowerIndex {
     pub(crate) fn in_memory(config: IndexConfig) -> Result<Self, laterbase_index::OpenError> {
         let storage = Arc::new(MemoryStorage::new());
-        Ok(Self::Memory(IndexWriter::create(storage, "index", config)?))
+        Ok(Self::Memory(Box::new(IndexWriter::create(storage, "index", config)?)))
     }
 
     pub(crate) fn reader(&self) -> IndexReader {
@@ -159,9 +160,20 @@ impl Inner {
                     }
                 }
             }
-            None => vector = self.reader.version_vector(),
+            None => self.extend_by_scan(&mut vector),
         }
         vector
+    }
+
+    /// The version vector of a process that only reads: from the batches themselves.
+    fn extend_by_scan(&self, vector: &mut VersionVector) {
+        let mut scan = self.reader.scan(Position::NONE, self.progress.visible());
+        while let Ok(Some(batch)) = scan.next() {
+            if let Ok(view) = BatchView::parse(batch.bytes) {
+                let header = view.header();
+                vector.set(header.root, header.replica, header.last_seq());
+            }
+        }
     }
 
     /// Waits until a commit has a durability, doing the work if nobody else is at it.
@@ -274,7 +286,7 @@ impl Inner {
     /// Makes staged events readable that are not written yet.
     pub(crate) fn ensure_readable(&self, position: Position) {
         if let Some(writer) = self.writer()
-            && position > self.reader.readable()
+            && position > self.reader.written().1
             && let Some(log) = lock(&writer.front).log.as_mut()
         {
             log.freeze();
@@ -311,14 +323,19 @@ impl Inner {
         let Role::Follower(follower) = &self.role else { return Ok(()) };
         let failed = |error: &dyn std::fmt::Display| ReadError::Refresh(error.to_string());
         let flushed = match look(self.storage.as_ref()).map_err(|error| failed(&error))? {
-            WriterState::Absent => Position::new(u64::MAX),
+            WriterState::Absent => EVERYTHING,
             WriterState::Flushed(position) => position,
         };
         // The new lease is held before the old one goes: nothing is ever without one.
         let mut lease = lock(&follower.lease);
         let renewed = Lease::take(&self.storage, self.environment.as_ref());
         let renewed = renewed.map_err(|error| failed(&error))?;
-        self.reader.refresh(flushed).map_err(|error| failed(&error))?;
+        match self.reader.refresh(flushed) {
+            Err(laterbase_log::OpenError::Behind { found, .. }) if flushed == EVERYTHING => {
+                self.reader.refresh(found).map_err(|error| failed(&error))?;
+            }
+            refreshed => refreshed.map_err(|error| failed(&error))?,
+        }
         if let FollowerIndex::Files(index) = &mut *lock(&follower.index) {
             index.refresh().map_err(|error| failed(&error))?;
         }
@@ -352,11 +369,21 @@ impl Inner {
             front.pending.set_upto(upto);
         }
         indexer.index.absorb(&mut indexer.spare)?;
+        // Here, so that appends need not: the buffer becomes the front's with the next exchange.
+        indexer.spare.reserve(self.options.pending_entries_max);
+        self.bell.announce_room();
         Ok(())
     }
 
-    /// Helps the indexes along until appends may go on.
+    /// Waits until the indexes have caught up so far that appends may go on.
     pub(crate) fn relieve_indexes(&self, parts: &Writer) -> Result<(), AppendError> {
+        if self.options.threads && !self.is_closing() {
+            self.bell.wait_for_room(|| {
+                let waiting = lock(&parts.front).pending.len();
+                waiting < self.options.pending_entries_max / 2
+            });
+            return Ok(());
+        }
         let mut indexer = lock(&parts.indexer);
         self.absorb(parts, &mut indexer).map_err(AppendError::Read)?;
         while indexer.index.is_full() {

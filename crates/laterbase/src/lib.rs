@@ -7,12 +7,12 @@
 //!   Commit ─▶ Database::append ─▶ Ticket          what is recorded       commit, condition, append
 //!   Query  ─▶ Database::read   ─▶ Events          what was recorded      query, walk, recorded
 //!             Database::subscribe ─▶ Subscription what comes             subscription
-//!             Database::{verify, backup, …}       care                   verify, backup, statistics
+//!             Database::{verify, backup, …}    care                  verify, backup, statistics
 //! ```
 //!
 //! Below this surface: `laterbase-event` (ids, clocks, bytes), `laterbase-log` (the only truth) and
-//! `laterbase-index` (derived, may be deleted). Everything here is driven by whoever calls, with three
-//! background threads for what nobody waits for.
+//! `laterbase-index` (derived, may be deleted). Everything here is driven by whoever calls, with
+//! three background threads for what nobody waits for.
 //!
 //! ```
 //! use laterbase::{Database, NewEvent, Options, Query};
@@ -42,7 +42,6 @@ mod filter;
 mod host;
 mod identity;
 mod inner;
-mod interim;
 mod lock;
 mod new_event;
 mod open;
@@ -64,9 +63,7 @@ mod walk;
 pub use append::AppendError;
 pub use backup::{BackupError, BackupReport, RestoreReport};
 pub use commit::{Commit, PushError};
-pub use condition::{
-    After, AppendCondition, ConditionItem, ConditionMatch, Expectation, Expected,
-};
+pub use condition::{After, AppendCondition, ConditionItem, ConditionMatch, Expectation, Expected};
 pub use cursor::{Cursor, CursorError};
 pub use database::{CloseError, Database, Found};
 pub use environment::{EntropyError, Environment, SystemEnvironment};
@@ -91,4 +88,5 @@ pub use laterbase_event::{
     Tag, Timestamp, TypeName, VersionVector, VersionVectorError,
 };
 pub use laterbase_index::IndexConfig;
-pub use laterbase_log::{LogConfig, storage};
+pub use laterbase_index::IndexStatistics;
+pub use laterbase_log::{Damage, LogConfig, Sealing, SegmentInfo, TornTail, storage};

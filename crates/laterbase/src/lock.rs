@@ -1,13 +1,13 @@
 //! One process writes, others may read: the file `LOCK` and the directory `leases`.
 //!
 //! ```text
-//! LOCK: 0   last flushed position   u64 LE      64  text: "pid 4711\n", and where the writer can be
-//!       8   the same, inverted                      reached, one line each
+//! LOCK: 0   last flushed position   u64 LE      64  text: "pid 4711\n"
+//!       8   the same, inverted
 //! leases/<random>.lease: one per reading process, locked for as long as it reads
 //! ```
-//! The writer holds an exclusive lock on `LOCK` and publishes there, after each flush, how far other
-//! processes may read: what lies behind in the files may not be on the device yet. Without a living
-//! writer every intact frame counts, since nothing can be in flight.
+//! The writer holds an exclusive lock on `LOCK` and publishes there, after each flush, how far
+//! other processes may read: what lies behind in the files may not be on the device yet. Without a
+//! living writer every intact frame counts, since nothing can be in flight.
 //! The writer recycles and removes files only while no lease is held that is older than the file's
 //! retirement; a lease is renewed whenever its reader has let go of older files.
 
@@ -112,7 +112,8 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// Takes a lease; `None` where the database cannot be written to at all, so that none is needed.
+    /// Takes a lease; `None` where the database cannot be written to at all, so that none is
+    /// needed.
     pub(crate) fn take(
         storage: &Arc<dyn Storage>,
         environment: &dyn Environment,

@@ -1,7 +1,8 @@
 //! An event that is yet to be recorded, in owned form, with typed helpers.
 //!
-//! The convenient way to write. The frugal one is [`Commit::push_draft`](crate::Commit::push_draft),
-//! which borrows everything and allocates nothing.
+//! The convenient way to write. The frugal one is
+//! [`Commit::push_draft`](crate::Commit::push_draft), which borrows everything and allocates
+//! nothing.
 
 use std::collections::BTreeMap;
 

@@ -4,8 +4,9 @@
 //!   identity ─▶ lock ─▶ copied? clock ahead? (new replica id) ─▶ log recovers ─▶ indexes open
 //!     ─▶ what the indexes lack is replayed from the log ─▶ threads start
 //! ```
-//! Creation writes the identity first, marked as unfinished, and last as complete: a creation that was
-//! interrupted is taken up again, and a complete database without a log is known to have lost it.
+//! Creation writes the identity first, marked as unfinished, and last as complete: a creation that
+//! was interrupted is taken up again, and a complete database without a log is known to have lost
+//! it.
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -14,13 +15,12 @@ use std::sync::{Arc, Mutex};
 use laterbase_event::{Clock, DatabaseId, Hlc, Position, ReplicaId};
 use laterbase_index::{IndexConfig, IndexFollower, IndexWriter, PendingEntries};
 use laterbase_log::storage::{FileStorage, Storage, StorageError};
-use laterbase_log::{Log, Recovery, TornTail};
+use laterbase_log::{Log, LogReader, Recovery, TornTail};
 
 use crate::database::Database;
 use crate::environment::{EntropyError, Environment, SystemEnvironment};
 use crate::host::{Bell, Threads};
-use crate::identity::{Identity, IdentityError, IDENTITY_FILE, State};
-use crate::interim::LogInterim as _;
+use crate::identity::{IDENTITY_FILE, Identity, IdentityError, State};
 use crate::inner::{Follower, FollowerIndex, Front, Indexer, Inner, Role, Writer};
 use crate::lock::{Lease, WriterLock, WriterState, holder, look};
 use crate::options::Options;
@@ -32,6 +32,9 @@ use crate::terms::TermHasher;
 pub(crate) const LOG_DIR: &str = "log";
 /// The directory of the indexes.
 pub(crate) const INDEX_DIR: &str = "index";
+
+/// More than any log holds.
+pub(crate) const EVERYTHING: Position = Position::new(u64::MAX);
 
 /// No clock of this build starts before this moment: 2026-11-01T00:00:00Z, in milliseconds.
 const BUILD_FLOOR_MS: u64 = 1_793_491_200_000;
@@ -47,7 +50,9 @@ pub enum OpenError {
     #[error(transparent)]
     Identity(#[from] IdentityError),
     /// Another process writes.
-    #[error("another process has the database open for writing ({holder}): stop it, or open read-only")]
+    #[error(
+        "another process has the database open for writing ({holder}): stop it, or open read-only"
+    )]
     Locked {
         /// Who, as far as it says.
         holder: String,
@@ -62,7 +67,10 @@ pub enum OpenError {
     #[error("the indexes could not be brought up to date: {0}")]
     Maintain(#[from] laterbase_index::MaintainError),
     /// The log ends before what the indexes have seen of it.
-    #[error("the log ends at position {log}, but {index} had been flushed: its newest segments are missing; put them back, or restore a backup")]
+    #[error(
+        "the log ends at position {log}, but {index} had been flushed: its newest segments are \
+         missing; put them back, or restore a backup"
+    )]
     LogCutShort {
         /// The last position of the log.
         log: Position,
@@ -125,13 +133,8 @@ pub(crate) struct Opening {
 impl Opening {
     /// A directory of this machine.
     pub(crate) fn of_path(path: &Path, options: Options, create: bool) -> Result<Self, OpenError> {
-        let storage =
-            if create { FileStorage::create(path)? } else { FileStorage::open(path)? };
-        Ok(Self {
-            storage: Arc::new(storage),
-            environment: Arc::new(SystemEnvironment),
-            options,
-        })
+        let storage = if create { FileStorage::create(path)? } else { FileStorage::open(path)? };
+        Ok(Self { storage: Arc::new(storage), environment: Arc::new(SystemEnvironment), options })
     }
 
     /// Creates a database, with a given id or a new one.
@@ -217,21 +220,26 @@ impl Opening {
         // Before anything is looked at, so that nothing of it is reclaimed.
         let lease = Lease::take(&self.storage, self.environment.as_ref())?;
         let flushed = match look(self.storage.as_ref())? {
-            WriterState::Absent => Position::new(u64::MAX),
+            WriterState::Absent => EVERYTHING,
             WriterState::Flushed(position) => position,
         };
-        let reader = Log::open_read_only(
-            Arc::clone(&self.storage),
-            LOG_DIR,
-            identity.database,
-            self.options.log.clone(),
-            flushed,
-        )?;
+        let open_log = |flushed| {
+            let storage = Arc::clone(&self.storage);
+            let config = self.options.log.clone();
+            LogReader::open(storage, LOG_DIR, identity.database, config, flushed)
+        };
+        let reader = match open_log(flushed) {
+            // Nobody writes: everything intact counts, and this is how far it goes.
+            Err(laterbase_log::OpenError::Behind { found, .. }) if flushed == EVERYTHING => {
+                open_log(found)?
+            }
+            opened => opened?,
+        };
         let config = self.index_config(&identity);
         let storage = Arc::clone(&self.storage);
-        let index = match IndexFollower::open(storage, INDEX_DIR, config.clone()) {
+        let index = match IndexFollower::open(storage, INDEX_DIR, config) {
             Ok(follower) if follower.watermark() <= reader.flushed().1 => {
-                FollowerIndex::Files(follower)
+                FollowerIndex::Files(Box::new(follower))
             }
             Ok(_) => FollowerIndex::in_memory(config)?,
             Err(error) if is_rebuildable(&error) => FollowerIndex::in_memory(config)?,
@@ -274,7 +282,7 @@ impl Opening {
     }
 
     fn index_config(&self, identity: &Identity) -> IndexConfig {
-        self.options.index.clone().with_owner(identity.secret)
+        self.options.index.with_owner(identity.secret)
     }
 
     /// Opens the indexes; what is missing or damaged is built anew, since the log has it all.
@@ -285,7 +293,7 @@ impl Opening {
         report: &mut OpenReport,
     ) -> Result<IndexWriter, OpenError> {
         let config = self.index_config(identity);
-        match IndexWriter::open(Arc::clone(&self.storage), INDEX_DIR, config.clone()) {
+        match IndexWriter::open(Arc::clone(&self.storage), INDEX_DIR, config) {
             Ok(index) if index.watermark() <= last => return Ok(index),
             Ok(index) if !self.options.log.accept_damage => {
                 let index = index.watermark();
@@ -318,11 +326,14 @@ impl Opening {
         let index_reader = index.reader();
         let mut pending = PendingEntries::new();
         pending.set_upto(last);
+        pending.reserve(self.options.pending_entries_max);
+        let mut spare = PendingEntries::new();
+        spare.reserve(self.options.pending_entries_max);
         let writer = Writer {
-            indexer: Mutex::new(Indexer { index, spare: PendingEntries::new() }),
+            indexer: Mutex::new(Indexer { index, spare }),
             writer: Mutex::new(Some(log.writer)),
             front: Mutex::new(Front { clock, log: Some(log.front), pending, headers: Vec::new() }),
-            maintenance: Mutex::new(crate::interim::Maintenance),
+            maintenance: Mutex::new(log.maintenance),
             lock: Mutex::new(Some(lock)),
         };
         let inner = Arc::new(Inner {

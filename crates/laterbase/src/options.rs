@@ -27,7 +27,8 @@ pub struct Options {
     /// Look at every event before it is recorded.
     pub validators: Validators,
     /// Run the background threads. Without them nothing happens in the background: appends are
-    /// written by whoever waits for them, and [`Database::step`](crate::Database::step) does the rest.
+    /// written by whoever waits for them, and [`Database::step`](crate::Database::step) does the
+    /// rest.
     pub threads: bool,
     /// Segments, buffers and caches of the log.
     pub log: LogConfig,

@@ -4,9 +4,9 @@
 //!   staged ──write──▶ written ──sync──▶ flushed      (commit numbers; each only rises)
 //!   visible: the last position that local reads may see
 //! ```
-//! Whoever waits first tries to do the work itself (see `lead.rs`); only if another is at it does it
-//! register here and park. The worker wakes exactly those whose commit has got there, plus one that
-//! has not, which goes on with the work. A registration never outlives its wait.
+//! Whoever waits first tries to do the work itself (see `lead.rs`); only if another is at it does
+//! it register here and park. The worker wakes exactly those whose commit has got there, plus one
+//! that has not, which goes on with the work. A registration never outlives its wait.
 //! Waiting allocates nothing once the list of waiters has grown to the number of threads.
 
 use std::sync::atomic::{AtomicU64, Ordering};

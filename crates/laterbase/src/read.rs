@@ -15,7 +15,6 @@ use laterbase_log::EventBuffer;
 
 use crate::cursor::CursorError;
 use crate::inner::Inner;
-use crate::interim::ReaderInterim as _;
 use crate::terms::TermHasher;
 use crate::walk::Run;
 
@@ -30,7 +29,9 @@ pub enum ReadError {
     #[error(transparent)]
     Log(#[from] laterbase_log::ReadError),
     /// An index cannot be read.
-    #[error("an index cannot be read: {0}; `laterbase repair` builds the indexes anew from the log")]
+    #[error(
+        "an index cannot be read: {0}; `laterbase repair` builds the indexes anew from the log"
+    )]
     Index(#[from] laterbase_index::ReadError),
     /// The indexes cannot take what the log holds.
     #[error("the indexes cannot follow the log: {0}; `laterbase repair` builds them anew")]
@@ -107,8 +108,8 @@ impl Access {
         bound: Position,
     ) -> Result<Option<Position>, ReadError> {
         let (replica, hlc) = (id.replica().as_u64(), id.hlc().as_u64());
-        let range =
-            Range::new(Family::Id, Entry::floor(replica, 0), Entry::ceiling(replica, hlc)).upto(bound);
+        let range = Range::new(Family::Id, Entry::floor(replica, 0), Entry::ceiling(replica, hlc))
+            .upto(bound);
         let Some(entry) = snapshot.last(&range)? else { return Ok(None) };
         let at = hlc - entry.b;
         let position = Position::new(entry.position() + at);
@@ -177,8 +178,7 @@ impl EventReader {
         let decode = |source| ReadError::Decode { position: first, source };
         let view = BatchView::parse(&self.bytes).map_err(decode)?;
         let skip = first.as_u64() - batch.first.as_u64();
-        let mut events =
-            view.events_from(&mut self.scratch, skip as u32).map_err(decode)?;
+        let mut events = view.events_from(&mut self.scratch, skip as u32).map_err(decode)?;
         let mut done = 0;
         while done < count
             && let Some(event) = events.next().map_err(decode)?
@@ -207,8 +207,7 @@ impl EventReader {
             let decode = |source| ReadError::Decode { position: batch.first_position, source };
             let view = BatchView::parse(batch.bytes).map_err(decode)?;
             let skip = (after.as_u64() + 1).saturating_sub(first);
-            let mut events =
-                view.events_from(&mut self.scratch, skip as u32).map_err(decode)?;
+            let mut events = view.events_from(&mut self.scratch, skip as u32).map_err(decode)?;
             let mut position = first + skip;
             while position <= upto.as_u64()
                 && let Some(event) = events.next().map_err(decode)?
@@ -229,7 +228,8 @@ impl EventReader {
     ) -> Result<ControlFlow<()>, ReadError> {
         let inner = &self.access.inner;
         inner.ensure_readable(position);
-        let (event, arrival) = inner.reader.get_with_arrival(position, &mut self.single)?;
+        let arrival = inner.reader.arrival(position)?;
+        let event = inner.reader.get(position, &mut self.single)?;
         Ok(take(&event, position, arrival))
     }
 

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use laterbase_event::{DatabaseId, Hlc, Position, ReplicaId};
 use laterbase_index::IndexStatistics;
-use crate::interim::{LogStatistics, ReaderInterim as _};
+use laterbase_log::SegmentInfo;
 
 use crate::database::Database;
 use crate::inner::{FollowerIndex, Role, lock};
+use crate::read::ReadError;
 
 /// Numbers about an open database, all of one moment.
 #[derive(Debug, Clone)]
@@ -25,8 +26,8 @@ pub struct Statistics {
     pub clock: Option<Hlc>,
     /// Per root: its logs and their events.
     pub roots: BTreeMap<String, RootStatistics>,
-    /// Segments and bytes of the log.
-    pub log: LogStatistics,
+    /// The segments of the log, oldest first.
+    pub segments: Vec<SegmentInfo>,
     /// Runs, entries and bytes of the indexes.
     pub index: IndexStatistics,
 }
@@ -42,8 +43,10 @@ pub struct RootStatistics {
 
 impl Database {
     /// Numbers about this database.
-    #[must_use]
-    pub fn statistics(&self) -> Statistics {
+    ///
+    /// # Errors
+    /// [`ReadError`] if the files cannot be looked at.
+    pub fn statistics(&self) -> Result<Statistics, ReadError> {
         let inner = self.inner();
         let mut roots: BTreeMap<String, RootStatistics> = BTreeMap::new();
         for (root, _, seq) in inner.version_vector().iter() {
@@ -61,15 +64,15 @@ impl Database {
                 FollowerIndex::Memory(index) => (index.statistics(), None),
             },
         };
-        Statistics {
+        Ok(Statistics {
             database: inner.database,
             replica: inner.replica,
             events: inner.progress.visible().as_u64(),
             flushed: inner.progress.flushed(),
             clock,
             roots,
-            log: inner.reader.statistics(),
+            segments: inner.reader.segments()?,
             index,
-        }
+        })
     }
 }

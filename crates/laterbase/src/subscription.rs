@@ -1,9 +1,10 @@
 //! Subscriptions: what is there, then what comes, in arrival order, without a gap and without a
 //! duplicate.
 //!
-//! A subscription is a position and nothing more: it reads the log from there up to what is flushed,
-//! from memory when it is close behind. So a slow reader holds nothing up and fills no queue; it just
-//! is further behind. Quarantined and reserved events are left out, as in every read.
+//! A subscription is a position and nothing more: it reads the log from there up to what is
+//! flushed, from memory when it is close behind. So a slow reader holds nothing up and fills no
+//! queue; it just is further behind. Quarantined and reserved events are left out, as in every
+//! read.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -53,11 +54,7 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    pub(crate) fn open(
-        inner: Arc<Inner>,
-        filter: &Query,
-        start: Start,
-    ) -> Result<Self, ReadError> {
+    pub(crate) fn open(inner: Arc<Inner>, filter: &Query, start: Start) -> Result<Self, ReadError> {
         let flushed = inner.progress.flushed();
         let from = match start {
             Start::Beginning => Position::NONE,

@@ -242,31 +242,48 @@ impl BatchTerms {
     }
 
     /// Writes the entries of the batch, now that its place is known.
-    pub(crate) fn write_entries(&self, hasher: &TermHasher, place: &Place<'_>, into: &mut PendingEntries) {
+    pub(crate) fn write_entries(
+        &self,
+        hasher: &TermHasher,
+        place: &Place<'_>,
+        into: &mut PendingEntries,
+    ) {
         let count = self.count;
         let first = place.first_hlc.as_u64();
         let position = place.first_position.as_u64();
         for term in self.terms.iter().chain(&self.batch_terms) {
             let at = u64::from(term.index);
             let extra = term.hash.extra;
-            into.push(Family::Posting, Entry::new(term.hash.high, first + at, extra, position + at));
+            into.push(
+                Family::Posting,
+                Entry::new(term.hash.high, first + at, extra, position + at),
+            );
         }
         for (valid_at, index) in &self.valid {
             let at = u64::from(*index);
-            into.push(Family::Valid, Entry::new(valid_order(*valid_at), first + at, 0, position + at));
+            into.push(
+                Family::Valid,
+                Entry::new(valid_order(*valid_at), first + at, 0, position + at),
+            );
         }
         for index in &self.own_keys {
             let at = u64::from(*index);
             let id = EventId::new(Hlc::from_u64(first + at), place.replica);
             let hash = hasher.stream(place.root, &id.to_string());
-            into.push(Family::Posting, Entry::new(hash.high, first + at, hash.extra, position + at));
+            into.push(
+                Family::Posting,
+                Entry::new(hash.high, first + at, hash.extra, position + at),
+            );
         }
         for (distance, effect) in &self.causes {
             let at = u64::from(*effect);
             let cause_hlc = (first + at).saturating_sub(u64::from(*distance));
             let cause = EventId::new(Hlc::from_u64(cause_hlc), place.replica);
             let hash = hasher.cause(cause);
-            into.push(Family::Posting, Entry::new(hash.high, first + at, hash.extra, position + at));
+            into.push(
+                Family::Posting,
+                Entry::new(hash.high, first + at, hash.extra, position + at),
+            );
         }
         let replica = place.replica.as_u64();
         into.push(Family::Id, Entry::new(replica, first, count, position));

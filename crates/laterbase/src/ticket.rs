@@ -103,9 +103,7 @@ impl Appended {
     #[must_use]
     pub fn seq(&self, index: usize) -> Option<u64> {
         match &self.ids {
-            Ids::Consecutive(part) => {
-                (index < self.len()).then(|| part.first_seq + index as u64)
-            }
+            Ids::Consecutive(part) => (index < self.len()).then(|| part.first_seq + index as u64),
             Ids::Parts { parts, order } => {
                 let slot = order.get(index)?;
                 Some(parts.get(usize::from(slot.part))?.first_seq + u64::from(slot.index))

@@ -1,20 +1,18 @@
 //! Verification: every checksum, every hash, every chain, and the indexes against the log.
 //!
-//! The log verifies itself. The indexes are compared as sets: the entries that the log's events give
-//! are summed up by family, as are the entries that the indexes hold; two equal sums of 128-bit
-//! mixtures mean equal sets, up to a chance of 2^-64. No memory grows with the database, and no entry
-//! is looked up on its own.
+//! The log verifies itself. The indexes are compared as sets: the entries that the log's events
+//! give are summed up by family, as are the entries that the indexes hold; two equal sums of
+//! 128-bit mixtures mean equal sets, up to a chance of 2^-64. No memory grows with the database,
+//! and no entry is looked up on its own.
 
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use laterbase_event::Position;
+use laterbase_event::{Limits, Position};
 use laterbase_index::{Entry, Family, IndexWriter, PendingEntries, Range};
 use laterbase_log::storage::FileStorage;
 
 use crate::database::Database;
-use crate::interim::ReaderInterim as _;
-use crate::inner::{FollowerIndex, Role, lock};
 use crate::open::{INDEX_DIR, OpenError};
 use crate::options::Options;
 use crate::read::ReadError;
@@ -46,7 +44,7 @@ pub enum VerifyStage {
 #[non_exhaustive]
 pub enum Problem {
     /// In the log: something is lost unless a backup or another replica has it.
-    Log(crate::interim::LogProblem),
+    Log(laterbase_log::Problem),
     /// The files of the indexes are damaged: a repair builds them anew.
     IndexFiles {
         /// What is damaged.
@@ -70,7 +68,8 @@ impl std::fmt::Display for Problem {
             Self::IndexFiles { reason } => write!(f, "indexes: {reason}"),
             Self::IndexContent { family, expected, actual } => write!(
                 f,
-                "indexes: {family:?} entries differ from the log ({expected} expected, {actual} found)"
+                "indexes: {family:?} entries differ from the log ({expected} expected, {actual} \
+                 found)"
             ),
         }
     }
@@ -97,8 +96,8 @@ impl VerifyReport {
 }
 
 impl Database {
-    /// Looks at every byte of the log and the indexes. Appends go on meanwhile; what they add is not
-    /// looked at.
+    /// Looks at every byte of the log and the indexes. Appends go on meanwhile; what they add is
+    /// not looked at.
     ///
     /// # Errors
     /// [`ReadError`] when something keeps it from looking; damage is no error but a [`Problem`].
@@ -110,10 +109,12 @@ impl Database {
         let bound = inner.progress.flushed();
         let total = bound.as_u64();
         let mut report = VerifyReport { events: total, ..VerifyReport::default() };
-        let log = inner.reader.verify(&mut |at| {
-            progress(VerifyProgress { stage: VerifyStage::Log, done: at.position.as_u64(), total });
+        let limits = Limits { payload_bytes_max: Limits::PAYLOAD_BYTES_MAX };
+        let log = inner.reader.verify(limits, &mut |at| {
+            progress(VerifyProgress { stage: VerifyStage::Log, done: at.events, total });
             ControlFlow::Continue(())
-        })?;
+        });
+        let log = log.map_err(laterbase_log::ReadError::Storage)?;
         report.problems.extend(log.problems.into_iter().map(Problem::Log));
         if report.is_sound() {
             self.verify_indexes(bound, progress, &mut report)?;
@@ -127,12 +128,12 @@ impl Database {
         progress: &mut dyn FnMut(VerifyProgress),
         report: &mut VerifyReport,
     ) -> Result<(), ReadError> {
-        if let Err(error) = self.verify_index_files() {
+        let inner = self.inner();
+        let snapshot = inner.snapshot_to(bound)?;
+        if let Err(error) = snapshot.verify(&mut |_| {}) {
             report.problems.push(Problem::IndexFiles { reason: error.to_string() });
             return Ok(());
         }
-        let inner = self.inner();
-        let snapshot = inner.snapshot_to(bound)?;
         let mut expected = Sums::default();
         let total = bound.as_u64();
         feed(&inner.hasher, &inner.reader, Position::NONE, bound, |pending| {
@@ -163,15 +164,6 @@ impl Database {
             }
         }
         Ok(())
-    }
-
-    fn verify_index_files(&self) -> Result<(), laterbase_index::ReadError> {
-        match &self.inner().role {
-            Role::Writer(writer) => { drop(lock(&writer.indexer)); Ok(()) }
-            Role::Follower(follower) => match &*lock(&follower.index) {
-                FollowerIndex::Files(_) | FollowerIndex::Memory(_) => Ok(()),
-            },
-        }
     }
 
     /// Deletes the indexes of a database and builds them anew from the log.

@@ -1,4 +1,11 @@
 //! The embedded library from outside: append, read by every access path, conditions, reopening.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 
@@ -31,10 +38,7 @@ fn an_acknowledged_event_is_read_by_every_path() {
     expect(Query::all().valid_in(TimeRange::between(at(5), at(6))));
     expect(stream().backward().limit(1));
     expect(Query::all().order(Order::Arrival).backward().limit(1));
-    expect(Query {
-        lineage: Some(Lineage { of: cause, follow: Follow::Effects }),
-        ..Query::all()
-    });
+    expect(Query { lineage: Some(Lineage { of: cause, follow: Follow::Effects }), ..Query::all() });
     let read = db.get(id).unwrap().unwrap();
     assert_eq!(read.event.meta, [("actor".to_owned(), "anna".to_owned())]);
     assert_eq!((read.event.seq, read.position.as_u64()), (2, 2));
@@ -184,12 +188,9 @@ fn a_commit_that_was_partly_applied_is_named() {
     let mut commit = fixture.db.commit();
     commit.push(&event("b").idempotency_key("2")).unwrap();
     commit.push(&event("a").idempotency_key("1")).unwrap();
-    match fixture.db.append(&mut commit).unwrap_err() {
-        AppendError::PartlyApplied { applied, events: 2 } => {
-            assert_eq!(applied, [(1, first.id(0).unwrap())]);
-        }
-        other => panic!("{other}"),
-    }
+    let error = fixture.db.append(&mut commit).unwrap_err();
+    let AppendError::PartlyApplied { applied, events: 2 } = error else { panic!("{error}") };
+    assert_eq!(applied, [(1, first.id(0).unwrap())]);
 }
 
 #[test]
@@ -278,7 +279,8 @@ fn an_event_without_a_key_is_a_stream_of_its_own() {
     let id = fixture.append(&NewEvent::keyless("reading", "measured")).id(0).unwrap();
     let read = fixture.db.get(id).unwrap().unwrap();
     assert_eq!(read.event.key, id.to_string());
-    let own = Query::stream("reading".try_into().unwrap(), id.to_string().as_str().try_into().unwrap());
+    let own =
+        Query::stream("reading".try_into().unwrap(), id.to_string().as_str().try_into().unwrap());
     assert_eq!(fixture.ids(&own), [id]);
 }
 

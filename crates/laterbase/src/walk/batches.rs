@@ -2,9 +2,9 @@
 //!
 //! Within a batch, ids are consecutive; batches of different replicas may overlap. So a walk keeps
 //! the batches that overlap the current moment open and offers the smallest id among them.
-//! Which batches there are comes from the index: the HLC family, or the per-batch terms of a root or
-//! of types. At the most the batches of one replica's 65,535 consecutive ids can lie before an entry
-//! that starts earlier, which is what a backward walk looks ahead by.
+//! Which batches there are comes from the index: the HLC family, or the per-batch terms of a root
+//! or of types. At the most the batches of one replica's 65,535 consecutive ids can lie before an
+//! entry that starts earlier, which is what a backward walk looks ahead by.
 
 use std::sync::Arc;
 
@@ -155,12 +155,10 @@ impl Batches {
                     count: u64::from(entry.extra()),
                     batch: Position::new(entry.position()),
                 }),
-                Entries::Terms(cursors) => {
-                    match next_entry(cursors, self.bounds.direction)? {
-                        None => None,
-                        Some(entry) => Some(self.access.run(Position::new(entry.position()))?),
-                    }
-                }
+                Entries::Terms(cursors) => match next_entry(cursors, self.bounds.direction)? {
+                    None => None,
+                    Some(entry) => Some(self.access.run(Position::new(entry.position()))?),
+                },
             };
             let Some(run) = run else { return Ok(None) };
             // Several types of one batch lead to the same run.

@@ -131,8 +131,8 @@ struct Neighbourhood {
     default_valid_only: bool,
 }
 
-/// Candidates, gathered into neighbourhoods. Looks the further ahead the longer the walk goes on, so
-/// that a query with a small limit looks at little more than it hands out.
+/// Candidates, gathered into neighbourhoods. Looks the further ahead the longer the walk goes on,
+/// so that a query with a small limit looks at little more than it hands out.
 struct Neighbours {
     source: Box<dyn Source>,
     current: Option<Neighbourhood>,
@@ -197,9 +197,7 @@ fn is_beyond(
 ) -> bool {
     let ordering = match (place, order) {
         (CursorPlace::Tx(id), Order::Tx) => event.id().cmp(&id),
-        (CursorPlace::Valid(at, id), Order::Valid) => {
-            (event.valid_at(), event.id()).cmp(&(at, id))
-        }
+        (CursorPlace::Valid(at, id), Order::Valid) => (event.valid_at(), event.id()).cmp(&(at, id)),
         (CursorPlace::Arrival(at), Order::Arrival) => position.cmp(&at),
         // A cursor of another order was refused when the query began.
         (CursorPlace::Tx(_) | CursorPlace::Valid(..) | CursorPlace::Arrival(_), _) => return true,

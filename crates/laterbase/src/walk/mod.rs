@@ -5,8 +5,8 @@
 //! ```
 //! A [`Source`] offers candidates in the order of the answer: never too few, perhaps too many. Keys
 //! are (HLC, 0) in transaction order, (valid time, HLC) in valid order and (position, 0) in arrival
-//! order. Events of different replicas may have equal keys; [`ties`] puts those in the order of their
-//! ids, so that every replica answers in the same order.
+//! order. Events of different replicas may have equal keys; [`ties`] puts those in the order of
+//! their ids, so that every replica answers in the same order.
 
 mod address;
 mod batches;

@@ -313,7 +313,8 @@ impl Planner<'_> {
                 let Some(position) = view.access.find(&view.snapshot, id, view.bound)? else {
                     return Ok(Vec::new());
                 };
-                let Some(cause) = view.access.with_event(position, |event, _| event.cause())? else {
+                let Some(cause) = view.access.with_event(position, |event, _| event.cause())?
+                else {
                     return Ok(Vec::new());
                 };
                 let Some(at) = view.access.find(&view.snapshot, cause, view.bound)? else {
@@ -324,9 +325,8 @@ impl Planner<'_> {
             }
             Follow::Effects => {
                 let term = view.hasher.cause(id);
-                let range = Range::term(Family::Posting, term.high)
-                    .with_extra(term.extra)
-                    .upto(view.bound);
+                let range =
+                    Range::term(Family::Posting, term.high).with_extra(term.extra).upto(view.bound);
                 let mut cursor = view.snapshot.cursor(&range);
                 let mut effects = Vec::new();
                 while let Some(entry) = cursor.next()? {

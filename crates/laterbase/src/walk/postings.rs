@@ -1,8 +1,8 @@
 //! Events by term: streams, tags, causes, idempotency keys.
 //!
 //! A [`Term`] is a union of hashed terms: a tag `truck:7` is carried by the stream `truck/7` too.
-//! Several terms are intersected by leapfrog: each in turn is sought to the place of the furthest, so
-//! that the cost follows the rarest of them.
+//! Several terms are intersected by leapfrog: each in turn is sought to the place of the furthest,
+//! so that the cost follows the rarest of them.
 
 use std::sync::Arc;
 

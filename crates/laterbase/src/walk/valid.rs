@@ -63,9 +63,10 @@ impl ByValidTime {
     }
 
     fn pull_explicit(&mut self) -> Result<(), ReadError> {
-        self.explicit_next = self.explicit.next()?.map(|entry| {
-            Candidate::new((entry.a, entry.b), Position::new(entry.position()))
-        });
+        self.explicit_next = self
+            .explicit
+            .next()?
+            .map(|entry| Candidate::new((entry.a, entry.b), Position::new(entry.position())));
         Ok(())
     }
 
