@@ -1,8 +1,8 @@
 //! Tables that fit the terminal.
 //!
 //! The widths are decided by the first rows, which are held back until there are enough of them;
-//! then rows flow through. Columns that do not fit give up space, the widest first, and what is
-//! cut off ends in `…`. Where lines may be of any length nothing is cut. Control characters are
+//! then rows flow through. Columns that do not fit give up space, the widest first, each down to
+//! its floor and only then further; what is cut off ends in `…`. Where lines may be of any length nothing is cut. Control characters are
 //! shown, never sent: what is in an event cannot drive the terminal.
 
 use crate::failure::Failure;
@@ -20,8 +20,8 @@ const WIDTH_MIN: usize = 6;
 pub(crate) struct Column {
     /// Its heading.
     pub(crate) title: &'static str,
-    /// Whether it may be cut to fit.
-    pub(crate) shrinks: bool,
+    /// Down to how many letters it is cut before others are; none: it is shown whole.
+    pub(crate) floor: Option<usize>,
     /// How it looks.
     pub(crate) ink: Ink,
 }
@@ -30,13 +30,13 @@ impl Column {
     /// A column that is shown whole.
     #[must_use]
     pub(crate) const fn whole(title: &'static str, ink: Ink) -> Self {
-        Self { title, shrinks: false, ink }
+        Self { title, floor: None, ink }
     }
 
-    /// A column that may be cut.
+    /// A column that may be cut, but to no less than `floor` while another can give more.
     #[must_use]
-    pub(crate) const fn text(title: &'static str, ink: Ink) -> Self {
-        Self { title, shrinks: true, ink }
+    pub(crate) const fn text(title: &'static str, floor: usize, ink: Ink) -> Self {
+        Self { title, floor: Some(floor), ink }
     }
 }
 
@@ -122,14 +122,22 @@ fn fit(columns: &[Column], rows: &[Vec<String>], limit: Option<usize>) -> Vec<us
     let Some(limit) = limit else { return widths };
     let gaps = GAP.len() * columns.len().saturating_sub(1);
     let limit = limit.saturating_sub(gaps);
+    let mut down_to_floor = true;
     while widths.iter().sum::<usize>() > limit {
         let widest = widths
             .iter_mut()
             .zip(columns)
-            .filter(|(width, column)| column.shrinks && **width > WIDTH_MIN)
+            .filter(|(width, column)| {
+                let floor =
+                    if down_to_floor { column.floor } else { column.floor.map(|_| WIDTH_MIN) };
+                floor.is_some_and(|floor| **width > floor)
+            })
             .max_by_key(|(width, _)| **width);
-        let Some((width, _)) = widest else { break };
-        *width = width.saturating_sub(1);
+        match widest {
+            Some((width, _)) => *width = width.saturating_sub(1),
+            None if down_to_floor => down_to_floor = false,
+            None => break,
+        }
     }
     widths
 }
@@ -218,7 +226,7 @@ mod tests {
         let mut table = Table::new(&[
             Column::whole("id", Ink::Faint),
             Column::whole("n", Ink::Plain),
-            Column::text("data", Ink::Plain),
+            Column::text("data", 8, Ink::Plain),
         ]);
         for row in rows {
             table.row(row.iter().map(|cell| (*cell).to_owned()).collect(), &mut out).unwrap();

@@ -296,13 +296,21 @@ fn preserve_refuses_what_it_would_lose() {
 }
 
 #[test]
+fn preserve_refuses_ids_that_are_none() {
+    check_preserve(
+        r#"{"id":"A","root":"r","type":"t","data":1}"#,
+        "`id`: an event id has 26 characters",
+    );
+    check_preserve(r#"{"root":"r","type":"t","data":1,"cause":"B"}"#, "`cause`: an event id has");
+}
+
+#[test]
 fn preserve_keeps_the_first_identity_in_meta() {
-    let first = r#"{"id":"A","root":"r","key":"k","type":"t","tx":"2026-01-01T00:00:00Z","seq":3,"origin":"00","data":1}"#;
+    let first = r#"{"id":"01ARZ3NDEK000E00000000001A","root":"r","key":"k","type":"t","tx":"2026-01-01T00:00:00Z","seq":3,"origin":"00","data":1}"#;
     check_preserve(
         first,
-        r#""origin.id": "A", "origin.replica": "00", "origin.seq": "3", "origin.tx": "2026-01-01T00:00:00Z""#,
+        r#""origin.id": "01ARZ3NDEK000E00000000001A", "origin.replica": "00", "origin.seq": "3", "origin.tx": "2026-01-01T00:00:00Z""#,
     );
-    let second =
-        r#"{"id":"B","root":"r","key":"k","type":"t","seq":9,"meta":{"origin.id":"A"},"data":1}"#;
-    check_preserve(second, r#"meta: {"origin.id": "A"}"#);
+    let second = r#"{"id":"01ARZ3NDEK000E00000000001B","root":"r","key":"k","type":"t","seq":9,"meta":{"origin.id":"01ARZ3NDEK000E00000000001A"},"data":1}"#;
+    check_preserve(second, r#"meta: {"origin.id": "01ARZ3NDEK000E00000000001A"}"#);
 }

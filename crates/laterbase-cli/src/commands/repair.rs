@@ -19,7 +19,8 @@ impl Repair {
         let directory = context.directory()?.to_owned();
         let database = Database::rebuild_indexes(&directory, context.options())
             .map_err(|error| refusals::opening(&error, &directory))?;
-        let events = database.statistics().events;
+        let statistics = database.statistics().map_err(|error| refusals::reading(&error))?;
+        let events = statistics.events;
         database.close().map_err(|error| refusals::closing(&error))?;
         if context.json() {
             return context.out.line(json!({ "events": events }));

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::Context;
 use crate::failure::Failure;
 use crate::output::{Ink, Style};
+use crate::refusals;
 use crate::time::Clockface;
 use crate::values::version_vector_text;
 
@@ -17,7 +18,7 @@ pub(crate) struct Stats {}
 impl Stats {
     pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
         let database = context.open_read_only()?;
-        let statistics = database.statistics();
+        let statistics = database.statistics().map_err(|error| refusals::reading(&error))?;
         let vector = database.version_vector();
         if context.json() {
             let document = document(&statistics, &vector, &context.clock());
@@ -50,6 +51,11 @@ fn document(statistics: &Statistics, vector: &VersionVector, clock: &Clockface) 
         "flushed_position": statistics.flushed.as_u64(),
         "last_tx": last_tx,
         "roots": roots,
+        "log": {
+            "segments": statistics.segments.len(),
+            "sealed": statistics.segments.iter().filter(|segment| segment.sealed).count(),
+            "bytes": log_bytes(statistics),
+        },
         "index": {
             "runs": statistics.index.runs,
             "entries": statistics.index.run_entries.saturating_add(statistics.index.memtable_entries),
@@ -75,12 +81,22 @@ fn text(statistics: &Statistics, vector: &VersionVector, style: Style) -> String
         let label = if index == 0 { "roots" } else { "" };
         field(label, &format!("{root}  {}{logs}", grouped(held.events)));
     }
+    let segments = counted(statistics.segments.len() as u64, "segment");
+    field("log", &format!("{} in {segments}", size(log_bytes(statistics))));
     let index = &statistics.index;
     let entries = index.run_entries.saturating_add(index.memtable_entries);
     let runs = counted(index.runs as u64, "run");
     field("index", &format!("{} in {runs}, {} entries", size(index.run_bytes), grouped(entries)));
     field("vv", &version_vector_text(vector));
     text
+}
+
+/// What the events take: not what is set aside for those to come.
+fn log_bytes(statistics: &Statistics) -> u64 {
+    let bytes = |segment: &laterbase_log::SegmentInfo| {
+        if segment.sealed { segment.file_bytes } else { segment.stream_bytes }
+    };
+    statistics.segments.iter().map(bytes).sum()
 }
 
 fn counted(count: u64, noun: &str) -> String {

@@ -19,6 +19,8 @@ use tempfile::TempDir;
 #[derive(Debug)]
 pub(crate) struct Sandbox {
     directory: TempDir,
+    /// When it was made.
+    began: String,
 }
 
 /// What a command answered.
@@ -33,7 +35,10 @@ pub(crate) struct Answer {
 impl Sandbox {
     /// An empty directory.
     pub(crate) fn new() -> Self {
-        Self { directory: tempfile::tempdir().unwrap() }
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let micros = i64::try_from(since.as_secs()).unwrap() * 1_000_000;
+        let began = laterbase_cli::time::Clockface::utc().format(micros);
+        Self { directory: tempfile::tempdir().unwrap(), began }
     }
 
     /// A directory with an empty database in it.
@@ -173,31 +178,72 @@ pub(crate) fn check_golden(name: &str, actual: &str) {
     assert_eq!(actual, expected, "differs from tests/golden/{name}; review with UPDATE_GOLDEN=1");
 }
 
-/// Replaces what differs from run to run: ids, replicas, databases, times of today, paths.
+/// Replaces what differs from run to run: ids, replicas, databases, cursors, version vectors,
+/// times since the test began, paths.
 pub(crate) fn mask(text: &str, sandbox: &Sandbox) -> String {
-    let mut text = text.replace(&sandbox.directory.path().display().to_string(), "/sandbox");
-    let mut ids: Vec<String> = Vec::new();
-    for (length, name, is_letter) in [
-        (26, "ID", (|c: char| c.is_ascii_digit() || c.is_ascii_uppercase()) as fn(char) -> bool),
-        (32, "DATABASE", |c: char| c.is_ascii_hexdigit() && !c.is_ascii_uppercase()),
-        (16, "REPLICA", |c: char| c.is_ascii_hexdigit() && !c.is_ascii_uppercase()),
-    ] {
-        let words: Vec<String> = text
-            .split(|c: char| !c.is_ascii_alphanumeric())
-            .filter(|word| word.len() == length && word.chars().all(is_letter))
-            .map(str::to_owned)
-            .collect();
-        ids.clear();
-        for word in words {
-            if !ids.contains(&word) {
-                ids.push(word.clone());
-                let number = ids.len();
-                // As long as what it stands for: columns stay where they are.
-                let mask = format!("<{name}{number}");
-                let mask = format!("{mask:-<width$}>", width = length - 1);
-                text = text.replace(&word, &mask);
-            }
+    let text = text.replace(&sandbox.directory.path().display().to_string(), "/sandbox");
+    let text = mask_members(&mask_times(&text, &sandbox.began));
+    let upper = |letter: char| letter.is_ascii_digit() || letter.is_ascii_uppercase();
+    let hex = |letter: char| letter.is_ascii_hexdigit() && !letter.is_ascii_uppercase();
+    let text = mask_words(text, 26, "ID", upper);
+    let text = mask_words(text, 32, "DATABASE", hex);
+    mask_words(text, 16, "REPLICA", hex)
+}
+
+/// Numbers the words of that length and kind in the order in which they come. The mask is as long
+/// as what it stands for, so columns stay where they are.
+fn mask_words(mut text: String, length: usize, name: &str, kind: fn(char) -> bool) -> String {
+    let words: Vec<String> = text
+        .split(|letter: char| !letter.is_ascii_alphanumeric())
+        .filter(|word| word.len() == length && word.chars().all(kind))
+        // A word of digits alone is somebody's number.
+        .filter(|word| word.chars().any(|letter| letter.is_ascii_alphabetic()))
+        .map(str::to_owned)
+        .collect();
+    let mut known: Vec<String> = Vec::new();
+    for word in words {
+        if !known.contains(&word) {
+            known.push(word.clone());
+            let mask = format!("<{name}{}", known.len());
+            text = text.replace(&word, &format!("{mask:-<width$}>", width = length - 1));
         }
     }
     text
+}
+
+/// Times from `began` on are when the test ran; earlier ones are the test's own.
+fn mask_times(text: &str, began: &str) -> String {
+    let mut masked = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("20") {
+        let (before, time) = rest.split_at(at);
+        masked.push_str(before);
+        let length = time
+            .find(|letter: char| !(letter.is_ascii_digit() || "-:.T ".contains(letter)))
+            .unwrap_or(time.len());
+        let ends_in_z = time[length..].starts_with('Z');
+        if ends_in_z && (20..=26).contains(&length) | (length == 19) && &time[..19] >= &began[..19]
+        {
+            masked.push_str("<NOW>");
+            rest = &time[length + 1..];
+        } else {
+            masked.push_str("20");
+            rest = &time[2..];
+        }
+    }
+    masked + rest
+}
+
+/// Texts whose form is nobody's business.
+fn mask_members(text: &str) -> String {
+    let mut masked = text.to_owned();
+    for (before, after) in [("\"cursor\":\"", "\""), ("\"vv\":\"", "\""), ("\nvv         ", "\n")] {
+        let mut from = 0;
+        while let Some(at) = masked[from..].find(before).map(|at| at + from + before.len()) {
+            let end = at + masked[at..].find(after).unwrap();
+            masked.replace_range(at..end, "<OPAQUE>");
+            from = at;
+        }
+    }
+    masked
 }

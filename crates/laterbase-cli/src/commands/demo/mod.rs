@@ -73,6 +73,9 @@ impl Demo {
         stage.run(&import(scanner.0))?;
         stage.run(&["read", "shipment/4711", "--order", "valid"])?;
 
+        let scanned = stage.first_of_type("scanned")?;
+        stage.run(&["get", &scanned])?;
+
         stage.say("What did we know on Monday? Nothing is ever overwritten, so we can ask.")?;
         stage.run(&["read", "shipment/4711", "--order", "valid", "--as-of", &monday])?;
 

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Parser as _;
+use laterbase::{Query, TypeName};
 
 use crate::commands::{CommandLine, Context};
 use crate::failure::{Exit, Failure};
 use crate::output::Ink;
+use crate::refusals;
 use crate::time::Clockface;
 
 const DATABASE: &str = "demo.db";
@@ -77,6 +79,16 @@ impl<'c> Stage<'c> {
         std::thread::sleep(std::time::Duration::from_millis(5));
         let millis = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
         Clockface::utc().format(millis.saturating_mul(1_000))
+    }
+
+    /// The id of the first event of a type.
+    pub(super) fn first_of_type(&self, name: &str) -> Result<String, Failure> {
+        let name = TypeName::try_from(name).map_err(|error| Failure::new(Exit::Internal, error))?;
+        let query = Query::all().of_type(name).limit(1);
+        let database = self.context.open_read_only()?;
+        let mut events = database.read(&query).map_err(|error| refusals::reading(&error))?;
+        let first = events.next().transpose().map_err(|error| refusals::reading(&error))?;
+        Ok(first.map(|recorded| recorded.event.id.to_string()).unwrap_or_default())
     }
 
     pub(super) fn remove_index(&mut self) -> Result<(), Failure> {
