@@ -1,13 +1,14 @@
 //! Runs the commands of the README and of the guides as they stand there, and compares what they
 //! print with what the page says they print.
 //!
-//! A block marked `console` holds commands after `$ ` and, below each, what it prints. All blocks
-//! of a page run in one shell, from the root of the repository, in order, with the built program on
-//! the path. The test command itself is left out, since it is what is running.
+//! A block marked `console` holds commands after `$ ` and, below each, what it prints; a block
+//! marked `text` behind it holds what the last command prints, where that has lines with `$ `
+//! itself. All blocks of a page run in one shell, from the root of the repository, in order, with
+//! the built program on the path. The test command itself is left out, since it is what is running.
 //!
-//! Ids, times, durations, sizes and rates differ from run to run: in both texts every ULID becomes
-//! `<id>`, every number with a decimal point `<n>`, and so on, before they are compared (see
-//! [`normal`]). A line `…` in the README stands for any number of lines.
+//! Ids, times, durations, sizes, rates and paths differ from run to run: in both texts every ULID
+//! becomes `<id>`, every number with a decimal point `<n>`, and so on, before they are compared
+//! (see [`normal`]). A line `…` in the README stands for any number of lines.
 
 use std::process::{Command, Stdio};
 
@@ -66,26 +67,43 @@ fn page(repository: &Repository, path: &str) -> Result<usize, Failure> {
     Ok(examples.len())
 }
 
-/// The examples of all `console` blocks, in order, without the test command.
-fn examples(readme: &str) -> Vec<Example> {
+/// What the lines of a block are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Block {
+    None,
+    Console,
+    /// The output of the last command.
+    Text,
+}
+
+/// The examples of all blocks, in order, without the test command.
+fn examples(page: &str) -> Vec<Example> {
     let mut found: Vec<Example> = Vec::new();
-    let mut inside = false;
+    let mut block = Block::None;
     let mut continued = false;
-    for line in readme.lines() {
+    for line in page.lines() {
         if line.starts_with("```") {
-            inside = line.trim() == "```console";
             continued = false;
-        } else if !inside {
+            block = match line.trim() {
+                "```console" => Block::Console,
+                "```text" => Block::Text,
+                _ => Block::None,
+            };
             continue;
-        } else if let Some(command) = line.strip_prefix("$ ") {
-            continued = command.ends_with('\\');
-            found.push(Example { command: command.to_owned(), output: Vec::new() });
-        } else if let Some(example) = found.last_mut() {
-            if continued {
+        }
+        let command = line.strip_prefix("$ ").filter(|_| block == Block::Console);
+        match (block, command, found.last_mut()) {
+            (Block::None, ..) | (Block::Console | Block::Text, None, None) => {}
+            (Block::Console | Block::Text, Some(command), _) => {
+                continued = command.ends_with('\\');
+                found.push(Example { command: command.to_owned(), output: Vec::new() });
+            }
+            (Block::Console, None, Some(example)) if continued => {
                 example.command.push('\n');
                 example.command.push_str(line);
                 continued = line.ends_with('\\');
-            } else {
+            }
+            (Block::Console | Block::Text, None, Some(example)) => {
                 example.output.push(line.to_owned());
             }
         }
@@ -179,6 +197,8 @@ fn normal_word(word: &str) -> String {
     } else if bare.len() == 26 && bare.chars().all(|c| c.is_ascii_digit() || c.is_ascii_uppercase())
     {
         word.replace(bare, "<id>")
+    } else if word.starts_with('/') {
+        "<path>".to_owned()
     } else if hex && matches!(bare.len(), 16 | 32 | 64) {
         word.replace(bare, "<hex>")
     } else if is_time(bare) {
@@ -228,6 +248,14 @@ b
         let commands: Vec<&str> = found.iter().map(|example| example.command.as_str()).collect();
         assert_eq!(commands, ["echo one", "printf 'a\\n%s\\n' \\\n    b"]);
         assert_eq!(found[1].output, ["a", "b"]);
+    }
+
+    #[test]
+    fn a_text_block_is_what_the_last_command_prints() {
+        let page = "```console\n$ demo\n```\nIt prints:\n```text\n$ inside\nout\n```\n";
+        let found = examples(page);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].output, ["$ inside", "out"]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod growth;
 mod memory;
 mod opening;
 mod reads;
+mod sample_size;
 mod size;
 
 use std::path::{Path, PathBuf};

@@ -2,7 +2,8 @@
 //!
 //! Blocks that a file holds are counted, not its length; what was allocated ahead counts.
 
-use super::{Context, SEED, blame, fill};
+use super::{Context, SEED, blame, fill, sample_size};
+use crate::engine::Engine;
 use crate::error::BenchError;
 use crate::machine::disk_bytes;
 use crate::measurement::{Better, Measurement};
@@ -37,5 +38,8 @@ pub(super) fn run(context: &Context, report: &mut Report) -> Result<(), BenchErr
         }
     }
     report.note(AREA, format!("Bytes for each of {total} events of about 240 bytes."));
+    if context.engines.contains(&Engine::Laterbase) {
+        sample_size::run(context, report)?;
+    }
     Ok(())
 }

@@ -94,6 +94,7 @@ const PACKAGES: &[Package] = &[
             "serde_json",
             "tephra",
             "thiserror",
+            "zstd",
         ],
     },
     Package {

@@ -1,0 +1,171 @@
+//! Bytes for each event of `laterbase sample --seed 1`, hot and sealed, with all indexes, beside
+//! the bytes of the payloads alone and of those under `zstd -19`.
+//!
+//! Hot and sealed bytes are those of complete segments, so that what is allocated ahead and the
+//! segment being written count for neither. Index bytes are those of the runs, and for entries that
+//! are still in memory what an entry takes in a run.
+
+use std::thread;
+use std::time::Duration;
+
+use laterbase::{Database, EventDraft, LogConfig, Options, Sealing, Statistics};
+use laterbase_cli::sample::{Plan, Sample};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{Context, blame};
+use crate::engine::Engine;
+use crate::error::{BenchError, StoreError};
+use crate::measurement::{Better, Measurement};
+use crate::report::{OURS, Report};
+
+const AREA: &str = "size";
+const EVENTS: u64 = 200_000;
+const BATCH: usize = 1_000;
+const SEGMENT_BYTES: u64 = 16 << 20;
+const ZSTD_LEVEL: i32 = 19;
+/// How often the background is asked whether it has sealed everything, and how many times.
+const PAUSE: Duration = Duration::from_millis(100);
+const PATIENCE: usize = 600;
+
+/// What a line of the sample says.
+#[derive(Deserialize)]
+struct Line<'a> {
+    root: &'a str,
+    key: &'a str,
+    #[serde(rename = "type")]
+    type_name: &'a str,
+    valid_at: &'a str,
+    tags: Vec<&'a str>,
+    idempotency_key: &'a str,
+    #[serde(borrow)]
+    data: &'a RawValue,
+}
+
+/// Bytes for each event.
+struct Sizes {
+    log: f64,
+    index: f64,
+}
+
+pub(super) fn run(context: &Context, report: &mut Report) -> Result<(), BenchError> {
+    let text = sample();
+    let lines: Vec<Line<'_>> = blame(Engine::Laterbase, parse(&text))?;
+    let mut payloads = Vec::new();
+    for line in &lines {
+        payloads.extend_from_slice(line.data.get().as_bytes());
+        payloads.push(b'\n');
+    }
+    let raw = payloads.len() as f64 / EVENTS as f64 - 1.0;
+    let small = zstd::bulk::compress(&payloads, ZSTD_LEVEL)
+        .map_err(|error| BenchError::Store { engine: Engine::Laterbase, source: error.into() })?
+        .len() as f64
+        / EVENTS as f64;
+    let hot = blame(Engine::Laterbase, sizes(context, &lines, false))?;
+    let sealed = blame(Engine::Laterbase, sizes(context, &lines, true))?;
+    let rows = [
+        ("sample, hot", OURS, hot.log + hot.index),
+        ("sample, sealed", OURS, sealed.log + sealed.index),
+        ("sample, sealed, log alone", OURS, sealed.log),
+        ("sample, hot", "payloads", raw),
+        ("sample, sealed", "payloads, zstd -19", small),
+    ];
+    for (case, subject, value) in rows {
+        report.add(Measurement {
+            area: AREA,
+            case: case.to_owned(),
+            subject: subject.to_owned(),
+            unit: "bytes",
+            better: Better::Lower,
+            samples: vec![value],
+        });
+    }
+    report.note(
+        AREA,
+        format!(
+            "`laterbase sample --events {EVENTS} --seed 1`: payloads of {raw:.0} bytes, \
+             {small:.0} under zstd -19. Hot with all indexes: payloads + {:.0} bytes (target: 60). Sealed with \
+             all indexes: {:.2} times the latter (target: 1.5); the log alone {:.2} times.",
+            hot.log + hot.index - raw,
+            (sealed.log + sealed.index) / small,
+            sealed.log / small,
+        ),
+    );
+    Ok(())
+}
+
+fn sample() -> String {
+    let plan = Plan { events: EVENTS, seed: 1, back_dated_percent: 5.0 };
+    let mut sample = Sample::new(plan);
+    let mut bytes = Vec::new();
+    while sample.next_into(&mut bytes) {}
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn parse(text: &str) -> Result<Vec<Line<'_>>, StoreError> {
+    text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+}
+
+/// Appends the events to a new database and measures it.
+fn sizes(context: &Context, lines: &[Line<'_>], sealed: bool) -> Result<Sizes, StoreError> {
+    let scratch = context.scratch("sample-size")?;
+    let mut options = Options::default();
+    options.log.segment_bytes = SEGMENT_BYTES;
+    if sealed {
+        options.log.hot_bytes_max = 0;
+        options.log.sealing = LogConfig::default().sealing;
+    } else {
+        options.log.sealing = Sealing::Off;
+    }
+    let database = Database::create(scratch.path(), options)?;
+    let mut commit = database.commit();
+    for batch in lines.chunks(BATCH) {
+        commit.clear();
+        for line in batch {
+            push(&mut commit, line)?;
+        }
+        database.append(&mut commit)?.wait()?;
+    }
+    let mut statistics = database.statistics()?;
+    for _ in 0..PATIENCE {
+        let done = statistics.segments.iter().all(|segment| !segment.complete || segment.sealed);
+        if done || !sealed {
+            break;
+        }
+        thread::sleep(PAUSE);
+        statistics = database.statistics()?;
+    }
+    measured(&statistics, sealed)
+}
+
+fn push(commit: &mut laterbase::Commit, line: &Line<'_>) -> Result<(), StoreError> {
+    let tags: Vec<(&str, &str)> = line.tags.iter().filter_map(|tag| tag.split_once(':')).collect();
+    let draft = EventDraft {
+        valid_at: Some(laterbase_cli::time::parse(line.valid_at)?),
+        tags: &tags,
+        idempotency: Some(line.idempotency_key.as_bytes()),
+        content_type: "application/json",
+        payload: line.data.get().as_bytes(),
+        ..EventDraft::new(line.key, line.type_name)
+    };
+    commit.push_draft(line.root, &draft)?;
+    Ok(())
+}
+
+fn measured(statistics: &Statistics, sealed: bool) -> Result<Sizes, StoreError> {
+    let mut bytes = 0;
+    let mut events = 0;
+    for segment in &statistics.segments {
+        if segment.complete && segment.sealed == sealed {
+            bytes += segment.file_bytes;
+            events += segment.next_position.as_u64() - segment.first_position.as_u64();
+        }
+    }
+    let index = &statistics.index;
+    if events == 0 || index.run_entries == 0 {
+        return Err("no segment is complete, or no run written: the sample is too small".into());
+    }
+    let entries = (index.run_entries + index.memtable_entries) as f64 / statistics.events as f64;
+    let entry_bytes = index.run_bytes as f64 / index.run_entries as f64;
+    Ok(Sizes { log: bytes as f64 / events as f64, index: entries * entry_bytes })
+}
