@@ -71,14 +71,25 @@ impl<'a> BitReader<'a> {
     /// The same for at most [`Self::SHORT`] bits: one load.
     #[inline]
     pub(crate) fn take_short(&mut self, width: u32) -> u64 {
-        debug_assert!(width <= Self::SHORT, "{width} bits");
+        let bits = low_bits(self.peek(), width);
+        self.skip(width);
+        bits
+    }
+
+    /// The next [`Self::SHORT`] bits and maybe some more, without taking them.
+    #[inline]
+    pub(crate) fn peek(&self) -> u64 {
         let byte = self.bit >> 3;
-        let word = match self.padded.get(byte..).and_then(|bytes| bytes.first_chunk()) {
+        match self.padded.get(byte..).and_then(|bytes| bytes.first_chunk()) {
             Some(bytes) => u64::from_le_bytes(*bytes) >> (self.bit & 7),
             None => 0,
-        };
+        }
+    }
+
+    /// Passes `width` bits.
+    #[inline]
+    pub(crate) const fn skip(&mut self, width: u32) {
         self.bit += width as usize;
-        word & ((1 << width) - 1)
     }
 
     /// What one load gives, wherever in a byte it begins.
@@ -93,6 +104,13 @@ impl<'a> BitReader<'a> {
     pub(crate) const fn bytes_left(&self) -> usize {
         self.end.saturating_sub(self.bit) / 8
     }
+}
+
+/// The lowest `width` bits of a word, of which there are at most [`BitReader::SHORT`].
+#[inline]
+pub(crate) const fn low_bits(word: u64, width: u32) -> u64 {
+    debug_assert!(width <= BitReader::SHORT, "more than one load gives");
+    word & ((1 << width) - 1)
 }
 
 /// How many bits a number needs.

@@ -22,7 +22,7 @@
 //! entries; that it is undamaged is the checksum's to say. Decoding checks what a reader relies on:
 //! the entries rise strictly, and nothing is read or left beyond the end.
 
-use crate::bits::{BitReader, BitWriter, width_of};
+use crate::bits::{BitReader, BitWriter, low_bits, width_of};
 use crate::entry::Entry;
 
 /// The most entries in a block.
@@ -148,21 +148,25 @@ impl Frame {
         Some((frame, usize::from(count) + 1))
     }
 
+    /// Two numbers at a time: together they have at most 64 bits.
     #[inline]
     fn put_new(&self, bits: &mut BitWriter<'_>, parts: &Parts<u64>) {
-        bits.put(parts.high - self.base.high, self.widths.high);
-        bits.put(parts.low - self.base.low, self.widths.low);
-        bits.put(parts.extra - self.base.extra, self.widths.extra);
-        bits.put(parts.position - self.base.position, self.widths.position);
+        let Parts { high, low, extra, position } = self.widths;
+        let b = (parts.high - self.base.high) | (parts.low - self.base.low) << high;
+        let c = (parts.extra - self.base.extra) | (parts.position - self.base.position) << extra;
+        bits.put(b, high + low);
+        bits.put(c, extra + position);
     }
 
     #[inline]
     fn take_new(&self, bits: &mut BitReader<'_>) -> Parts<u64> {
+        let Parts { high, low, extra, position } = self.widths;
+        let (b, c) = (bits.take(high + low), bits.take(extra + position));
         Parts {
-            high: self.base.high.wrapping_add(bits.take_short(self.widths.high)),
-            low: self.base.low.wrapping_add(bits.take_short(self.widths.low)),
-            extra: self.base.extra.wrapping_add(bits.take_short(self.widths.extra)),
-            position: self.base.position.wrapping_add(bits.take_short(self.widths.position)),
+            high: self.base.high.wrapping_add(low_bits(b, high)),
+            low: self.base.low.wrapping_add(b >> high),
+            extra: self.base.extra.wrapping_add(low_bits(c, extra)),
+            position: self.base.position.wrapping_add(c >> extra),
         }
     }
 }
@@ -184,8 +188,13 @@ pub(crate) fn encode(entries: &[Entry], out: &mut Vec<u8>) {
         if entry.a == before_a {
             put_same(&mut bits, &frame, &before, &parts);
         } else {
-            bits.put(1, 1);
-            bits.put(entry.a - before_a - 1, frame.a_width);
+            let step = entry.a - before_a - 1;
+            if frame.a_width < 64 {
+                bits.put(1 | step << 1, 1 + frame.a_width);
+            } else {
+                bits.put(1, 1);
+                bits.put(step, 64);
+            }
             frame.put_new(&mut bits, &parts);
             before_a = entry.a;
         }
@@ -209,8 +218,8 @@ fn put_same(bits: &mut BitWriter<'_>, frame: &Frame, before: &Parts<u64>, parts:
     let low_nibbles = width_of(low).div_ceil(4);
     let position_nibbles = width_of(position).div_ceil(4);
     bits.put(u64::from(high_nibbles | low_nibbles << 4 | position_nibbles << 8), 12);
-    bits.put(high, high_nibbles * 4);
-    bits.put(low, low_nibbles * 4);
+    // High and low have at most 64 bits, as `b` has them.
+    bits.put(high | low << (high_nibbles * 4), (high_nibbles + low_nibbles) * 4);
     bits.put(position, position_nibbles * 4);
 }
 
@@ -226,12 +235,19 @@ pub(crate) fn decode(padded: &[u8], out: &mut BlockBuffer) -> Result<usize, BadB
     *first = entry;
     for slot in rest {
         let mut a = entry.a;
-        if bits.take_short(1) == 1 {
-            let step = bits.take(frame.a_width);
+        let word = bits.peek();
+        if word & 1 == 1 {
+            bits.skip(1);
+            let step = if frame.a_width < BitReader::SHORT {
+                bits.skip(frame.a_width);
+                low_bits(word >> 1, frame.a_width)
+            } else {
+                bits.take(frame.a_width)
+            };
             a = a.checked_add(step).and_then(|a| a.checked_add(1)).ok_or(BadBlock)?;
             parts = frame.take_new(&mut bits);
         } else {
-            parts = take_same(&mut bits, &frame, &parts);
+            parts = take_same(word, &mut bits, &frame, &parts);
         }
         let next = entry_of(a, &parts).ok_or(BadBlock)?;
         if next <= entry {
@@ -243,17 +259,31 @@ pub(crate) fn decode(padded: &[u8], out: &mut BlockBuffer) -> Result<usize, BadB
     if bits.overran() || bits.bytes_left() > 0 { Err(BadBlock) } else { Ok(count) }
 }
 
+/// Takes an entry of the same `a`, given the next bits.
 #[inline]
-fn take_same(bits: &mut BitReader<'_>, frame: &Frame, before: &Parts<u64>) -> Parts<u64> {
-    let extra = if bits.take_short(1) == 0 {
-        before.extra
+fn take_same(
+    word: u64,
+    bits: &mut BitReader<'_>,
+    frame: &Frame,
+    before: &Parts<u64>,
+) -> Parts<u64> {
+    let (extra, lengths) = if word & 2 == 0 {
+        bits.skip(2 + 12);
+        (before.extra, word >> 2)
     } else {
-        frame.base.extra.wrapping_add(bits.take_short(frame.widths.extra))
+        bits.skip(2);
+        let extra = frame.base.extra.wrapping_add(bits.take_short(frame.widths.extra));
+        (extra, bits.take_short(12))
     };
-    let lengths = bits.take_short(12) as u32;
-    let high = bits.take((lengths & 15) * 4);
-    let low = bits.take((lengths >> 4 & 15) * 4);
-    let position = bits.take((lengths >> 8) * 4);
+    let width = |shift: u32| ((lengths >> shift & 15) * 4) as u32;
+    let (high_width, low_width, position_width) = (width(0), width(4), width(8));
+    let (high, low, position) = if high_width + low_width + position_width <= BitReader::SHORT {
+        let word = bits.take_short(high_width + low_width + position_width);
+        let rest = word >> high_width;
+        (low_bits(word, high_width), low_bits(rest, low_width), rest >> low_width)
+    } else {
+        (bits.take(high_width), bits.take(low_width), bits.take(position_width))
+    };
     Parts {
         high: before.high.wrapping_add(high),
         low: if high == 0 { before.low.wrapping_add(low) } else { low },

@@ -21,6 +21,8 @@ pub(crate) struct Build {
     heads: Heads,
     /// The families that have not been begun.
     families: std::slice::Iter<'static, Family>,
+    /// The last entry of the family.
+    last: Option<Entry>,
 }
 
 #[derive(Debug)]
@@ -60,7 +62,13 @@ impl Build {
     }
 
     fn new(writer: RunWriter, sources: Vec<Source>) -> Self {
-        Self { writer, sources, heads: Heads::new(), families: Family::ALL_STATIC.iter() }
+        Self {
+            writer,
+            sources,
+            heads: Heads::new(),
+            families: Family::ALL_STATIC.iter(),
+            last: None,
+        }
     }
 
     /// Writes up to `budget` entries, or a few more; `true` once there are none left.
@@ -73,10 +81,11 @@ impl Build {
                 continue;
             };
             let Some(source) = self.sources.get_mut(top.source as usize) else { return Ok(true) };
-            if self.writer.last().is_some_and(|last| last >= top.entry) {
+            if self.last.is_some_and(|last| last >= top.entry) {
                 // Sources have no positions in common, so one of them is not what was written.
                 return Err(source.damage());
             }
+            self.last = Some(top.entry);
             self.writer.push(top.entry)?;
             self.heads.advance(source.next()?);
             *budget -= 1;
@@ -94,6 +103,7 @@ impl Build {
         let Some(&family) = self.families.next() else { return Ok(false) };
         self.writer.begin_family(family)?;
         self.heads.clear();
+        self.last = None;
         for (number, source) in (0..).zip(&mut self.sources) {
             source.begin_family(family);
             if let Some(entry) = source.next()? {

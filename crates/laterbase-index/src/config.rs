@@ -24,14 +24,15 @@ impl Default for IndexConfig {
             memtable_bytes: 8 << 20,
             cache_bytes: 16 << 20,
             merge_bytes: 2 << 20,
-            fan_out: 6,
+            fan_out: 8,
             owner: [0; 16],
         }
     }
 }
 
 impl IndexConfig {
-    /// Limits for a device with little memory: about 2.5 MiB in total.
+    /// Limits for a device with little memory: about 3 MiB in total, of which 70 bytes for each 2,048
+    /// entries in runs grow with the index.
     #[must_use]
     pub fn small_device() -> Self {
         Self {

@@ -257,3 +257,30 @@ pub(crate) fn read_table(bytes: &[u8], begin: u64, end: u64) -> Option<Vec<Group
     let rises = groups.is_sorted_by(|one, next| one.summary.first < next.summary.first);
     (at == end && rises).then_some(groups)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_in_another_place_is_damaged() {
+        let mut part = b"....what it says".to_vec();
+        seal(7, 4096, &mut part);
+        assert_eq!(unseal(7, 4096, &part), Some(&b"what it says"[..]));
+        assert_eq!(unseal(7, 8192, &part), None, "elsewhere in the run");
+        assert_eq!(unseal(8, 4096, &part), None, "in another run");
+        assert_eq!(unseal(7, 4096, &part[..3]), None, "cut");
+    }
+
+    #[test]
+    fn summaries_of_neighbours_add_up() {
+        let entries: Vec<Entry> = (1..=9).map(|i| Entry::new(5, i, 2, 10 + i % 4)).collect();
+        let of = |entries: &[Entry]| Summary::of(entries).expect("there are some");
+        let (one, next) = entries.split_at(4);
+        assert_eq!(of(one).and(&of(next)), of(&entries));
+        assert!(of(&entries).uniform);
+        let other = [Entry::new(5, 20, 3, 1)];
+        assert!(of(&other).uniform && !of(&entries).and(&of(&other)).uniform);
+        assert_eq!(Summary::of(&[]), None);
+    }
+}

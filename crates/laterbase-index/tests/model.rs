@@ -8,8 +8,8 @@ mod world;
 
 use laterbase_event::Position;
 use laterbase_index::{
-    AbsorbError, Entry, Family, IndexConfig, IndexFollower, IndexSnapshot, IndexWriter, OpenError,
-    PendingEntries, Progress, Range,
+    AbsorbError, Cursor, Entry, Family, IndexConfig, IndexFollower, IndexReader, IndexSnapshot,
+    IndexWork, IndexWriter, OpenError, PendingEntries, Progress, Range,
 };
 use laterbase_log::storage::{MemoryStorage, Random, Storage};
 use std::sync::Arc;
@@ -202,7 +202,7 @@ fn runs_stay_few_while_an_index_grows() {
     let mut index = IndexWriter::create(storage.clone(), DIR, tiny_config()).expect("a new index");
     let (log, mut pending) = (Log { seed: 5 }, PendingEntries::new());
     let mut most = 0;
-    for step in 1..=600 {
+    for step in 1..=300 {
         let upto = Position::new(step * 100);
         log.fill(&mut pending, index.complete_to(), upto);
         index.absorb(&mut pending).expect("positions are right");
@@ -219,7 +219,17 @@ fn runs_stay_few_while_an_index_grows() {
     assert_eq!(files.len(), index.statistics().runs + 1, "{files:?}");
     let mut random = Random::new(1);
     let model = Model::upto(log, index.complete_to());
-    check_snapshot(&index.snapshot(), &model, &mut random, 200).expect("memory does not fail");
+    let snapshot = index.snapshot();
+    check_snapshot(&snapshot, &model, &mut random, 200).expect("memory does not fail");
+    // Each term: also those that a group begins or ends with.
+    let mut last = None;
+    for entry in model.read(&Range::all(Family::Posting), index.complete_to()) {
+        if last != Some(entry.a) {
+            let found = snapshot.first(&Range::term(Family::Posting, entry.a));
+            assert_eq!(found.expect("memory does not fail"), Some(entry));
+            last = Some(entry.a);
+        }
+    }
 }
 
 #[test]
@@ -298,4 +308,16 @@ fn snapshots_taken_by_other_threads_stay_whole_while_runs_are_merged() {
             index.reclaim(|_| true).expect("memory does not fail");
         }
     });
+}
+
+#[test]
+fn everything_can_be_moved_to_another_thread() {
+    fn is_send<T: Send>() {}
+    fn is_shared<T: Send + Sync>() {}
+    is_send::<IndexWriter>();
+    is_send::<IndexFollower>();
+    is_send::<IndexWork>();
+    is_send::<Cursor>();
+    is_shared::<IndexReader>();
+    is_shared::<IndexSnapshot>();
 }
