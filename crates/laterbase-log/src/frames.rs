@@ -6,6 +6,7 @@
 use crate::error::ReadError;
 use crate::footer::{Gap, SegmentEnd};
 use crate::frame::{FRAME_HEADER_BYTES, Frame, FrameFault, FrameHeader};
+use crate::number::CommitNumber;
 use crate::segment_header::BLOCK_BYTES;
 use crate::stream::Stream;
 use laterbase_event::Hlc;
@@ -17,12 +18,24 @@ pub(crate) struct FrameWalk {
     gaps: Vec<Gap>,
     at: SegmentEnd,
     end: u64,
+    /// The commit that must come next at the end, if that is known.
+    next_commit: Option<CommitNumber>,
 }
 
 impl FrameWalk {
-    /// Walks from `from` to the stream offset `end`, which must be where frames begin and end.
-    pub(crate) const fn new(stream: Stream, gaps: Vec<Gap>, from: SegmentEnd, end: u64) -> Self {
-        Self { stream, gaps, at: from, end }
+    /// Walks from `from` to `end`; both must be where frames begin and end.
+    pub(crate) const fn new(
+        stream: Stream,
+        gaps: Vec<Gap>,
+        from: SegmentEnd,
+        end: &SegmentEnd,
+    ) -> Self {
+        Self { stream, gaps, at: from, end: end.offset, next_commit: Some(end.next_commit) }
+    }
+
+    /// Walks from `from` for as long as there are frames before the stream offset `end`.
+    pub(crate) const fn open_ended(stream: Stream, from: SegmentEnd, end: u64) -> Self {
+        Self { stream, gaps: Vec::new(), at: from, end, next_commit: None }
     }
 
     /// Where the walk is.
@@ -44,12 +57,15 @@ impl FrameWalk {
     /// [`ReadError::Damaged`] at an accepted gap, once, after which the walk goes on behind it.
     pub(crate) fn next(&mut self) -> Result<Option<(u64, Frame<'_>)>, ReadError> {
         loop {
+            if let Some(gap) = self.gap_here() {
+                return Err(self.pass(&gap));
+            }
             let offset = self.at.offset;
             if offset >= self.end {
-                return Ok(None);
-            }
-            if let Some(gap) = self.gap_at(offset) {
-                return Err(self.pass(&gap));
+                // Damage inside the last block would otherwise pass for padding.
+                let is_whole = self.next_commit.is_none_or(|next| next == self.at.next_commit);
+                let corrupt = || self.stream.segment().corrupt(offset);
+                return if is_whole { Ok(None) } else { Err(corrupt()) };
             }
             match self.header_at(offset)? {
                 Some(header) => {
@@ -97,8 +113,10 @@ impl FrameWalk {
         frame.map(|frame| (offset, frame)).ok_or_else(|| self.stream.segment().corrupt(offset))
     }
 
-    fn gap_at(&self, offset: u64) -> Option<Gap> {
-        self.gaps.iter().find(|gap| gap.offset <= offset && offset < gap.end).copied()
+    /// The gap that the commit which comes next was lost in. It may have no width: at the end of a
+    /// segment, and in a sealed one.
+    fn gap_here(&self) -> Option<Gap> {
+        self.gaps.iter().find(|gap| gap.first_commit == self.at.next_commit).copied()
     }
 
     fn pass(&mut self, gap: &Gap) -> ReadError {

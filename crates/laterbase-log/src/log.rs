@@ -76,10 +76,10 @@ impl Log {
     }
 
     fn assemble(shared: Arc<Shared>, epochs: Epochs, opened: Opened) -> Result<Self, OpenError> {
-        let Opened { active, state, recovery } = opened;
+        let Opened { active, filled, state, recovery } = opened;
         let end = active.end();
         let (number, epoch) = (active.number(), active.header.epoch);
-        let writer = LogWriter::new(Arc::clone(&shared), epochs, active)?;
+        let writer = LogWriter::new(Arc::clone(&shared), epochs, active, filled)?;
         let front = LogFront::new(Arc::clone(&shared), epochs, number, epoch, end, state);
         let reader = LogReader::new(Arc::clone(&shared));
         let maintenance = Maintenance::new(shared, epochs);

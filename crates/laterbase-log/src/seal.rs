@@ -63,7 +63,7 @@ impl SealJob {
         let index = segment.load_index()?;
         let stream = Stream::new(segment, index.end.offset, READ_AHEAD_BYTES, Vec::new())?;
         let start = SegmentIndex::empty(&segment.header, 0).end;
-        let walk = FrameWalk::new(stream, index.gaps.clone(), start, index.end.offset);
+        let walk = FrameWalk::new(stream, index.gaps.clone(), start, &index.end);
         let header =
             SegmentHeader { form: SegmentForm::Sealed, epoch, recycled: false, ..segment.header };
         let path = shared.path(&(names::sealed(segment.number()) + names::TEMPORARY_SUFFIX));

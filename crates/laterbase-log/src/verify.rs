@@ -257,7 +257,7 @@ impl Check<'_> {
         let end = index.end.offset;
         let stream = Stream::new(segment, end, READ_AHEAD_BYTES, Vec::new());
         let stream = stream.map_err(|error| (start, error))?;
-        let mut walk = FrameWalk::new(stream, index.gaps.clone(), start, end);
+        let mut walk = FrameWalk::new(stream, index.gaps.clone(), start, &index.end);
         let mut told = self.report.bytes;
         loop {
             let before = *walk.at();

@@ -69,6 +69,7 @@ impl LogWriter {
         shared: Arc<Shared>,
         epochs: Epochs,
         active: Arc<Segment>,
+        filled: bool,
     ) -> Result<Self, StorageError> {
         let end = active.end();
         let mut writer = Self {
@@ -81,7 +82,7 @@ impl LogWriter {
             last_position: Position::new(end.next_position.as_u64().saturating_sub(1)),
             last_arrival: end.last_arrival,
             unsynced: false,
-            filled_to: end.offset,
+            filled_to: if filled { u64::MAX } else { end.offset },
             zeroes: AlignedBuffer::new(),
         };
         writer.open_direct()?;

@@ -23,6 +23,7 @@ pub use stored::StoredBatch;
 pub(crate) use probe::{FramePlace, Probe, Step};
 
 use crate::error::ReadError;
+use crate::footer::Gap;
 use crate::frame::Frame;
 use crate::number::{CommitNumber, SegmentNumber};
 use crate::segment::Segment;
@@ -131,7 +132,11 @@ impl LogReader {
                     }
                 },
             )?;
-            self.read_frame(segment, &place.ok_or_else(missing)?, buffer)?;
+            let Some(place) = place else {
+                let lost = |gap: &Gap| gap.first_commit <= commit && commit < gap.next_commit;
+                return Err(find_gap(&self.shared, segment, lost)?.unwrap_or_else(missing));
+            };
+            self.read_frame(segment, &place, buffer)?;
         }
         stored::batch_of_index(buffer, index_in_commit)
             .ok_or_else(|| self.not_found(Position::NONE))
@@ -285,22 +290,21 @@ pub(crate) fn find_position(
     )?;
     match place {
         Some(place) => Ok((Arc::clone(segment), place)),
-        None => Err(find_gap(shared, segment, position)?.unwrap_or_else(not_found)),
+        None => {
+            let lost = |gap: &Gap| gap.first_position <= position && position < gap.next_position;
+            Err(find_gap(shared, segment, lost)?.unwrap_or_else(not_found))
+        }
     }
 }
 
-/// The accepted damage that took this position.
+/// The accepted damage that took what is asked for.
 fn find_gap(
     shared: &Shared,
     segment: &Arc<Segment>,
-    position: Position,
+    is_it: impl Fn(&Gap) -> bool,
 ) -> Result<Option<ReadError>, ReadError> {
-    let gap = segment.with_index(&shared.cache, |index| {
-        let lost = |gap: &&crate::footer::Gap| {
-            gap.first_position <= position && position < gap.next_position
-        };
-        index.gaps.iter().find(lost).copied()
-    })?;
+    let gap = segment
+        .with_index(&shared.cache, |index| index.gaps.iter().find(|gap| is_it(gap)).copied())?;
     Ok(gap.map(|gap| ReadError::Damaged(Box::new(gap.damage(segment.number(), &segment.path)))))
 }
 

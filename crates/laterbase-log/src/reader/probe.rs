@@ -97,14 +97,19 @@ impl Probe {
     ) -> Result<Option<FramePlace>, ReadError> {
         self.forget();
         let (mark, end, gaps) = segment.with_index(cache, |index| {
-            (index.sparse.last_where(is_before), index.end.offset, index.gaps.clone())
+            (index.sparse.last_where(is_before), index.end, index.gaps.clone())
         })?;
         let Some(mark) = mark else { return Ok(None) };
         let (mut offset, mut commit) = (mark.offset, mark.commit);
-        while offset < end {
-            if let Some(gap) = gaps.iter().find(|gap| gap.offset <= offset && offset < gap.end) {
+        loop {
+            if let Some(gap) = gaps.iter().find(|gap| gap.first_commit == commit) {
                 (offset, commit) = (gap.end, gap.next_commit);
                 continue;
+            }
+            if offset >= end.offset {
+                // Damage inside the last block would otherwise pass for padding.
+                let is_whole = commit == end.next_commit;
+                return if is_whole { Ok(None) } else { Err(segment.corrupt(offset)) };
             }
             let Some(header) = self.header_at(segment, cache, offset, commit)? else {
                 let block = offset.next_multiple_of(BLOCK_BYTES);
@@ -123,7 +128,6 @@ impl Probe {
                 }
             }
         }
-        Ok(None)
     }
 
     fn header_at(

@@ -95,7 +95,7 @@ fn follow(
     }
     let file_len = segment.file.len()?;
     let stream = Stream::new(segment, file_len, shared.config.read_ahead_bytes, Vec::new());
-    let mut walk = FrameWalk::new(stream.map_err(open_error)?, Vec::new(), start, file_len);
+    let mut walk = FrameWalk::open_ended(stream.map_err(open_error)?, start, file_len);
     let mut marks = Vec::new();
     let mut end: SegmentEnd = start;
     while end.next_position <= bound {

@@ -276,8 +276,7 @@ pub(super) fn walk_from(
     commit: CommitNumber,
     buffer: Vec<u8>,
 ) -> Result<FrameWalk, ReadError> {
-    let (end, gaps) =
-        segment.with_index(&shared.cache, |index| (index.end.offset, index.gaps.clone()))?;
+    let (end, gaps) = segment.with_index(&shared.cache, |index| (index.end, index.gaps.clone()))?;
     let mut start = crate::footer::SegmentIndex::empty(&segment.header, 0).end;
     if commit > segment.header.first_commit {
         let is_before = |mark: &crate::sparse::Mark| mark.commit <= commit;
@@ -293,6 +292,6 @@ pub(super) fn walk_from(
             };
         }
     }
-    let stream = Stream::new(segment, end, shared.config.read_ahead_bytes, buffer)?;
-    Ok(FrameWalk::new(stream, gaps, start, end))
+    let stream = Stream::new(segment, end.offset, shared.config.read_ahead_bytes, buffer)?;
+    Ok(FrameWalk::new(stream, gaps, start, &end))
 }

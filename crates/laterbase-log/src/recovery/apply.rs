@@ -13,15 +13,15 @@ use std::sync::Arc;
 
 const READ_AHEAD_BYTES: usize = 1 << 20;
 
-/// Applies the frames of `segment` between `from` and the offset `end`.
+/// Applies the frames of `segment` between `from` and `end`.
 pub(crate) fn replay(
     state: &mut LogState,
     segment: &Arc<Segment>,
     gaps: &[Gap],
     from: SegmentEnd,
-    end: u64,
+    end: &SegmentEnd,
 ) -> Result<(), ReadError> {
-    let stream = Stream::new(segment, end, READ_AHEAD_BYTES, Vec::new())?;
+    let stream = Stream::new(segment, end.offset, READ_AHEAD_BYTES, Vec::new())?;
     let mut walk = FrameWalk::new(stream, gaps.to_vec(), from, end);
     loop {
         match walk.next() {

@@ -1,7 +1,7 @@
 //! The steps of creating and of opening a log.
 
 use super::{HotScan, find_segments, replay, scan_hot, torn};
-use crate::activate;
+use crate::activate::{self, Created};
 use crate::error::{Damage, OpenError, ReadError};
 use crate::footer::{LogState, SegmentEnd, SegmentIndex};
 use crate::frame::{FrameHeader, set_checksum};
@@ -60,6 +60,8 @@ pub struct TornTail {
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) active: Arc<Segment>,
+    /// All blocks of the active segment were written before.
+    pub(crate) filled: bool,
     pub(crate) state: LogState,
     pub(crate) recovery: Recovery,
 }
@@ -85,10 +87,11 @@ pub(crate) fn create(shared: &Shared, epochs: Epochs) -> Result<Opened, OpenErro
         last_arrival: Hlc::ZERO,
     };
     let header = header_at(shared, epochs, SegmentNumber::FIRST, &start);
-    let active = activate::create_hot(shared, header, &mut |_| Ok(()))?.segment;
+    let Created { segment: active, filled } =
+        activate::create_hot(shared, header, &mut |_| Ok(()))?;
     shared.change_segments(|table| table.with(Arc::clone(&active)));
     let recovery = describe(&active.end(), &LogState::default());
-    Ok(Opened { active, state: LogState::default(), recovery })
+    Ok(Opened { active, filled, state: LogState::default(), recovery })
 }
 
 /// Opens the log: scans, decides, and then changes what must be changed.
@@ -147,7 +150,7 @@ pub(crate) fn open(shared: &Shared, epochs: Epochs) -> Result<Opened, OpenError>
             // The log ends with a footer: go on in a segment of its own.
             let active = next_segment(shared, epochs, &complete.end(), complete.number(), None)?;
             let recovery = describe(&active.end(), &state);
-            Opened { active, state, recovery }
+            Opened { active, filled: false, state, recovery }
         }
         (None, None) => return Err(OpenError::Missing { dir: shared.dir.clone() }),
     };
@@ -169,7 +172,7 @@ fn open_last(
     let start = start_of(segment);
     let move_on = unproven.is_some() || scan.tail.is_some() || !scan.gaps.is_empty();
     let cut = unproven.unwrap_or(scan.end);
-    replay(&mut state, segment, &scan.gaps, start, cut.offset).map_err(open_error)?;
+    replay(&mut state, segment, &scan.gaps, start, &cut).map_err(open_error)?;
     if !move_on {
         let mut sparse = crate::sparse::SparseTable::with_room(shared.config.segment_bytes);
         for mark in scan.sparse.marks() {
@@ -185,7 +188,7 @@ fn open_last(
         let active = Arc::new(active);
         shared.change_segments(|table| table.with(Arc::clone(&active)));
         let recovery = describe(&scan.end, &state);
-        return Ok(Opened { active, state, recovery });
+        return Ok(Opened { active, filled: false, state, recovery });
     }
     let torn_tail = match &scan.tail {
         Some(tail) => Some(TornTail {
@@ -199,7 +202,7 @@ fn open_last(
     let moved = Moved { segment, from: cut, end: scan.end };
     let active = next_segment(shared, epochs, &cut, segment.number(), Some(&moved))?;
     let before = state.clone();
-    replay(&mut state, segment, &scan.gaps, cut, scan.end.offset).map_err(open_error)?;
+    replay(&mut state, segment, &scan.gaps, cut, &scan.end).map_err(open_error)?;
     let rewritten = scan.end.next_commit.as_u64() - cut.next_commit.as_u64();
     let scan = HotScan { end: cut, ..scan };
     write_footer(shared, segment, scan, &before, true)?;
@@ -207,7 +210,7 @@ fn open_last(
     recovery.clean = false;
     recovery.torn_tail = torn_tail;
     recovery.rewritten_commits = rewritten;
-    Ok(Opened { active, state, recovery })
+    Ok(Opened { active, filled: false, state, recovery })
 }
 
 /// Gives a segment that is not the last one its footer.
@@ -217,7 +220,7 @@ fn complete(
     scan: HotScan,
     state: &mut LogState,
 ) -> Result<(), OpenError> {
-    replay(state, segment, &scan.gaps, start_of(segment), scan.end.offset).map_err(open_error)?;
+    replay(state, segment, &scan.gaps, start_of(segment), &scan.end).map_err(open_error)?;
     write_footer(shared, segment, scan, state, false)
 }
 
@@ -229,7 +232,8 @@ fn write_footer(
     truncate: bool,
 ) -> Result<(), OpenError> {
     let sparse = scan.sparse.before(scan.end.offset);
-    let gaps = scan.gaps.into_iter().filter(|gap| gap.offset < scan.end.offset).collect();
+    let gaps =
+        scan.gaps.into_iter().filter(|gap| gap.first_commit < scan.end.next_commit).collect();
     let index = SegmentIndex { end: scan.end, gaps, sparse, blocks: None };
     let mut bytes = Vec::new();
     state.encode(&mut bytes);
@@ -286,9 +290,8 @@ fn copy_frames(
     index: &mut SegmentIndex,
 ) -> Result<(), ReadError> {
     let epoch = activate::epoch_of(header);
-    let end = moved.end.offset;
-    let stream = Stream::new(moved.segment, end, READ_AHEAD_BYTES, Vec::new())?;
-    let mut walk = FrameWalk::new(stream, Vec::new(), moved.from, end);
+    let stream = Stream::new(moved.segment, moved.end.offset, READ_AHEAD_BYTES, Vec::new())?;
+    let mut walk = FrameWalk::new(stream, Vec::new(), moved.from, &moved.end);
     let mut out = Vec::new();
     let mut offset = BLOCK_BYTES;
     let mut written = BLOCK_BYTES;
@@ -386,8 +389,7 @@ fn replay_whole(
 ) -> Result<(), OpenError> {
     for segment in segments.iter().take(last + 1).skip(first) {
         let index = segment.load_index().map_err(open_error)?;
-        replay(state, segment, &index.gaps, start_of(segment), index.end.offset)
-            .map_err(open_error)?;
+        replay(state, segment, &index.gaps, start_of(segment), &index.end).map_err(open_error)?;
     }
     Ok(())
 }

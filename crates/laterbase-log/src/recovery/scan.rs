@@ -106,6 +106,7 @@ impl Scanner {
                     }
                 },
                 None => {
+                    self.scan.closed = false;
                     if !self.go_on_behind(offset, self.scan.end.next_commit)? {
                         return Ok(self.scan);
                     }
@@ -189,6 +190,8 @@ impl Scanner {
                 continue;
             }
             is_later |= header.group > commit;
+            // Even torn, a frame of another group says that the group before it was durable.
+            self.scan.closed |= self.group.is_some_and(|last| header.group > last);
             torn_end = offset;
             if first.is_none() {
                 first = Some((at, header));

@@ -64,6 +64,8 @@ pub struct World {
     pub visible: usize,
     pub random: Random,
     clock: u64,
+    /// Makes other epochs of the same seed.
+    pub salt: u64,
 }
 
 pub fn small_config() -> LogConfig {
@@ -104,6 +106,7 @@ impl World {
             visible: 0,
             random,
             clock,
+            salt: 0,
         }
     }
 
@@ -112,7 +115,7 @@ impl World {
     }
 
     pub fn create(&mut self) -> Result<(), OpenError> {
-        let entropy = self.random.next_u64();
+        let entropy = self.random.next_u64() ^ self.salt;
         let database = DatabaseId::from_bytes(DATABASE);
         let log = Log::create(self.port(), "log", database, self.config.clone(), entropy)?;
         self.log = Some(log);
@@ -122,7 +125,7 @@ impl World {
     /// Opens the log and checks that it holds what was promised: `promised` commits at least.
     pub fn open(&mut self, promised: usize) -> Result<(), OpenError> {
         self.log = None;
-        let entropy = self.random.next_u64();
+        let entropy = self.random.next_u64() ^ self.salt;
         let database = DatabaseId::from_bytes(DATABASE);
         let log = Log::open(self.port(), "log", database, self.config.clone(), entropy)?;
         let count = log.recovery.next_commit.as_u64() as usize - 1;
