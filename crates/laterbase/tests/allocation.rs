@@ -97,6 +97,9 @@ fn rotated(db: &Database) -> u64 {
 fn warm_appends_allocate_nothing() {
     let mut options = Options::default();
     options.index.memtable_bytes = usize::try_from(MEMTABLE_ENTRIES).unwrap() * 24;
+    // So that all of its chunks are made during the warm-up.
+    options.log.chunk_bytes = 64 << 10;
+    options.log.ring_bytes = 512 << 10;
     let fixture = support::Fixture::with_options(1_800_000_000_000, options);
     let mut commit = fixture.db.commit();
     let mut at = 0;
