@@ -378,7 +378,12 @@ impl Handle {
         };
         let closed = self.close_writer(writer);
         inner.progress.wake();
-        lock(&writer.lock).take();
+        if let Some(lock) = lock(&writer.lock).take()
+            && closed.is_ok()
+        {
+            // If this cannot be written, the next reader makes sure for itself.
+            let _ = lock.publish_closed();
+        }
         closed
     }
 

@@ -22,9 +22,9 @@ use laterbase_log::{CommitError, LogFront, LogReader, LogWriter, Maintenance, Sy
 
 use crate::append::AppendError;
 use crate::environment::Environment;
+use crate::follow::{EVERYTHING, readable_to};
 use crate::host::Bell;
-use crate::lock::{Lease, WriterLock, WriterState, look};
-use crate::open::EVERYTHING;
+use crate::lock::{Lease, WriterLock};
 use crate::options::Options;
 use crate::progress::{Durability, Listener, Progress};
 use crate::read::{Access, ReadError};
@@ -322,10 +322,9 @@ impl Inner {
     pub(crate) fn refresh(&self) -> Result<(), ReadError> {
         let Role::Follower(follower) = &self.role else { return Ok(()) };
         let failed = |error: &dyn std::fmt::Display| ReadError::Refresh(error.to_string());
-        let flushed = match look(self.storage.as_ref()).map_err(|error| failed(&error))? {
-            WriterState::Absent => EVERYTHING,
-            WriterState::Flushed(position) => position,
-        };
+        let entropy = self.environment.random_u64().map_err(|error| failed(&error))?;
+        let flushed = readable_to(&self.storage, self.database, &self.options.log, entropy)
+            .map_err(|error| failed(&error))?;
         // The new lease is held before the old one goes: nothing is ever without one.
         let mut lease = lock(&follower.lease);
         let renewed = Lease::take(&self.storage, self.environment.as_ref());

@@ -39,6 +39,7 @@ mod database;
 mod decide;
 mod environment;
 mod filter;
+mod follow;
 mod host;
 mod identity;
 mod inner;
@@ -67,6 +68,7 @@ pub use condition::{After, AppendCondition, ConditionItem, ConditionMatch, Expec
 pub use cursor::{Cursor, CursorError};
 pub use database::{CloseError, Database, Found};
 pub use environment::{EntropyError, Environment, SystemEnvironment};
+pub use follow::FollowError;
 pub use identity::IdentityError;
 pub use new_event::{CONTENT_TYPE_CBOR, CONTENT_TYPE_JSON, Cause, NewEvent};
 pub use open::{OpenError, OpenReport, Reincarnation};

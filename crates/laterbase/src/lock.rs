@@ -3,11 +3,12 @@
 //! ```text
 //! LOCK: 0   last flushed position   u64 LE      64  text: "pid 4711\n"
 //!       8   the same, inverted
+//!      16   "closed" and two zeroes once the writer has closed properly
 //! leases/<random>.lease: one per reading process, locked for as long as it reads
 //! ```
 //! The writer holds an exclusive lock on `LOCK` and publishes there, after each flush, how far
-//! other processes may read: what lies behind in the files may not be on the device yet. Without a
-//! living writer every intact frame counts, since nothing can be in flight.
+//! other processes may read: what lies behind in the files may not be on the device yet. What counts
+//! when nobody holds the lock is told in `follow.rs`.
 //! The writer recycles and removes files only while no lease is held that is older than the file's
 //! retirement; a lease is renewed whenever its reader has let go of older files.
 
@@ -21,6 +22,10 @@ use crate::environment::Environment;
 /// The lock's name.
 pub(crate) const LOCK_FILE: &str = "LOCK";
 const LEASES_DIR: &str = "leases";
+/// Published while a writer recovers the log.
+const STARTING: Position = Position::new(u64::MAX);
+const CLOSED_AT: u64 = 16;
+const CLOSED: &[u8; 8] = b"closed\0\0";
 const TEXT_AT: u64 = 64;
 const TEXT_BYTES: usize = 448;
 
@@ -41,7 +46,16 @@ impl WriterLock {
         let mut text = format!("pid {}\n", std::process::id()).into_bytes();
         text.resize(TEXT_BYTES, b'\n');
         file.write_at(TEXT_AT, &text)?;
-        Ok(Some(Self { file, _lock: lock }))
+        let taken = Self { file, _lock: lock };
+        // What an earlier holder published may be older than what it flushed.
+        taken.publish(STARTING)?;
+        taken.file.write_at(CLOSED_AT, &[0; CLOSED.len()])?;
+        Ok(Some(taken))
+    }
+
+    /// Tells other processes that everything in the log is on the device, and that this is the end.
+    pub(crate) fn publish_closed(&self) -> Result<(), StorageError> {
+        self.file.write_at(CLOSED_AT, CLOSED)
     }
 
     /// Tells other processes how far they may read.
@@ -57,8 +71,12 @@ impl WriterLock {
 /// What the `LOCK` of a database says to one that may not write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum WriterState {
-    /// Nobody writes: every intact frame counts.
+    /// Nobody writes, and the last one who did may have been killed.
     Absent,
+    /// Nobody writes, and the last one who did closed properly.
+    Closed,
+    /// Another process recovers the log and has not published yet how far it goes.
+    Starting,
     /// Another process writes and has flushed this far.
     Flushed(Position),
 }
@@ -68,25 +86,34 @@ pub(crate) fn look(storage: &dyn Storage) -> Result<WriterState, StorageError> {
     if !storage.exists(LOCK_FILE)? {
         return Ok(WriterState::Absent);
     }
-    match storage.try_lock(LOCK_FILE, LockMode::Shared) {
-        Ok(Some(_)) => return Ok(WriterState::Absent),
-        Ok(None) => {}
+    let held = match storage.try_lock(LOCK_FILE, LockMode::Shared) {
+        Ok(lock) => lock.is_none(),
         // A read-only file system: nobody writes there.
-        Err(error) if error.is_not_permitted() => return Ok(WriterState::Absent),
+        Err(error) if error.is_not_permitted() => false,
         Err(error) => return Err(error),
-    }
+    };
     let file = storage.open(LOCK_FILE, OpenMode::READ)?;
+    if !held {
+        let mut mark = [0; CLOSED.len()];
+        let read = file.read_at(CLOSED_AT, &mut mark)?;
+        let closed = read == mark.len() && mark == *CLOSED;
+        return Ok(if closed { WriterState::Closed } else { WriterState::Absent });
+    }
     loop {
         let mut bytes = [0; 16];
         if file.read_at(0, &mut bytes)? < bytes.len() {
-            // The writer is just starting and has published nothing.
-            return Ok(WriterState::Flushed(Position::NONE));
+            return Ok(WriterState::Starting);
         }
         let (plain, inverted) = bytes.split_at(8);
         let plain = plain.try_into().map_or(0, u64::from_le_bytes);
         let inverted = inverted.try_into().map_or(0, u64::from_le_bytes);
         if plain == !inverted {
-            return Ok(WriterState::Flushed(Position::new(plain)));
+            let position = Position::new(plain);
+            return Ok(if position == STARTING {
+                WriterState::Starting
+            } else {
+                WriterState::Flushed(position)
+            });
         }
         std::hint::spin_loop();
     }

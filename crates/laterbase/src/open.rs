@@ -19,10 +19,11 @@ use laterbase_log::{Log, LogReader, Recovery, TornTail};
 
 use crate::database::Database;
 use crate::environment::{EntropyError, Environment, SystemEnvironment};
+use crate::follow::{EVERYTHING, FollowError, readable_to};
 use crate::host::{Bell, Threads};
 use crate::identity::{IDENTITY_FILE, Identity, IdentityError, State};
 use crate::inner::{Follower, FollowerIndex, Front, Indexer, Inner, Role, Writer};
-use crate::lock::{Lease, WriterLock, WriterState, holder, look};
+use crate::lock::{Lease, WriterLock, holder};
 use crate::options::Options;
 use crate::progress::Progress;
 use crate::read::ReadError;
@@ -32,9 +33,6 @@ use crate::terms::TermHasher;
 pub(crate) const LOG_DIR: &str = "log";
 /// The directory of the indexes.
 pub(crate) const INDEX_DIR: &str = "index";
-
-/// More than any log holds.
-pub(crate) const EVERYTHING: Position = Position::new(u64::MAX);
 
 /// No clock of this build starts before this moment: 2026-11-01T00:00:00Z, in milliseconds.
 const BUILD_FLOOR_MS: u64 = 1_793_491_200_000;
@@ -77,6 +75,9 @@ pub enum OpenError {
         /// The last position that was indexed.
         index: Position,
     },
+    /// How far may be read cannot be told.
+    #[error(transparent)]
+    Follow(#[from] FollowError),
     /// What is in the log cannot be read back.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -219,17 +220,15 @@ impl Opening {
         }
         // Before anything is looked at, so that nothing of it is reclaimed.
         let lease = Lease::take(&self.storage, self.environment.as_ref())?;
-        let flushed = match look(self.storage.as_ref())? {
-            WriterState::Absent => EVERYTHING,
-            WriterState::Flushed(position) => position,
-        };
+        let entropy = self.environment.random_u64()?;
+        let flushed = readable_to(&self.storage, identity.database, &self.options.log, entropy)?;
         let open_log = |flushed| {
             let storage = Arc::clone(&self.storage);
             let config = self.options.log.clone();
             LogReader::open(storage, LOG_DIR, identity.database, config, flushed)
         };
         let reader = match open_log(flushed) {
-            // Nobody writes: everything intact counts, and this is how far it goes.
+            // Nobody writes, and this is how far it goes.
             Err(laterbase_log::OpenError::Behind { found, .. }) if flushed == EVERYTHING => {
                 open_log(found)?
             }
