@@ -1,4 +1,83 @@
-//! The append-only log of Laterbase over a storage port.
+//! The append-only log of Laterbase over a storage port: the only truth of a database.
+//!
+//! ```text
+//!             host's front lock            one thread at a time          any thread
+//!            ┌─────────────────┐          ┌───────────────────┐      ┌───────────────┐
+//!   batches ─▶ LogFront::stage ├─ Group ─▶│ LogWriter::commit │      │ LogReader     │
+//!            └───────┬─────────┘          └─────────┬─────────┘      └───┬───────▲───┘
+//!                    │ chunks                       │ write, sync        │       │
+//!                    ▼                              ▼                    │       │
+//!              ring (memory) ◀───────────── segments (files) ◀───────────┘       │
+//!                    └───────────────────────────┬───────────────────────────────┘
+//!                                                ▼ Maintenance::step
+//!                                 spare files, sealed segments, reuse
+//! ```
+//! A host (`laterbase`) puts the parts of a [`Log`] behind locks and threads of its own; nothing in
+//! here starts a thread, reads a clock or draws a random number, so that a simulator can step it.
+//!
+//! What it promises:
+//! - A commit is there whole or not at all.
+//! - What [`LogWriter::commit`] returned as flushed survives a power cut, on a device that does what
+//!   it is told.
+//! - What is lost all the same is reported exactly, and never skipped in silence: see [`Damage`].
+//! - After a failed write or sync nothing more is written: [`Poisoned`].
+//! - Memory stays within [`LogConfig`], and staging allocates nothing once warm.
+//!
+//! The bytes are on the page `docs/reference/log-format.md`. Left out: what batches mean, who may
+//! append, indexes, and deciding when to flush.
+//!
+//! # Example
+//! ```
+//! use laterbase_event::{
+//!     BatchBuilder, DatabaseId, EventDraft, Hash, Hlc, Position, ReplicaId, RootName, Stamp,
+//! };
+//! use laterbase_log::storage::MemoryStorage;
+//! use laterbase_log::{BatchStatus, EventBuffer, Log, LogConfig, StagedBatch, Sync};
+//! use std::sync::Arc;
+//!
+//! let database = DatabaseId::from_bytes([7; 16]);
+//! let replica = ReplicaId::from_u64(1);
+//! let storage = Arc::new(MemoryStorage::new());
+//! let mut log = Log::create(storage, "log", database, LogConfig::small_device(), 42)?;
+//!
+//! let mut builder = BatchBuilder::new(RootName::try_from("shipment")?);
+//! builder.push(&EventDraft { payload: b"{}", ..EventDraft::new("4711", "departed") })?;
+//! let body = builder.finish();
+//! let now = Hlc::new(1_700_000_000_000, 0);
+//! let header = body.stamp(&Stamp {
+//!     database,
+//!     replica,
+//!     first_seq: 1,
+//!     first_hlc: now,
+//!     commit_hlc: now,
+//!     part: 0,
+//!     parts: 1,
+//!     previous: Hash::ZERO,
+//! })?;
+//! let mut front_bytes = Vec::new();
+//! let hash = body.write_front(&header, &mut front_bytes);
+//! log.front.stage(
+//!     now,
+//!     &[StagedBatch {
+//!         replica,
+//!         root: "shipment",
+//!         first_seq: 1,
+//!         event_count: 1,
+//!         last_hlc: now,
+//!         previous: Hash::ZERO,
+//!         hash,
+//!         status: BatchStatus::Admitted,
+//!         pieces: [&front_bytes, body.envelopes, body.payloads, &[]],
+//!     }],
+//! )?;
+//! let group = log.front.take_group(Sync::Flush).ok_or("nothing staged")?;
+//! assert!(log.writer.commit(group)?.flushed);
+//!
+//! let mut buffer = EventBuffer::new();
+//! let event = log.reader.get(Position::new(1), &mut buffer)?;
+//! assert_eq!((event.key(), event.payload()), ("4711", &b"{}"[..]));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod activate;
 mod backup;

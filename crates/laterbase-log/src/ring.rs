@@ -154,7 +154,7 @@ impl Ring {
         for (commit, len) in frames {
             bytes += len;
             let is_last = commit == last;
-            if (first.is_none() && !is_last) || (!is_last && bytes > bytes_max) {
+            if !is_last && (first.is_none() || bytes > bytes_max) {
                 break;
             }
             first = Some(commit);

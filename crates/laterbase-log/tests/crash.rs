@@ -1,5 +1,14 @@
 //! The log against a model on a faulty disk: random operations, with the power cut at every change.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "a test that cannot go on says where"
+)]
+
 mod world;
 
 use laterbase_log::OpenError;

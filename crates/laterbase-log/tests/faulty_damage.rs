@@ -1,5 +1,14 @@
 //! Damage is reported exactly: bit flips in what was durable, and devices that lie about syncing.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "a test that cannot go on says where"
+)]
+
 mod world;
 
 use laterbase_event::{DatabaseId, Limits, Position};

@@ -3,6 +3,14 @@
 //! Every test runs its scenario twice: as the log is, where the promise must hold, and with the fault
 //! on, where the same check must fail. Run with `--features mutants`.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "a test that cannot go on says where"
+)]
 #![cfg(feature = "mutants")]
 
 mod world;

@@ -214,7 +214,7 @@ impl LogReader {
     /// # Errors
     /// The storage's reason.
     pub fn segments(&self) -> Result<Vec<SegmentInfo>, ReadError> {
-        self.shared.segments().segments.iter().map(|segment| describe(segment)).collect()
+        self.shared.segments().segments.iter().map(describe).collect()
     }
 
     /// Where the frame of `commit`, or of the last commit before it, ends in a segment.

@@ -24,6 +24,9 @@ use crate::stream::Stream;
 use laterbase_event::{DatabaseId, Position};
 use std::sync::Arc;
 
+/// How often the directory is listed again because the writer changed it meanwhile.
+const LISTINGS_MAX: u32 = 4;
+
 impl LogReader {
     /// Opens the log in the directory `dir` for reading beside the process that writes it, up to the
     /// position `flushed`, which must be durable.
@@ -52,7 +55,7 @@ impl LogReader {
         if !self.shared.is_read_only {
             return Ok(());
         }
-        let found = find_segments(&self.shared)?.segments;
+        let found = self.find_segments_beside_the_writer()?;
         let table = self.shared.segments();
         let mut segments = Vec::with_capacity(found.len());
         for (index, new) in found.iter().enumerate() {
@@ -77,6 +80,21 @@ impl LogReader {
         self.shared.progress.set_written(commit, position);
         self.shared.progress.set_flushed(commit, position);
         Ok(())
+    }
+}
+
+impl LogReader {
+    /// Lists the segments; again if one got another name between being listed and being opened.
+    fn find_segments_beside_the_writer(&self) -> Result<Vec<Arc<Segment>>, OpenError> {
+        for _ in 0..LISTINGS_MAX {
+            match find_segments(&self.shared) {
+                Ok(found) => return Ok(found.segments),
+                Err(OpenError::Storage(error)) if error.is_not_found() => {}
+                Err(OpenError::SegmentMissing { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(find_segments(&self.shared)?.segments)
     }
 }
 

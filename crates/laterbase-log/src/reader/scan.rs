@@ -55,7 +55,7 @@ enum Bounds {
 #[derive(Debug)]
 enum Source {
     None,
-    File(FrameWalk),
+    File(Box<FrameWalk>),
     /// Frames copied out of the ring, and where the next one starts.
     Ring(Vec<u8>, usize),
 }
@@ -257,7 +257,7 @@ impl Scan {
             return Ok(false);
         };
         let walk = walk_from(&self.shared, segment, commit, bytes)?;
-        self.source = Source::File(walk);
+        self.source = Source::File(Box::new(walk));
         Ok(true)
     }
 }

@@ -43,6 +43,36 @@ pub struct ModelCommit {
     pub batches: Vec<ModelBatch>,
 }
 
+/// One batch, ready to be staged.
+pub struct Sample {
+    pub arrival: Hlc,
+    batch: ModelBatch,
+}
+
+impl Sample {
+    pub fn staged(&self) -> StagedBatch<'_> {
+        self.batch.staged(self.batch.bytes.len())
+    }
+}
+
+impl ModelBatch {
+    /// The batch in two pieces, cut there.
+    fn staged(&self, cut: usize) -> StagedBatch<'_> {
+        let view = laterbase_event::BatchView::parse(&self.bytes).expect("a batch");
+        StagedBatch {
+            replica: self.replica,
+            root: self.root,
+            first_seq: view.header().first_seq,
+            event_count: self.count,
+            last_hlc: self.last_hlc,
+            previous: view.header().previous,
+            hash: self.hash,
+            status: self.status,
+            pieces: [&self.bytes[..cut], &self.bytes[cut..], &[], &[]],
+        }
+    }
+}
+
 /// Why a run ended before its time.
 #[derive(Debug)]
 pub enum Stop {
@@ -163,21 +193,7 @@ impl World {
         }
         let staged: Vec<StagedBatch<'_>> = batches
             .iter()
-            .map(|batch| {
-                let view = laterbase_event::BatchView::parse(&batch.bytes).expect("a batch");
-                let cut = self.commits.len() % batch.bytes.len();
-                StagedBatch {
-                    replica: batch.replica,
-                    root: batch.root,
-                    first_seq: view.header().first_seq,
-                    event_count: batch.count,
-                    last_hlc: batch.last_hlc,
-                    previous: view.header().previous,
-                    hash: batch.hash,
-                    status: batch.status,
-                    pieces: [&batch.bytes[..cut], &batch.bytes[cut..], &[], &[]],
-                }
-            })
+            .map(|batch| batch.staged(self.commits.len() % batch.bytes.len()))
             .collect();
         let outcome = self.log.as_mut().expect("open").front.stage(arrival, &staged);
         match outcome {
@@ -315,6 +331,22 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Opens the log again and checks it.
+    pub fn reopen_checked(&mut self, promised: usize) {
+        self.reopen(promised).expect("opens");
+    }
+
+    /// Stages and flushes until the storage fails.
+    pub fn step_until_full(&mut self) -> bool {
+        self.stage().is_ok() && self.commit(Sync::Flush).is_ok()
+    }
+
+    /// A batch that may be staged, and when.
+    pub fn sample_batch(&mut self) -> Sample {
+        let batch = self.make_batch(&[]);
+        Sample { arrival: Hlc::new(self.clock, 5), batch }
     }
 
     fn reopen(&mut self, promised: usize) -> Result<(), Stop> {
