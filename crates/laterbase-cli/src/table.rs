@@ -2,7 +2,8 @@
 //!
 //! The widths are decided by the first rows, which are held back until there are enough of them;
 //! then rows flow through. Columns that do not fit give up space, the widest first, each down to
-//! its floor and only then further; what is cut off ends in `…`. Where lines may be of any length nothing is cut. Control characters are
+//! its floor and only then further; what is cut off ends in `…`. If that is not enough, the last
+//! columns are left out. Where lines may be of any length nothing is cut. Control characters are
 //! shown, never sent: what is in an event cannot drive the terminal.
 
 use crate::failure::Failure;
@@ -98,7 +99,7 @@ impl Table {
     }
 
     fn cells(&self, row: &[String], widths: &[usize]) -> Vec<String> {
-        let last = self.columns.len().saturating_sub(1);
+        let last = widths.len().saturating_sub(1);
         row.iter()
             .zip(widths)
             .enumerate()
@@ -120,26 +121,34 @@ fn fit(columns: &[Column], rows: &[Vec<String>], limit: Option<usize>) -> Vec<us
         }
     }
     let Some(limit) = limit else { return widths };
-    let gaps = GAP.len() * columns.len().saturating_sub(1);
-    let limit = limit.saturating_sub(gaps);
     let mut down_to_floor = true;
-    while widths.iter().sum::<usize>() > limit {
+    while taken(&widths) > limit {
+        let floor = |column: &Column| {
+            column.floor.map(|floor| if down_to_floor { floor } else { WIDTH_MIN })
+        };
         let widest = widths
             .iter_mut()
             .zip(columns)
-            .filter(|(width, column)| {
-                let floor =
-                    if down_to_floor { column.floor } else { column.floor.map(|_| WIDTH_MIN) };
-                floor.is_some_and(|floor| **width > floor)
-            })
+            .filter(|(width, column)| floor(column).is_some_and(|floor| **width > floor))
             .max_by_key(|(width, _)| **width);
-        match widest {
-            Some((width, _)) => *width = width.saturating_sub(1),
-            None if down_to_floor => down_to_floor = false,
-            None => break,
+        if let Some((width, _)) = widest {
+            *width = width.saturating_sub(1);
+        } else if down_to_floor {
+            down_to_floor = false;
+        } else if widths.len() > 1 {
+            // Nothing gives any more: the last column is left out.
+            widths.pop();
+        } else {
+            break;
         }
     }
     widths
+}
+
+/// The columns' widths and what stands between them.
+fn taken(widths: &[usize]) -> usize {
+    let gaps = GAP.len().saturating_mul(widths.len().saturating_sub(1));
+    widths.iter().sum::<usize>().saturating_add(gaps)
 }
 
 /// Cuts `text` to `width` columns, with `…` at the end of what was cut.
@@ -252,6 +261,12 @@ mod tests {
             &[["a", "1", "short"], ["bcd", "100", "a longer text than fits"]],
             "id   n    data\na    1    short\nbcd  100  a longer…\n",
         );
+    }
+
+    #[test]
+    fn columns_without_room_are_left_out() {
+        check(Some(9), &[["abcdef", "1", "text"]], "id      n\nabcdef  1\n");
+        check(Some(3), &[["abcdef", "1", "text"]], "id\nabcdef\n");
     }
 
     #[test]

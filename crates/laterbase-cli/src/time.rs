@@ -5,6 +5,7 @@
 //! and read back the same way, so that nothing is lost on the way through text.
 
 use jiff::Timestamp;
+use jiff::fmt::temporal::DateTimePrinter;
 use jiff::tz::TimeZone;
 
 /// The time zone that times are shown in.
@@ -63,18 +64,23 @@ impl Clockface {
         Self { zone: Some(TimeZone::system()) }
     }
 
-    /// The time as RFC 3339 text, with as many digits of a fraction as it needs.
+    /// The time as RFC 3339 text, with three digits of a fraction, six, or none, as it needs.
     #[must_use]
     pub fn format(&self, micros: i64) -> String {
         let Ok(time) = Timestamp::from_microsecond(micros) else {
             return format!("@{micros}us");
         };
+        let precision = if micros.rem_euclid(1_000_000) == 0 {
+            0
+        } else if micros.rem_euclid(1_000) == 0 {
+            3
+        } else {
+            6
+        };
+        let printer = DateTimePrinter::new().precision(Some(precision));
         match &self.zone {
-            None => time.to_string(),
-            Some(zone) => {
-                let offset = zone.to_offset(time);
-                time.display_with_offset(offset).to_string()
-            }
+            None => printer.timestamp_to_string(&time),
+            Some(zone) => printer.timestamp_with_offset_to_string(&time, zone.to_offset(time)),
         }
     }
 
@@ -210,6 +216,7 @@ mod tests {
             assert_eq!(parse(&utc.format(micros)), Ok(micros));
         }
         assert_eq!(utc.format(1_370_703_536_591_000), "2013-06-08T14:58:56.591Z");
+        assert_eq!(utc.format(1_370_703_536_500_000), "2013-06-08T14:58:56.500Z");
         assert_eq!(utc.format_short(1_370_703_536_591_000), "2013-06-08 14:58:56.591Z");
         assert_eq!(utc.format_short(0), "1970-01-01 00:00:00Z");
     }

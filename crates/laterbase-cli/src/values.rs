@@ -133,9 +133,7 @@ pub(crate) fn moment(text: &str) -> Result<Moment, String> {
 }
 
 pub(crate) fn tag(text: &str) -> Result<Tag, String> {
-    text.parse().map_err(|error: laterbase::ParseTagError| {
-        format!("{error}; a tag is written ROOT:KEY, as in truck:7")
-    })
+    text.parse().map_err(|error: laterbase::ParseTagError| format!("{error}, as in truck:7"))
 }
 
 /// `ROOT=POINTER`, for the tags of an import.

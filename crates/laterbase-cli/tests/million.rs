@@ -81,7 +81,8 @@ fn check_every_path(sandbox: &Sandbox, sample: &[Value]) {
     // Valid time, all of it and a range that the late ones reach into.
     let by_valid = sandbox.read(&["--order", "valid"]);
     assert!(by_valid.is_sorted_by_key(|event| {
-        (text(event, "valid_at").to_owned(), text(event, "id").to_owned())
+        let valid_at = laterbase_cli::time::parse(text(event, "valid_at")).unwrap();
+        (valid_at, text(event, "id").to_owned())
     }));
     assert_eq!(sorted(numbers(&by_valid)), all);
     let (from, until) = ("2026-01-04T00:00:00.000Z", "2026-01-05T06:10:00.000Z");

@@ -20,24 +20,26 @@ use crate::progress::Progress;
 use crate::refusals;
 use crate::values::{DurabilityName, TimeUnitName, root_name, tag_pointer};
 
+const EXAMPLE: &str = "\
+For example:
+  laterbase import --root order --each /orders --key /id --type /status \\
+      --valid-at /updated --tag customer=/customer/id --tag item=/items orders.json";
+
 /// Refusals that the report of a person's import lists; `--json` lists all.
 const REFUSALS_LISTED: usize = 1_000;
 
 /// Turn the records of JSON, NDJSON and CSV files into events
 ///
 /// Each record becomes one event, its payload the whole record. JSON Pointers (RFC 6901) say
-/// where its key, type, valid time and tags are:
+/// where its key, type, valid time and tags are; a pointer to an array gives a tag for each
+/// element. Where a tag is not found the event has none; where a key, type or valid time is not
+/// found the record is refused.
 ///
-///     laterbase import --root order --each /orders --key /id --type /status \
-///         --valid-at /updated --tag customer=/customer/id --tag item=/items orders.json
-///
-/// A pointer to an array gives a tag for each element. Where a tag or an idempotency key is not
-/// found the event has none; where a key, type or valid time is not found the record is refused.
 /// The import goes on after a refused record and reports it at the end. Each batch is written
 /// whole or not at all, and what was imported before is not imported again: an interrupted import
 /// is resumed by running it again.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = EXAMPLE)]
 pub(crate) struct Import {
     /// The files; - is standard input
     #[arg(value_name = "FILE", required = true)]

@@ -7,17 +7,18 @@ use crate::failure::Failure;
 use crate::sample::{Plan, Sample as Generator};
 use crate::values::percent;
 
+const EXAMPLE: &str = "\
+Import the events with:
+  laterbase sample --events 1000000 --seed 1 | laterbase import --preserve -";
+
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// Print a believable logistics workload as NDJSON
 ///
 /// Bookings, departures, scans, sensor readings, arrivals, changes of custody: the same ones for
 /// the same seed. Some are recorded late, and so lie earlier in valid time than their neighbours.
-/// Import them with:
-///
-///     laterbase sample --events 1000000 --seed 1 | laterbase import --preserve -
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = EXAMPLE)]
 pub(crate) struct Sample {
     /// How many events
     #[arg(long, value_name = "N")]

@@ -109,7 +109,7 @@ struct EventLine<'a> {
     idempotency_key_base64: Option<Cow<'a, str>>,
     #[serde(borrow)]
     content_type: Option<Cow<'a, str>>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     data: Option<&'a RawValue>,
     #[serde(borrow)]
     data_base64: Option<Cow<'a, str>>,
@@ -122,6 +122,11 @@ struct EventLine<'a> {
     _clock_suspect: Option<IgnoredAny>,
     #[serde(rename = "cursor")]
     _cursor: Option<IgnoredAny>,
+}
+
+/// A payload that is `null` is a payload.
+fn present<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<&'de RawValue>, D::Error> {
+    Deserialize::deserialize(value).map(Some)
 }
 
 fn payload(line: &EventLine<'_>) -> Result<(String, Vec<u8>), Reason> {
