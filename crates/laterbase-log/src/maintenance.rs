@@ -91,15 +91,25 @@ impl Maintenance {
     /// # Errors
     /// As [`step`](Self::step).
     pub fn seal_all(&mut self) -> Result<(), MaintenanceError> {
-        while self.seal.is_some() || self.next_to_seal(0).is_some() {
-            if self.seal.is_none()
-                && let Some(segment) = self.next_to_seal(0)
-            {
-                self.begin_seal(&segment)?;
+        while self.seal_oldest()? {}
+        Ok(())
+    }
+
+    /// Seals the oldest complete segment that is not sealed, however new; `false` if there is none.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn seal_oldest(&mut self) -> Result<bool, MaintenanceError> {
+        if self.seal.is_none() {
+            match self.next_to_seal(0) {
+                Some(segment) => self.begin_seal(&segment)?,
+                None => return Ok(false),
             }
+        }
+        while self.seal.is_some() {
             self.seal_step(usize::MAX)?;
         }
-        Ok(())
+        Ok(true)
     }
 
     fn choose(&self) -> Action {
