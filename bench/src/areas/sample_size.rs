@@ -84,8 +84,9 @@ pub(super) fn run(context: &Context, report: &mut Report) -> Result<(), BenchErr
         AREA,
         format!(
             "`laterbase sample --events {EVENTS} --seed 1`: payloads of {raw:.0} bytes, \
-             {small:.0} under zstd -19. Hot with all indexes: payloads + {:.0} bytes (target: 60). Sealed with \
-             all indexes: {:.2} times the latter (target: 1.5); the log alone {:.2} times.",
+             {small:.0} under zstd -19. Hot with all indexes: payloads + {:.0} bytes \
+             (target: 60). Sealed with all indexes: {:.2} times the latter (target: 1.5); \
+             the log alone {:.2} times.",
             hot.log + hot.index - raw,
             (sealed.log + sealed.index) / small,
             sealed.log / small,

@@ -146,12 +146,14 @@ fn unlisted(table: &TextFile, files: &[TextFile]) -> Vec<Finding> {
         .collect()
 }
 
+/// Whether a page says `Format version: 1`, or `Identity format version 1` in a sentence.
 fn names_version(page: &str, version: &str) -> bool {
-    let expected = format!("Format version: {version}");
-    page.lines().any(|line| {
-        line.trim_start_matches(['*', ' '])
-            .strip_prefix(&expected)
-            .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
+    let page = page.to_lowercase();
+    ["format version: ", "format version "].iter().any(|words| {
+        page.split(words).skip(1).any(|rest| {
+            let number: String = rest.chars().take_while(char::is_ascii_digit).collect();
+            number == version
+        })
     })
 }
 

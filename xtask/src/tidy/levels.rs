@@ -107,7 +107,7 @@ const PACKAGES: &[Package] = &[
         name: "laterbase-fuzz",
         folder: "fuzz",
         level: None,
-        outside: &["arbitrary", "libfuzzer-sys"],
+        outside: &["arbitrary", "libfuzzer-sys", "serde", "serde_json"],
     },
 ];
 
