@@ -171,6 +171,27 @@ impl LogState {
     }
 }
 
+/// Decodes any bytes as both parts of a footer: what decodes encodes to the same bytes.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn check_parts(bytes: &[u8]) {
+    let end = SegmentEnd {
+        offset: 0,
+        next_commit: CommitNumber::FIRST,
+        next_position: Position::NONE,
+        last_arrival: Hlc::ZERO,
+    };
+    let mut again = Vec::new();
+    if let Some(index) = SegmentIndex::decode(end, bytes) {
+        index.encode(&mut again);
+        assert_eq!(again, bytes, "one encoding per index");
+    }
+    again.clear();
+    if let Some(state) = LogState::decode(bytes) {
+        state.encode(&mut again);
+        assert_eq!(again, bytes, "one encoding per state");
+    }
+}
+
 /// The last bytes of a file with a footer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Trailer {

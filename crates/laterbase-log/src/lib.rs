@@ -91,6 +91,8 @@ mod footer;
 mod frame;
 mod frames;
 mod front;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod heads;
 mod log;
 mod maintenance;
