@@ -1,7 +1,7 @@
 //! What the log alone can do, beside the bare device: run with `cargo bench -p laterbase-log`.
 //!
 //! `LATERBASE_BENCH_DIR` names the directory (never one in memory); `LATERBASE_BENCH_EVENTS` the
-//! events per part. Numbers are medians of five rounds, each beside the device's own.
+//! events per part, `LATERBASE_BENCH_PART` one part (`lone`, `batches`). Numbers are medians of five rounds, each beside the device's own.
 
 #![allow(clippy::print_stdout, clippy::expect_used, missing_docs, reason = "a benchmark")]
 
@@ -22,12 +22,17 @@ fn main() {
         std::env::var_os("LATERBASE_BENCH_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
     let dir = dir.join("laterbase-log-bench");
     let events = std::env::var("LATERBASE_BENCH_EVENTS").ok().and_then(|n| n.parse().ok());
-    let events: u64 = events.unwrap_or(2_000_000);
-    for direct in [true, false] {
-        let config = LogConfig { direct, ..LogConfig::default() };
-        lone_commits(&dir, &config);
+    let events: u64 = events.unwrap_or(1_000_000);
+    let part = std::env::var("LATERBASE_BENCH_PART").unwrap_or_default();
+    if part != "batches" {
+        for direct in [true, false] {
+            let config = LogConfig { direct, ..LogConfig::default() };
+            lone_commits(&dir, &config);
+        }
     }
-    batches(&dir, events);
+    if part != "lone" {
+        batches(&dir, events);
+    }
     let _ = std::fs::remove_dir_all(&dir);
 }
 
