@@ -3,40 +3,55 @@
 //! Reading needs eight bytes of anything behind the last bit, so that every number is one load; the
 //! caller pads its buffer instead of the file.
 
-/// Writes numbers of 0 to 64 bits to the end of a buffer.
+/// Writes numbers of 0 to 64 bits into a buffer.
+///
+/// Whole words are stored at every byte that is complete, so that no branch depends on where in a
+/// byte a number ends.
+#[derive(Debug)]
 pub(crate) struct BitWriter<'a> {
-    out: &'a mut Vec<u8>,
-    /// Bits that are not yet in `out`; those above `filled` are zero.
+    out: &'a mut [u8],
+    /// Where the next store goes.
+    byte: usize,
+    /// Bits that are not yet stored for good; those above `filled` are zero.
     pending: u64,
-    /// How many, below 64.
+    /// How many, below 8.
     filled: u32,
 }
 
 impl<'a> BitWriter<'a> {
-    pub(crate) const fn new(out: &'a mut Vec<u8>) -> Self {
-        Self { out, pending: 0, filled: 0 }
+    /// A writer into `out`, which has [`PAD_BYTES`] more than will be written.
+    pub(crate) const fn new(out: &'a mut [u8]) -> Self {
+        Self { out, byte: 0, pending: 0, filled: 0 }
     }
 
     /// Writes the lowest `width` bits of `value`, which has no others.
     #[inline]
     pub(crate) fn put(&mut self, value: u64, width: u32) {
         debug_assert!(width <= 64 && (width == 64 || value >> width == 0), "{value} in {width}");
-        self.pending |= value << self.filled;
-        let filled = self.filled + width;
-        if filled < 64 {
-            self.filled = filled;
-            return;
+        if width <= BitReader::SHORT {
+            self.put_short(value, width);
+        } else {
+            self.put_short(value & 0xffff_ffff, 32);
+            self.put_short(value >> 32, width - 32);
         }
-        self.out.extend_from_slice(&self.pending.to_le_bytes());
-        // At least one bit of `value` has been written, and at most 63 of it were not.
-        self.pending = value.checked_shr(64 - self.filled).unwrap_or(0);
-        self.filled = filled - 64;
     }
 
-    /// Writes what is left, filled up to a byte with zeroes.
-    pub(crate) fn finish(self) {
-        let bytes = self.filled.div_ceil(8) as usize;
-        self.out.extend(self.pending.to_le_bytes().into_iter().take(bytes));
+    #[inline]
+    fn put_short(&mut self, value: u64, width: u32) {
+        self.pending |= value << self.filled;
+        self.filled += width;
+        if let Some(word) = self.out.get_mut(self.byte..).and_then(|out| out.first_chunk_mut()) {
+            *word = self.pending.to_le_bytes();
+        }
+        let complete = self.filled & !7;
+        self.byte += (complete / 8) as usize;
+        self.pending = self.pending.checked_shr(complete).unwrap_or(0);
+        self.filled &= 7;
+    }
+
+    /// How many bytes were written, the last one filled up with zeroes.
+    pub(crate) const fn finish(self) -> usize {
+        self.byte + self.filled.div_ceil(8) as usize
     }
 }
 
@@ -125,7 +140,7 @@ mod tests {
 
     #[test]
     fn numbers_of_every_width_come_back() {
-        let mut bytes = Vec::new();
+        let mut bytes = vec![0xff; 64 * 65 + PAD_BYTES];
         let mut writer = BitWriter::new(&mut bytes);
         let numbers: Vec<(u64, u32)> = (0..=64)
             .flat_map(|width| {
@@ -136,8 +151,8 @@ mod tests {
         for &(number, width) in &numbers {
             writer.put(number, width);
         }
-        writer.finish();
-        bytes.extend([0xff; PAD_BYTES]);
+        let length = writer.finish();
+        bytes.truncate(length + PAD_BYTES);
         let mut reader = BitReader::new(&bytes);
         for &(number, width) in &numbers {
             assert_eq!(reader.take(width), number, "of {width} bits");

@@ -22,8 +22,9 @@
 //! entries; that it is undamaged is the checksum's to say. Decoding checks what a reader relies on:
 //! the entries rise strictly, and nothing is read or left beyond the end.
 
-use crate::bits::{BitReader, BitWriter, low_bits, width_of};
+use crate::bits::{BitReader, BitWriter, PAD_BYTES, low_bits, width_of};
 use crate::entry::Entry;
+use std::hint::select_unpredictable;
 
 /// The most entries in a block.
 pub(crate) const BLOCK_ENTRIES_MAX: usize = 128;
@@ -74,24 +75,28 @@ struct Frame {
 impl Frame {
     /// The tightest frame around the entries.
     fn around(first: &Entry, entries: &[Entry]) -> Self {
-        let mut least = Parts::of(first);
-        let mut most = least;
+        let begin = Parts::of(first);
+        let (mut least, mut most) = (begin, begin);
         let mut step = 0;
         let mut previous = first.a;
         for entry in entries {
             let parts = Parts::of(entry);
+            // Whether an `a` is new is hard to predict, so it decides a value and no branch.
+            let new = entry.a != previous;
+            let counted = |part, otherwise| select_unpredictable(new, part, otherwise);
+            step = step.max((entry.a - previous).saturating_sub(1));
+            previous = entry.a;
             least.extra = least.extra.min(parts.extra);
             most.extra = most.extra.max(parts.extra);
-            if entry.a != previous {
-                step = step.max(entry.a - previous - 1);
-                previous = entry.a;
-                least.high = least.high.min(parts.high);
-                most.high = most.high.max(parts.high);
-                least.low = least.low.min(parts.low);
-                most.low = most.low.max(parts.low);
-                least.position = least.position.min(parts.position);
-                most.position = most.position.max(parts.position);
-            }
+            let high = counted(parts.high, begin.high);
+            least.high = least.high.min(high);
+            most.high = most.high.max(high);
+            let low = counted(parts.low, begin.low);
+            least.low = least.low.min(low);
+            most.low = most.low.max(low);
+            let position = counted(parts.position, begin.position);
+            least.position = least.position.min(position);
+            most.position = most.position.max(position);
         }
         Self {
             base_a: first.a,
@@ -179,7 +184,9 @@ pub(crate) fn encode(entries: &[Entry], out: &mut Vec<u8>) {
     let frame = Frame::around(first, rest);
     #[expect(clippy::cast_possible_truncation, reason = "at most 127 entries follow the first")]
     frame.write(rest.len() as u8, out);
-    let mut bits = BitWriter::new(out);
+    let begin = out.len();
+    out.resize(begin + BLOCK_BYTES_MAX - HEAD_BYTES + PAD_BYTES, 0);
+    let mut bits = BitWriter::new(out.get_mut(begin..).unwrap_or_default());
     let mut before = Parts::of(first);
     let mut before_a = first.a;
     frame.put_new(&mut bits, &before);
@@ -200,7 +207,8 @@ pub(crate) fn encode(entries: &[Entry], out: &mut Vec<u8>) {
         }
         before = parts;
     }
-    bits.finish();
+    let length = bits.finish();
+    out.truncate(begin + length);
 }
 
 #[inline]
@@ -223,7 +231,7 @@ fn put_same(bits: &mut BitWriter<'_>, frame: &Frame, before: &Parts<u64>, parts:
     bits.put(position, position_nibbles * 4);
 }
 
-/// Decodes a block that is followed by [`PAD_BYTES`](crate::bits::PAD_BYTES) of anything, and says
+/// Decodes a block that is followed by [`PAD_BYTES`] of anything, and says
 /// how many entries it has.
 pub(crate) fn decode(padded: &[u8], out: &mut BlockBuffer) -> Result<usize, BadBlock> {
     let (frame, count) = Frame::read(padded).ok_or(BadBlock)?;
@@ -318,7 +326,6 @@ const fn unfold(folded: u64, before: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bits::PAD_BYTES;
     use crate::entry::POSITION_MAX;
     use proptest::prelude::*;
 

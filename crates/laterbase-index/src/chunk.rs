@@ -2,6 +2,7 @@
 
 use crate::entry::{Entry, Family, PerFamily};
 use crate::range::Range;
+use std::hint::select_unpredictable;
 use std::sync::OnceLock;
 
 /// Sorted entries of each family, and the positions that they are complete for.
@@ -190,7 +191,7 @@ fn merge_two(one: &[Entry], other: &[Entry], out: &mut Vec<Entry>) {
     while let (Some(first), Some(second)) = (one.get(i), other.get(j)) {
         // Which is smaller is as good as random, so it must not decide a branch.
         let take_first = first < second;
-        out.push(if take_first { *first } else { *second });
+        out.push(*select_unpredictable(take_first, first, second));
         i += usize::from(take_first);
         j += usize::from(!take_first);
     }

@@ -81,6 +81,7 @@ mod run_scan;
 mod run_writer;
 mod section;
 mod snapshot;
+mod sort;
 mod statistics;
 mod tiers;
 mod work;

@@ -16,9 +16,10 @@
 //! filled again, within a bound, so that a warm memtable allocates nothing.
 
 use crate::chunk::Chunk;
-use crate::entry::{Entry, POSITION_MAX};
+use crate::entry::{Entry, Family, POSITION_MAX};
 use crate::error::AbsorbError;
 use crate::pending::PendingEntries;
+use crate::sort::Sorter;
 use laterbase_event::Position;
 use std::sync::Arc;
 
@@ -40,11 +41,12 @@ pub(crate) struct Memtable {
     /// Chunks for reuse; readers may still hold some of them.
     spare: Vec<Arc<Chunk>>,
     spare_bytes_max: usize,
+    sorter: Sorter,
 }
 
 impl Memtable {
     /// An empty one whose first position will be the one after `complete_to`.
-    pub(crate) const fn new(complete_to: u64, spare_bytes_max: usize) -> Self {
+    pub(crate) fn new(complete_to: u64, spare_bytes_max: usize) -> Self {
         Self {
             chunks: Vec::new(),
             frozen: 0,
@@ -52,6 +54,7 @@ impl Memtable {
             complete_to,
             spare: Vec::new(),
             spare_bytes_max,
+            sorter: Sorter::default(),
         }
     }
 
@@ -91,8 +94,13 @@ impl Memtable {
             }
         }
         let mut added = 0;
-        for (_, entries) in pending.entries.iter_mut() {
-            entries.sort_unstable();
+        for (family, entries) in pending.entries.iter_mut() {
+            match family {
+                Family::Posting => self.sorter.sort(entries),
+                Family::Id | Family::Hlc | Family::Address | Family::Valid => {
+                    entries.sort_unstable();
+                }
+            }
             entries.dedup();
             added += entries.len();
         }
@@ -203,7 +211,8 @@ impl Memtable {
 
     fn give_spare(&mut self, chunk: Arc<Chunk>) {
         let bytes: usize = self.spare.iter().map(|spare| spare.capacity_bytes()).sum();
-        let fits = bytes + chunk.capacity_bytes() <= self.spare_bytes_max;
+        let fits =
+            bytes + self.sorter.capacity_bytes() + chunk.capacity_bytes() <= self.spare_bytes_max;
         if fits && self.spare.len() < SPARE_CHUNKS {
             self.spare.push(chunk);
         }

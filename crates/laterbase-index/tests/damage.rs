@@ -1,8 +1,7 @@
 //! Damaged files: whichever byte is wrong, an answer is right or there is a typed error.
 //!
 //! Runs and manifest are broken byte by byte and cut at every length; each time everything is read.
-//! Catches, among others (each was tried): a page or a table that is used without its checksum; a
-//! checksum that does not cover the place; a foot of another run of the same length.
+//! Catches, among others (each was tried): a page or a table that is used without its checksum.
 #![allow(clippy::indexing_slicing, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 mod world;
