@@ -196,6 +196,7 @@ fn an_index_that_was_deleted_comes_back_from_the_log() {
     world.follow();
     world.flushed = world.end;
     world.writer.write_out(world.end).expect("memory does not fail");
+    assert!(world.follower.refresh().expect("memory does not fail"));
     world.follow();
     assert_eq!(world.follower.watermark(), world.end);
 }
