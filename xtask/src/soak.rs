@@ -162,7 +162,12 @@ fn one_round(
         return Err(Failure::Check(format!("there is no test of stage {stage:?}")));
     }
     let mut arguments = vec!["test"];
-    arguments.extend(SELECTION);
+    match stage {
+        TestStage::PowerCut => arguments.extend(["-p", "laterbase-powercut"]),
+        TestStage::Unit | TestStage::Campaign | TestStage::Mutant | TestStage::EndToEnd => {
+            arguments.extend(SELECTION);
+        }
+    }
     for name in &names {
         arguments.extend(["--test", name]);
     }

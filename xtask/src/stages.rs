@@ -113,16 +113,17 @@ fn tests(repository: &Repository) -> Result<Outcome, Failure> {
 }
 
 fn campaigns(repository: &Repository) -> Result<Outcome, Failure> {
-    run_targets(repository, TestStage::Campaign, &[])
+    run_targets(repository, TestStage::Campaign, &SELECTION)
 }
 
 /// Built with the faults, which are all off until a test names one.
 fn mutants(repository: &Repository) -> Result<Outcome, Failure> {
-    run_targets(repository, TestStage::Mutant, &["--features", "laterbase-log/mutants"])
+    let selection = ["-p", "laterbase-log", "-p", "laterbase", "--features", "laterbase/mutants"];
+    run_targets(repository, TestStage::Mutant, &selection)
 }
 
 fn end_to_end(repository: &Repository) -> Result<Outcome, Failure> {
-    run_targets(repository, TestStage::EndToEnd, &[])
+    run_targets(repository, TestStage::EndToEnd, &SELECTION)
 }
 
 fn power_cuts(repository: &Repository) -> Result<Outcome, Failure> {
@@ -130,7 +131,7 @@ fn power_cuts(repository: &Repository) -> Result<Outcome, Failure> {
         let why = "no FUSE here: needs /dev/fuse and fusermount3 (scripts/setup installs fuse3)";
         return Ok(Outcome::Skipped(why.to_owned()));
     }
-    run_targets(repository, TestStage::PowerCut, &[])
+    run_targets(repository, TestStage::PowerCut, &["-p", "laterbase-powercut"])
 }
 
 fn readme(repository: &Repository) -> Result<Outcome, Failure> {
@@ -204,7 +205,7 @@ fn partly(built: &[String], missing: &[String]) -> Outcome {
 fn run_targets(
     repository: &Repository,
     stage: TestStage,
-    features: &[&str],
+    selection: &[&str],
 ) -> Result<Outcome, Failure> {
     let names = test_targets::names(&repository.files()?, stage);
     if names.is_empty() {
@@ -213,8 +214,7 @@ fn run_targets(
         )));
     }
     let mut arguments = vec!["test"];
-    arguments.extend(SELECTION);
-    arguments.extend(features);
+    arguments.extend(selection);
     for name in &names {
         arguments.extend(["--test", name]);
     }
