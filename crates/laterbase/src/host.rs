@@ -240,15 +240,38 @@ impl Inner {
     }
 
     /// One step of the indexes; `true` while there is more to do.
+    ///
+    /// Files are written without the lock: nobody who wants entries absorbed waits for a sync.
     pub(crate) fn step_indexes(&self, parts: &Writer) -> Result<bool, crate::read::ReadError> {
-        let mut indexer = lock(&parts.indexer);
-        self.absorb(parts, &mut indexer)?;
-        let flushed = self.progress.flushed();
-        match indexer.index.maintain(INDEX_STEP_ENTRIES, flushed) {
-            Ok(laterbase_index::Progress::More) => Ok(true),
-            // A full disk stops merging, never reading; the next ring tries again.
-            Ok(laterbase_index::Progress::Idle) | Err(_) => Ok(false),
+        let (work, full) = {
+            let mut indexer = lock(&parts.indexer);
+            // A full memtable is written first; meanwhile what is staged waits, and then appends do.
+            let full = indexer.index.is_full();
+            if !full {
+                self.absorb(parts, &mut indexer)?;
+            }
+            (indexer.index.begin_work(self.progress.flushed()), full)
+        };
+        match work {
+            Ok(Some(mut work)) => {
+                work.run(&mut { INDEX_STEP_ENTRIES });
+                if lock(&parts.indexer).index.finish_work(work).is_ok() {
+                    return Ok(true);
+                }
+            }
+            // Nothing of it is on the device yet.
+            Ok(None) if full && self.progress.flushed() < self.progress.visible() => {
+                if self.lead_blocking(parts, Durability::Flushed).is_ok() {
+                    return Ok(true);
+                }
+            }
+            Ok(None) | Err(_) => {}
         }
+        // A full disk stops writing runs, never appends or reads: memory holds what it must.
+        if full {
+            self.absorb(parts, &mut lock(&parts.indexer))?;
+        }
+        Ok(false)
     }
 
     /// One step of the log's housekeeping; `true` while there is more to do.
