@@ -4,8 +4,8 @@
 //! properly: everything. After one that was killed, or whose sync failed, the end of the log may be
 //! in the page cache alone, and showing it would promise what a power cut can take back. So the
 //! reader takes the lock for a moment and recovers the log as the next writer would: the tail is
-//! written again and synced before anything of it is shown. Only where the database cannot be written
-//! to does every intact commit count.
+//! written again and synced before anything of it is shown. Only where the database cannot be
+//! written to does every intact commit count.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,8 @@ use crate::open::LOG_DIR;
 /// More than any log holds.
 pub(crate) const EVERYTHING: Position = Position::new(u64::MAX);
 
-/// How often a reader looks for another process's recovery to end, and how long it waits in between.
+/// How often a reader looks for another process's recovery to end, and how long it waits in
+/// between.
 const ATTEMPTS: u32 = 3_000;
 const PAUSE: Duration = Duration::from_millis(10);
 

@@ -7,10 +7,10 @@
 //! leases/<random>.lease: one per reading process, locked for as long as it reads
 //! ```
 //! The writer holds an exclusive lock on `LOCK` and publishes there, after each flush, how far
-//! other processes may read: what lies behind in the files may not be on the device yet. What counts
-//! when nobody holds the lock is told in `follow.rs`.
-//! The writer recycles and removes files only while no lease is held that is older than the file's
-//! retirement; a lease is renewed whenever its reader has let go of older files.
+//! other processes may read: what lies behind in the files may not be on the device yet. What
+//! counts when nobody holds the lock is told in `follow.rs`. The writer recycles and removes files
+//! only while no lease is held that is older than the file's retirement; a lease is renewed
+//! whenever its reader has let go of older files.
 
 use std::sync::Arc;
 
