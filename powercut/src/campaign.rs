@@ -10,7 +10,7 @@
 
 use crate::ledger::{Durability, Ending, Ledger, Violation};
 use crate::mount::{CutMount, MountError};
-use crate::program::{Ended, Import, Program, ProgramError, record};
+use crate::program::{Ended, Failed, Import, Program, ProgramError, record};
 use laterbase_log::storage::{Fault, FaultPlan, OpClass, Random, StorageOp, Survival};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -101,6 +101,9 @@ pub enum Finding {
     /// The program failed where nothing kept it from working, or said something strange.
     #[error(transparent)]
     Program(#[from] ProgramError),
+    /// An accident could not be staged.
+    #[error("the log has no {0} to stage this with")]
+    NotStaged(&'static str),
     /// The program neither ended nor met what was to happen to it.
     #[error("the program hangs")]
     Hangs,
@@ -248,7 +251,7 @@ impl Trial<'_> {
             self.ledger.settle();
         } else if matches!(ending, Ending::ProcessOnly) && !mishap.excuses_failure() {
             let Ended { status, errors, .. } = ended;
-            let failed = crate::program::Failed { command: "import", status, errors };
+            let failed = Failed { command: "import", status, errors };
             return Err(ProgramError::from(failed).into());
         }
         self.ledger.acknowledge(ended.acknowledged);
@@ -335,7 +338,12 @@ impl Mishap {
     }
 }
 
-fn write_records(path: &Path, numbers: &[usize], padding_bytes: usize) -> std::io::Result<()> {
+/// Writes the records of these numbers to a file, to be imported.
+pub(crate) fn write_records(
+    path: &Path,
+    numbers: &[usize],
+    padding_bytes: usize,
+) -> std::io::Result<()> {
     let records = numbers.iter().map(|number| record(*number, padding_bytes));
     std::fs::write(path, records.collect::<String>())
 }

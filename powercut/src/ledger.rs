@@ -52,6 +52,15 @@ pub struct Found {
     pub number: usize,
 }
 
+/// How a record was promised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promise {
+    /// The import that was given it ended well.
+    ByImport,
+    /// A process that was started after the import's end has shown it.
+    ByReading,
+}
+
 /// A promise that was not kept.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
@@ -68,10 +77,12 @@ pub enum Violation {
         found: usize,
     },
     /// A record that a successful import or an earlier read promised is not there.
-    #[error("record {number} was promised, and is not there")]
+    #[error("record {number} was promised {promise:?}, and is not there")]
     PromisedLost {
         /// Its number.
         number: usize,
+        /// How it was promised first.
+        promise: Promise,
     },
     /// A record is there more than once.
     #[error("record {number} is there more than once")]
@@ -108,11 +119,13 @@ pub enum Violation {
 }
 
 /// Everything sent to one database, and what must be found in it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Ledger {
     group_records: usize,
+    /// The number of the first group, and of the one behind the last.
+    first_group: usize,
     groups: usize,
-    promised: BTreeSet<usize>,
+    promised: BTreeMap<usize, Promise>,
     /// The groups of the session under way, in the order of sending.
     session: Vec<usize>,
     acknowledged: Vec<Acknowledged>,
@@ -122,10 +135,17 @@ impl Ledger {
     /// The ledger of an empty database to which groups of `group_records` are going to be sent.
     #[must_use]
     pub fn new(group_records: usize) -> Self {
+        Self::from_group(group_records, 0)
+    }
+
+    /// The same, of which the first group has this number.
+    #[must_use]
+    pub fn from_group(group_records: usize, first_group: usize) -> Self {
         Self {
             group_records,
-            groups: 0,
-            promised: BTreeSet::new(),
+            first_group,
+            groups: first_group,
+            promised: BTreeMap::new(),
             session: Vec::new(),
             acknowledged: Vec::new(),
         }
@@ -134,7 +154,7 @@ impl Ledger {
     /// Begins a session: sends again what may have been lost, and `fresh` new groups; returns the
     /// numbers of the records to send, in order.
     pub fn begin(&mut self, fresh: usize) -> Vec<usize> {
-        let unknown = (0..self.groups).filter(|group| !self.is_promised(*group));
+        let unknown = (self.first_group..self.groups).filter(|group| !self.is_promised(*group));
         self.session = unknown.chain(self.groups..self.groups + fresh).collect();
         self.groups += fresh;
         self.session.iter().flat_map(|group| self.records(*group)).collect()
@@ -149,7 +169,7 @@ impl Ledger {
     pub fn settle(&mut self) {
         let records: Vec<usize> =
             self.session.iter().flat_map(|group| self.records(*group)).collect();
-        self.promised.extend(records);
+        self.promise(records, Promise::ByImport);
     }
 
     /// How many events have been acknowledged or promised since the last judgement, or before.
@@ -174,17 +194,20 @@ impl Ledger {
         grace: Duration,
     ) -> Result<(), Violation> {
         let ids: BTreeSet<&str> = found.iter().map(|event| event.id.as_str()).collect();
+        let known = self.first_group * self.group_records..self.groups * self.group_records;
         let mut numbers = BTreeMap::new();
         for event in found {
-            if event.number >= self.groups * self.group_records {
+            if !known.contains(&event.number) {
                 return Err(Violation::Stranger { number: event.number });
             }
             if numbers.insert(event.number, ()).is_some() {
                 return Err(Violation::Twice { number: event.number });
             }
         }
-        if let Some(number) = self.promised.iter().find(|number| !numbers.contains_key(number)) {
-            return Err(Violation::PromisedLost { number: *number });
+        let mut promised = self.promised.iter();
+        if let Some((number, promise)) = promised.find(|(number, _)| !numbers.contains_key(number))
+        {
+            return Err(Violation::PromisedLost { number: *number, promise: *promise });
         }
         for batch in self.acknowledged.drain(..) {
             let there = ids.range(batch.first.as_str()..=batch.last.as_str()).count();
@@ -194,7 +217,7 @@ impl Ledger {
             }
         }
         self.check_groups(&numbers)?;
-        self.promised.extend(numbers.into_keys());
+        self.promise(numbers.into_keys(), Promise::ByReading);
         self.session.clear();
         Ok(())
     }
@@ -202,7 +225,7 @@ impl Ledger {
     /// Groups are whole or missing, and those of one session are there up to some group.
     fn check_groups(&self, numbers: &BTreeMap<usize, ()>) -> Result<(), Violation> {
         let count = self.group_records;
-        for group in 0..self.groups {
+        for group in self.first_group..self.groups {
             let found = numbers.range(self.records(group)).count();
             if found != 0 && found != count {
                 return Err(Violation::Torn { first: group * count, count, found });
@@ -219,12 +242,18 @@ impl Ledger {
         }
     }
 
+    fn promise(&mut self, numbers: impl IntoIterator<Item = usize>, promise: Promise) {
+        for number in numbers {
+            self.promised.entry(number).or_insert(promise);
+        }
+    }
+
     fn records(&self, group: usize) -> std::ops::Range<usize> {
         group * self.group_records..(group + 1) * self.group_records
     }
 
     fn is_promised(&self, group: usize) -> bool {
-        self.promised.contains(&(group * self.group_records))
+        self.promised.contains_key(&(group * self.group_records))
     }
 }
 
@@ -290,7 +319,7 @@ mod tests {
         assert_eq!(judge(&mut ledger, 0..20), None);
         assert_eq!(ledger.begin(1), (20..40).collect::<Vec<_>>());
         let lost = judge(&mut ledger, 0..10);
-        assert_eq!(lost, Some(Violation::PromisedLost { number: 10 }));
+        assert_eq!(lost, Some(Violation::PromisedLost { number: 10, promise: Promise::ByReading }));
     }
 
     #[test]
@@ -298,7 +327,10 @@ mod tests {
         let mut ledger = ledger();
         ledger.settle();
         assert_eq!(ledger.owed(), 40, "ten of them twice");
-        assert_eq!(judge(&mut ledger, 0..20), Some(Violation::PromisedLost { number: 20 }));
+        assert_eq!(
+            judge(&mut ledger, 0..20),
+            Some(Violation::PromisedLost { number: 20, promise: Promise::ByImport })
+        );
     }
 
     #[test]

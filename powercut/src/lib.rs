@@ -27,9 +27,11 @@ mod filesystem;
 mod ledger;
 mod mount;
 mod program;
+mod staged;
 
 pub use campaign::{Campaign, CampaignError, Finding, Found, Mishap, Tally};
 pub use executable::{BuildError, Flavour, build};
-pub use ledger::{Durability, Ledger, Violation};
-pub use mount::{CutMount, MountError, skip};
+pub use ledger::{Durability, Ledger, Promise, Violation};
+pub use mount::{CutMount, MountError, say, skip};
 pub use program::{EXIT_CORRUPT, Failed, Program, ProgramError, record};
+pub use staged::Stage;

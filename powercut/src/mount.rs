@@ -3,6 +3,7 @@
 use crate::filesystem::CutFilesystem;
 use fuser::BackgroundSession;
 use laterbase_log::storage::{Disk, FaultyDisk, Random};
+use std::fmt;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -54,8 +55,13 @@ impl CutMount {
     }
 }
 
-/// Says that a test is skipped, and why, also where the test harness captures what tests print.
+/// Says something on standard error, also where the test harness captures what tests print.
+pub fn say(line: impl fmt::Display) {
+    // Who cannot even say so has nobody to tell.
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Says that a test is skipped, and why.
 pub fn skip(reason: &str) {
-    // A test that cannot even say so has nobody to tell.
-    let _ = writeln!(io::stderr(), "SKIPPED: {reason}");
+    say(format_args!("SKIPPED: {reason}"));
 }

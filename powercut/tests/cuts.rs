@@ -10,9 +10,8 @@
 
 use laterbase_log::storage::{Fault, FaultPlan, OpClass, Random, Survival};
 use laterbase_powercut::{
-    Campaign, CampaignError, CutMount, Durability, Flavour, Program, build, skip,
+    Campaign, CampaignError, CutMount, Durability, Flavour, Program, Stage, build, say, skip,
 };
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use tempfile::TempDir;
@@ -52,7 +51,7 @@ fn check(name: &str, durability: Durability, cuts: u64) {
     };
     match campaign.run() {
         Ok(tally) => {
-            writeln!(std::io::stderr(), "{name}: {tally}, seed {}", campaign.seed).unwrap();
+            say(format_args!("{name}: {tally}, seed {}", campaign.seed));
         }
         Err(CampaignError::Found(found)) => {
             let replay = "cargo test -p laterbase-powercut --test cuts";
@@ -60,6 +59,30 @@ fn check(name: &str, durability: Durability, cuts: u64) {
         }
         Err(error) => panic!("{error}"),
     }
+}
+
+/// A disk, mounted in a directory that also has room for input.
+fn mounted() -> Option<(TempDir, CutMount)> {
+    let work = tempfile::tempdir().unwrap();
+    let dir = work.path().join("disk");
+    std::fs::create_dir(&dir).unwrap();
+    match CutMount::new(&dir, seed()) {
+        Ok(mount) => Some((work, mount)),
+        Err(error) => {
+            skip(&error.to_string());
+            None
+        }
+    }
+}
+
+fn staged<'m>(work: &TempDir, mount: &'m CutMount) -> Stage<'m> {
+    let program = Program {
+        executable: executable().to_owned(),
+        database: mount.dir().join("db"),
+        mutant: None,
+        small_device: true,
+    };
+    Stage::new(mount, program, work.path().join("input.ndjson")).unwrap()
 }
 
 #[test]
@@ -77,20 +100,30 @@ fn relaxed_events_leave_a_prefix() {
     check("relaxed_events_leave_a_prefix", Durability::Relaxed, 50);
 }
 
+#[test]
+fn bit_flipped_before_later_frames_is_reported() {
+    let Some((work, mount)) = mounted() else { return };
+    let outcome = staged(&work, &mount).flip_a_bit_before_later_frames();
+    outcome.unwrap_or_else(|finding| panic!("seed {}: {finding}", seed()));
+}
+
+#[test]
+fn frames_of_a_lost_time_line_never_show() {
+    let Some((work, mount)) = mounted() else { return };
+    let outcome = staged(&work, &mount).leave_frames_of_a_lost_time_line();
+    outcome.unwrap_or_else(|finding| panic!("seed {}: {finding}", seed()));
+}
+
 /// A database is there whole or can be made anew, wherever its making was cut.
 #[test]
 fn database_whose_making_was_cut_can_be_made_again() {
-    let work = tempfile::tempdir().unwrap();
-    let mount = match CutMount::new(work.path(), seed()) {
-        Ok(mount) => mount,
-        Err(error) => return skip(&error.to_string()),
-    };
+    let Some((_work, mount)) = mounted() else { return };
     let mut random = Random::new(seed());
     let mut cuts = 0;
     for point in 1.. {
         let program = Program {
             executable: executable().to_owned(),
-            database: work.path().join(format!("db-{point}")),
+            database: mount.dir().join(format!("db-{point}")),
             mutant: None,
             small_device: true,
         };

@@ -8,8 +8,10 @@
 #![expect(clippy::unwrap_used, reason = "what helpers of tests cannot do is a failed test")]
 #![expect(clippy::panic, reason = "a finding is a failed test")]
 
-use laterbase_powercut::{Campaign, CampaignError, CutMount, Durability, Flavour, build, skip};
-use std::io::Write as _;
+use laterbase_powercut::{
+    Campaign, CampaignError, CutMount, Durability, Finding, Flavour, Program, Stage, build, say,
+    skip,
+};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use tempfile::TempDir;
@@ -52,10 +54,41 @@ fn campaign_finds(mutant: &'static str) {
     match campaign.run() {
         Ok(tally) => panic!("{mutant} was not found: {tally}"),
         Err(CampaignError::Found(found)) => {
-            writeln!(std::io::stderr(), "{mutant}: {found}").unwrap();
+            say(format_args!("{mutant}: {found}"));
         }
         Err(error) => panic!("{error}"),
     }
+}
+
+fn staging_finds(mutant: &'static str, stage: impl FnOnce(Stage<'_>) -> Result<(), Finding>) {
+    let Some(work) = work() else { return };
+    let dir = work.path().join("disk");
+    std::fs::create_dir(&dir).unwrap();
+    let mount = CutMount::new(&dir, 1).unwrap();
+    let program = Program {
+        executable: executable().to_owned(),
+        database: dir.join("db"),
+        mutant: Some(mutant),
+        small_device: true,
+    };
+    let staged = Stage::new(&mount, program, work.path().join("input.ndjson")).unwrap();
+    match stage(staged) {
+        Ok(()) => panic!("{mutant} was not found"),
+        Err(finding @ (Finding::Hangs | Finding::NotStaged(_))) => panic!("{finding}"),
+        Err(finding @ (Finding::Broken(_) | Finding::Program(_))) => {
+            say(format_args!("{mutant}: {finding}"));
+        }
+    }
+}
+
+#[test]
+fn leaving_the_epoch_out_of_the_checksum_is_found() {
+    staging_finds("no_epoch", |stage| stage.leave_frames_of_a_lost_time_line());
+}
+
+#[test]
+fn taking_damage_before_a_later_group_for_a_torn_tail_is_found() {
+    staging_finds("later_group_is_torn", |stage| stage.flip_a_bit_before_later_frames());
 }
 
 #[test]
