@@ -4,11 +4,11 @@
 //! keeps them once they are read, where point lookups reach them without a lock. Merged runs find
 //! room in what their inputs give back; the largest ones may find none.
 //!
-//! The other half is a cache of all other parts. It is set-associative: a part's place picks a set of eight slots, each set under a lock of its
-//! own that is held for a copy of a pointer. Blocks and pages take about three kilobytes each at
-//! the most, so a number of slots is a bound in bytes. A set gives up the slot that was not asked for
-//! since the hand last passed (CLOCK); what comes in counts as not asked for yet, so that one long
-//! scan does not displace what point lookups share.
+//! The other half is a cache of all other parts. It is set-associative: a part's place picks a set
+//! of eight slots, each set under a lock of its own that is held for a copy of a pointer. Blocks
+//! and pages take about three kilobytes each at the most, so a number of slots is a bound in bytes.
+//! A set gives up the slot that was not asked for since the hand last passed (CLOCK); what comes in
+//! counts as not asked for yet, so that one long scan does not displace what point lookups share.
 
 use crate::block::BLOCK_ENTRIES_MAX;
 use crate::entry::Entry;

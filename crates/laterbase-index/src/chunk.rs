@@ -30,7 +30,8 @@ struct Directory {
     shift: u32,
 }
 
-/// Postings below which a directory is not worth its while; more than eight, so that it has stretches.
+/// Postings below which a directory is not worth its while; more than eight, so that it has
+/// stretches.
 const DIRECTORY_ENTRIES_MIN: usize = 1024;
 
 impl Directory {

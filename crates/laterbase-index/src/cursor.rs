@@ -73,7 +73,8 @@ impl Cursor {
         Ok(Some(ordered(head.entry, self.range.direction)))
     }
 
-    /// Moves on: what comes next is at `to` or beyond it in the cursor's direction. Never moves back.
+    /// Moves on: what comes next is at `to` or beyond it in the cursor's direction. Never moves
+    /// back.
     ///
     /// # Errors
     /// As [`Self::next`].

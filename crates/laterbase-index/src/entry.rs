@@ -84,7 +84,8 @@ impl Ord for Entry {
     }
 }
 
-/// By hand, so that the comparison that sorting and merging turn around has no branch to mispredict.
+/// By hand, so that the comparison that sorting and merging turn around has no branch to
+/// mispredict.
 impl PartialOrd for Entry {
     #[inline]
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {

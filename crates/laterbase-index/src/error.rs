@@ -65,7 +65,8 @@ pub enum OpenError {
     },
     /// A later version of this program wrote it.
     #[error(
-        "{file:?} has format {found}, this program knows up to {supported}; use a newer program, or delete the index"
+        "{file:?} has format {found}, this program knows up to {supported}; use a newer program, \
+         or delete the index"
     )]
     NewerFormat {
         /// The file.
@@ -77,7 +78,8 @@ pub enum OpenError {
     },
     /// It was made from another log: its positions mean something else.
     #[error(
-        "the index in {dir:?} belongs to another database or replica; delete it, it is rebuilt from the log"
+        "the index in {dir:?} belongs to another database or replica; delete it, it is rebuilt \
+         from the log"
     )]
     Foreign {
         /// The directory.
@@ -96,7 +98,8 @@ pub enum OpenError {
 pub enum AbsorbError {
     /// An entry's position is above the position that the entries are said to be complete to.
     #[error(
-        "an entry has position {position}, above {upto}, which the entries are complete to; set it to the last position"
+        "an entry has position {position}, above {upto}, which the entries are complete to; \
+         set it to the last position"
     )]
     BeyondEnd {
         /// The entry's position.

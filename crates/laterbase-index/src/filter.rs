@@ -1,7 +1,7 @@
 //! Bloom filters whose every question touches one cache line.
 //!
-//! A key's hash picks one line of 512 bits and six bits in it. With ten bits a key, about one absent
-//! key in a hundred is taken for a present one (Putze, Sanders, Singler, "Cache-, hash- and
+//! A key's hash picks one line of 512 bits and six bits in it. With ten bits a key, about one
+//! absent key in a hundred is taken for a present one (Putze, Sanders, Singler, "Cache-, hash- and
 //! space-efficient Bloom filters", 2007). Keys that are hashes already are mixed all the same: a
 //! group's keys share their leading bits.
 

@@ -1,7 +1,7 @@
 //! The heads of sorted sources, smallest first: what every merge here turns around.
 //!
-//! A binary heap that is only ever asked for its top and told what follows it. A source mostly gives
-//! several entries in a row, so the one comparison that keeps the top in place comes first.
+//! A binary heap that is only ever asked for its top and told what follows it. A source mostly
+//! gives several entries in a row, so the one comparison that keeps the top in place comes first.
 
 use crate::entry::Entry;
 

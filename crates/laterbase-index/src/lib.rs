@@ -15,8 +15,8 @@
 //!
 //! - [`entry`](Entry): three words, in five [families](Family).
 //! - `memtable`, `chunk`: what is in memory.
-//! - `block`, `filter`, `section`, `run_file`: the bytes of a run, from the inside out; `run_writer`
-//!   writes them, `run` and `run_cursor` read them, `run_scan` reads them all.
+//! - `block`, `filter`, `section`, `run_file`: the bytes of a run, from the inside out;
+//!   `run_writer` writes them, `run` and `run_cursor` read them, `run_scan` reads them all.
 //! - `build`, `tiers`, `manifest`: how runs come to be, are merged, and replace each other;
 //!   [`IndexWork`] is a piece of that which can be done beside the index.
 //! - [`IndexSnapshot`], [`Cursor`]: what readers hold.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! magic 8 | version u32 | runs u32 | generation u64 | watermark u64 | next run u64 | owner 16
-//! runs × (number u64 | lowest u64 | highest u64 | bytes u64 | entries u64 | foot's crc u32 | 0 u32)
+//! per run: number, lowest, highest, bytes, entries: 5 × u64 | foot's crc u32 | 0 u32
 //! crc u32
 //! ```
 //! It is replaced as a whole: a new one is written beside it, synced, and renamed over it. By then

@@ -1,8 +1,8 @@
 //! An open run: an immutable file of sorted entries. Its tables are in memory, and its pages too if
 //! there was room for them.
 //!
-//! Whatever is read is checked before it is used: the checksum, that it decodes, and that it is what
-//! the level above says of it. What fails is [`Damage`] of that file at that offset.
+//! Whatever is read is checked before it is used: the checksum, that it decodes, and that it is
+//! what the level above says of it. What fails is [`Damage`] of that file at that offset.
 
 use crate::bits::PAD_BYTES;
 use crate::block::{self, BLOCK_BYTES_MAX, BLOCK_ENTRIES_MAX, BlockBuffer};

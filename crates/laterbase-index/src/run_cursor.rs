@@ -1,7 +1,7 @@
 //! Walks the wanted entries of one run, in either direction, reading no more than it must.
 //!
-//! From table to page to block: a group or block whose bounds, positions or extra bits exclude it is
-//! stepped over, and where a single term is wanted, so is a group whose filter does not know it.
+//! From table to page to block: a group or block whose bounds, positions or extra bits exclude it
+//! is stepped over, and where a single term is wanted, so is a group whose filter does not know it.
 //! The cursor stands between entries; what it holds is what it needs to give the next one.
 
 use crate::cache::PartCache;
@@ -12,7 +12,8 @@ use crate::run::Run;
 use crate::section::{GroupPage, Summary};
 use std::sync::Arc;
 
-/// A place in a run; the range is the caller's to keep, and may shrink from the side already passed.
+/// A place in a run; the range is the caller's to keep, and may shrink from the side already
+/// passed.
 #[derive(Debug, Default)]
 pub(crate) struct RunCursor {
     started: bool,

@@ -5,7 +5,7 @@
 //! bytes, so that a part that lies in the wrong place is as damaged as one whose bits changed.
 //!
 //! ```text
-//! page of a group:   crc u32 | blocks u16 | filter lines u16 | blocks × BlockMeta | lines × 64 bytes
+//! page of a group:   crc u32 | blocks u16 | lines u16 | blocks × BlockMeta | filter lines × 64
 //! table of a family: crc u32 | groups × GroupMeta
 //! ```
 

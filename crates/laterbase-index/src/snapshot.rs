@@ -1,8 +1,8 @@
 //! What a reader sees: the chunks and runs of one moment, which stay as they are.
 //!
 //! A snapshot is complete to one position and holds nothing beyond it. Absorbing, writing runs and
-//! merging make new snapshots; the ones that are held go on giving the same answers, from the chunks
-//! and files that they keep open.
+//! merging make new snapshots; the ones that are held go on giving the same answers, from the
+//! chunks and files that they keep open.
 
 use crate::cache::PartCache;
 use crate::chunk::Chunk;

@@ -5,9 +5,9 @@
 //!   decides, no I/O             all the I/O,        takes the outcome over,
 //!                               holds no lock       no I/O
 //! ```
-//! A host whose threads share the writer under a lock holds it for the first and the last step only,
-//! so that nobody waits for a sync who wants entries absorbed. One piece is out at a time; meanwhile
-//! the writer changes neither its runs nor its manifest.
+//! A host whose threads share the writer under a lock holds it for the first and the last step
+//! only, so that nobody waits for a sync who wants entries absorbed. One piece is out at a time;
+//! meanwhile the writer changes neither its runs nor its manifest.
 
 use crate::build::Build;
 use crate::chunk::Chunk;

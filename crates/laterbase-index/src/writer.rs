@@ -154,8 +154,8 @@ impl IndexWriter {
         }
     }
 
-    /// Removes every file of the index in `dir`, if there is one. Whatever is left by a crash on the
-    /// way is no index.
+    /// Removes every file of the index in `dir`, if there is one. Whatever is left by a crash on
+    /// the way is no index.
     ///
     /// # Errors
     /// A storage that fails.

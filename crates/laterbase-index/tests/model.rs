@@ -1,10 +1,10 @@
 //! Random operations on an index, compared with a sorted set after each of them.
 //!
-//! Catches, among others (each was tried): a writer that loses the last block of a family; a flush that
-//! drops a chunk too many, or writes what is not flushed; a replay that is absorbed twice; a count that
-//! takes a whole block although its extra bits differ; a filter of the group before the one that a
-//! term begins in; a cache that knows offsets and not files; a cursor that can be moved back; a
-//! follower that keeps what a new run has.
+//! Catches, among others (each was tried): a writer that loses the last block of a family; a flush
+//! that drops a chunk too many, or writes what is not flushed; a replay that is absorbed twice; a
+//! count that takes a whole block although its extra bits differ; a filter of the group before the
+//! one that a term begins in; a cache that knows offsets and not files; a cursor that can be moved
+//! back; a follower that keeps what a new run has.
 
 #![allow(clippy::indexing_slicing, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 

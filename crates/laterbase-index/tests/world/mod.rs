@@ -1,7 +1,7 @@
 //! A log to index, and the plainest index of it: what the tests compare with.
 //!
-//! [`Log`] says which entries each position has, as a function of a seed, so that any part of it can
-//! be read again. [`Model`] keeps every entry of a prefix in a sorted set per family.
+//! [`Log`] says which entries each position has, as a function of a seed, so that any part of it
+//! can be read again. [`Model`] keeps every entry of a prefix in a sorted set per family.
 
 #![allow(dead_code, reason = "each test uses its part")]
 #![allow(clippy::indexing_slicing, clippy::expect_used, reason = "a test may panic")]
