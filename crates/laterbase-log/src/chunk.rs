@@ -57,7 +57,7 @@ impl Chunk {
         Self {
             buffer: AlignedBuffer::with_capacity(bytes),
             placement: Placement { segment: SegmentNumber::FIRST, offset: 0 },
-            frames: Vec::with_capacity(bytes / 512 + 1),
+            frames: Vec::with_capacity(bytes / 1024 + 1),
             roll: None,
             frames_end: 0,
         }

@@ -28,12 +28,13 @@ pub struct LogConfig {
     /// It bounds what opening after a crash has to scan. A commit that is larger gets a segment of
     /// its own size.
     pub segment_bytes: u64,
-    /// The size of one append buffer, in bytes; a multiple of 4 KiB.
+    /// The size of one append buffer, in bytes; a multiple of 4 KiB, at least 8 KiB.
     ///
     /// A commit that is larger gets a buffer of its own for as long as it is being written.
     pub chunk_bytes: usize,
     /// The memory of all append buffers together, in bytes: what waits for the disk, and the newest
-    /// part of the log, which is read from here. At least four chunks are used.
+    /// part of the log, which is read from here. At least four chunks are used. Commits that are
+    /// larger than a chunk may take as much again, and more if a single one does.
     pub ring_bytes: usize,
     /// The largest commit, header and batches together, in bytes.
     pub commit_bytes_max: usize,

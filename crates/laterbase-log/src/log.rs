@@ -94,7 +94,10 @@ fn check_config(config: &LogConfig) -> Result<(), OpenError> {
             blocks(config.segment_bytes) && config.segment_bytes >= 16 * BLOCK_BYTES,
             "segment_bytes must be a multiple of 4096 and at least 65536",
         ),
-        (blocks(config.chunk_bytes as u64), "chunk_bytes must be a multiple of 4096"),
+        (
+            blocks(config.chunk_bytes as u64) && config.chunk_bytes as u64 >= 2 * BLOCK_BYTES,
+            "chunk_bytes must be a multiple of 4096 and at least 8192",
+        ),
         (config.commit_bytes_max > 0, "commit_bytes_max must not be 0"),
         (config.read_ahead_bytes >= 4096, "read_ahead_bytes must be at least 4096"),
     ];

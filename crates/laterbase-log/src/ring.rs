@@ -13,6 +13,7 @@
 
 use crate::chunk::{Chunk, ChunkFrame, Placement};
 use crate::number::CommitNumber;
+use crate::storage::BLOCK_BYTES;
 use laterbase_event::{Hlc, Position};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -32,6 +33,9 @@ pub(crate) struct Ring {
     chunk_bytes: usize,
     /// How many chunks may still be made.
     unmade: usize,
+    /// The memory of chunks for commits larger than a chunk.
+    large_bytes: usize,
+    large_bytes_max: usize,
 }
 
 impl Ring {
@@ -43,14 +47,19 @@ impl Ring {
             free: Vec::with_capacity(count + 1),
             chunk_bytes,
             unmade: count,
+            large_bytes: 0,
+            large_bytes_max: ring_bytes,
         }
     }
 
     /// An empty chunk with room for `bytes`; `None` if all wait for the disk.
     pub(crate) fn take_empty(&mut self, bytes: usize, placement: Placement) -> Option<Arc<Chunk>> {
         if bytes > self.chunk_bytes {
-            // At least twice the usual size, so that it is known again when it has been written.
-            let mut chunk = Chunk::with_capacity(bytes.max(2 * self.chunk_bytes));
+            if self.large_bytes > 0 && self.large_bytes + bytes > self.large_bytes_max {
+                return None;
+            }
+            let mut chunk = Chunk::with_capacity(bytes.max(self.large_from()));
+            self.large_bytes += chunk.buffer.capacity();
             chunk.reset(placement);
             return Some(Arc::new(chunk));
         }
@@ -187,16 +196,25 @@ impl Ring {
         inside.then_some((chunk, index))
     }
 
+    /// Chunks of this capacity were made for one commit; the usual ones never have so much.
+    const fn large_from(&self) -> usize {
+        2 * self.chunk_bytes + 2 * BLOCK_BYTES
+    }
+
     fn settle_one(&mut self) {
         let index = self.settled;
         let Some(chunk) = self.chunks.get(index) else { return };
         let len = chunk.frames_end;
-        if chunk.buffer.capacity() >= 2 * self.chunk_bytes {
+        if chunk.buffer.capacity() >= self.large_from() {
             // Larger than the limit allows for long: forget it, and with it all that is older.
             self.settled = 0;
+            let large_from = self.large_from();
             for chunk in self.chunks.drain(..=index) {
-                if chunk.buffer.capacity() < 2 * self.chunk_bytes {
+                let capacity = chunk.buffer.capacity();
+                if capacity < large_from {
                     self.free.push(chunk);
+                } else {
+                    self.large_bytes = self.large_bytes.saturating_sub(capacity);
                 }
             }
             return;

@@ -32,7 +32,7 @@ const SLICES_MAX: usize = 16;
 /// How far blocks are written ahead where no spare was ready.
 const AHEAD_BYTES: u64 = 1 << 20;
 /// How many zeroes one write takes.
-const ZEROES_BYTES: usize = 256 << 10;
+const ZEROES_BYTES: usize = 64 << 10;
 
 /// The writer of an open log. See the crate's documentation.
 #[derive(Debug)]
@@ -223,13 +223,19 @@ impl LogWriter {
             self.zeroes.resize(ZEROES_BYTES);
         }
         let file = self.direct.as_ref().unwrap_or(&self.active.file);
-        let mut at = start;
-        while at < stop {
-            let len = usize::try_from(stop - at).unwrap_or(ZEROES_BYTES).min(ZEROES_BYTES);
-            file.write_at(at, self.zeroes.get(..len).unwrap_or_default())?;
-            at += len as u64;
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let mut left = usize::try_from(stop.saturating_sub(start)).unwrap_or(0);
+        let mut count = 0;
+        for slice in &mut slices {
+            let len = left.min(ZEROES_BYTES);
+            if len == 0 {
+                break;
+            }
+            *slice = IoSlice::new(self.zeroes.get(..len).unwrap_or_default());
+            left -= len;
+            count += 1;
         }
-        Ok(())
+        file.write_vectored_at(start, slices.get(..count).unwrap_or_default())
     }
 
     fn note_written(&mut self, chunk: &Chunk) {

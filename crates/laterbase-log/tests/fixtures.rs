@@ -30,7 +30,7 @@ fn folder() -> PathBuf {
 }
 
 fn config() -> LogConfig {
-    LogConfig { direct: false, chunk_bytes: 4096, ..small_config() }
+    LogConfig { direct: false, chunk_bytes: 8192, ..small_config() }
 }
 
 /// Everything in a log, one line per batch.
