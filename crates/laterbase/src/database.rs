@@ -233,6 +233,22 @@ impl Database {
         self.handle.inner.recorded(position).map(Some)
     }
 
+    /// Hands the event with an id to `read`, without copying anything out of it.
+    ///
+    /// # Errors
+    /// [`ReadError`] if it cannot be read; an unknown id is no error.
+    pub fn get_view<R>(
+        &self,
+        id: EventId,
+        read: impl FnOnce(&EventView<'_>) -> R,
+    ) -> Result<Option<R>, ReadError> {
+        let view = self.handle.inner.view()?;
+        let Some(position) = view.access.find(&view.snapshot, id, view.bound)? else {
+            return Ok(None);
+        };
+        view.access.with_event(position, |event, _| read(event)).map(Some)
+    }
+
     /// The events with some ids.
     ///
     /// # Errors
@@ -262,6 +278,8 @@ impl Database {
             check_cursor(inner, &cursor, query.order)?;
         }
         if let Cut::KnownAt(at) = query.cut {
+            // What was revealed before it was written counts as well.
+            inner.ensure_readable(view.bound);
             let known = inner.reader.position_known_at(crate::walk::last_hlc_at(at))?;
             view.bound = view.bound.min(known);
         }
@@ -350,6 +368,8 @@ impl Database {
         let inner = &self.handle.inner;
         let Some(writer) = inner.writer() else { return Ok(false) };
         inner.lead_blocking(writer, Durability::Flushed)?;
+        // A failure that nobody was told of counts, too.
+        inner.check_failure()?;
         let indexes = inner.step_indexes(writer).map_err(AppendError::Read)?;
         let mut reclaimer = lock(&self.handle.reclaimer);
         // What housekeeping cannot do now it tries again; appends and reads go on.
@@ -416,11 +436,11 @@ impl Drop for Handle {
 impl Inner {
     /// The event at a position, owned.
     pub(crate) fn recorded(&self, position: Position) -> Result<Recorded, ReadError> {
-        let mut buffer = laterbase_log::EventBuffer::default();
-        self.ensure_readable(position);
-        let arrival = self.reader.arrival(position)?;
-        let event = self.reader.get(position, &mut buffer)?;
-        Ok(Recorded { event: (&event).into(), position, arrival })
+        self.with_event_at(position, |event, arrival| Recorded {
+            event: event.into(),
+            position,
+            arrival,
+        })
     }
 }
 

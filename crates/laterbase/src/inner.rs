@@ -12,13 +12,15 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use laterbase_event::{BatchView, Clock, DatabaseId, Position, ReplicaId, VersionVector};
+use laterbase_event::{
+    BatchView, Clock, DatabaseId, EventView, Hlc, Position, ReplicaId, VersionVector,
+};
 use laterbase_index::{
     AbsorbError, IndexConfig, IndexFollower, IndexReader, IndexSnapshot, IndexWriter,
     PendingEntries,
 };
 use laterbase_log::storage::{MemoryStorage, Storage};
-use laterbase_log::{CommitError, LogFront, LogReader, LogWriter, Maintenance, Sync};
+use laterbase_log::{CommitError, EventBuffer, LogFront, LogReader, LogWriter, Maintenance, Sync};
 
 use crate::append::AppendError;
 use crate::environment::Environment;
@@ -50,6 +52,8 @@ pub(crate) struct Inner {
     /// Wakes the background threads.
     pub(crate) bell: Bell,
     pub(crate) closing: AtomicBool,
+    /// Warm buffers for reading single events; as many as threads read at once.
+    pub(crate) buffers: Mutex<Vec<EventBuffer>>,
 }
 
 /// What this handle may do.
@@ -291,6 +295,30 @@ impl Inner {
         {
             log.freeze();
         }
+    }
+
+    /// Reads the event at a position, with its arrival, through a warm buffer.
+    pub(crate) fn with_event_at<R>(
+        &self,
+        position: Position,
+        read: impl FnOnce(&EventView<'_>, Hlc) -> R,
+    ) -> Result<R, ReadError> {
+        self.ensure_readable(position);
+        let arrival = self.reader.arrival(position)?;
+        self.with_event(position, |event| read(event, arrival))
+    }
+
+    /// Reads the event at a position, through a warm buffer.
+    pub(crate) fn with_event<R>(
+        &self,
+        position: Position,
+        read: impl FnOnce(&EventView<'_>) -> R,
+    ) -> Result<R, ReadError> {
+        self.ensure_readable(position);
+        let mut buffer = lock(&self.buffers).pop().unwrap_or_default();
+        let result = read(&self.reader.get(position, &mut buffer)?);
+        lock(&self.buffers).push(buffer);
+        Ok(result)
     }
 
     /// A snapshot of the indexes that holds everything up to `bound`.

@@ -261,6 +261,7 @@ impl Opening {
             role: Role::Follower(Box::new(follower)),
             bell: Bell::default(),
             closing: AtomicBool::new(false),
+            buffers: Mutex::default(),
         });
         let report = OpenReport { clean: true, ..OpenReport::default() };
         Ok(Database::new(inner, Threads::default(), report))
@@ -349,6 +350,7 @@ impl Opening {
             role: Role::Writer(Box::new(writer)),
             bell: Bell::default(),
             closing: AtomicBool::new(false),
+            buffers: Mutex::default(),
         });
         let threads = if inner.options.threads {
             Threads::start(&inner).map_err(OpenError::Threads)?

@@ -69,10 +69,7 @@ impl Access {
         position: Position,
         read: impl FnOnce(&EventView<'_>, &Self) -> R,
     ) -> Result<R, ReadError> {
-        let mut buffer = EventBuffer::default();
-        self.inner.ensure_readable(position);
-        let event = self.inner.reader.get(position, &mut buffer)?;
-        Ok(read(&event, self))
+        self.inner.with_event(position, |event| read(event, self))
     }
 
     /// The id of the event at a position.
