@@ -58,7 +58,14 @@ pub(crate) fn feed<E: From<ReadError>>(
     let mut extractor = Extractor::default();
     let mut pending = PendingEntries::new();
     let mut scan = reader.scan(after, to);
-    while let Some(batch) = scan.next().map_err(ReadError::from)? {
+    loop {
+        let batch = match scan.next() {
+            Ok(Some(batch)) => batch,
+            Ok(None) => break,
+            // Lost, and accepted as lost when the log was opened: there is nothing to index.
+            Err(laterbase_log::ReadError::Damaged(_)) => continue,
+            Err(error) => return Err(ReadError::from(error).into()),
+        };
         // Whole commits only: what one commit holds becomes visible at once.
         if batch.index_in_commit == 0 && pending.len() >= STEP_ENTRIES {
             pending.set_upto(Position::new(batch.first_position.as_u64() - 1));

@@ -220,6 +220,8 @@ pub struct Events {
     ready: VecDeque<Recorded>,
     ahead: usize,
     ended: bool,
+    /// Told once what was read before it has been handed out.
+    failure: Option<ReadError>,
     last: Option<CursorPlace>,
 }
 
@@ -233,6 +235,7 @@ impl Events {
             ready: VecDeque::new(),
             ahead: 1,
             ended: false,
+            failure: None,
             last: query.after.map(|cursor| cursor.place),
         }
     }
@@ -287,13 +290,11 @@ impl Iterator for Events {
             && let Err(error) = self.fill()
         {
             self.ended = true;
-            // What was read before the failure is handed out first.
-            if self.ready.is_empty() {
-                return Some(Err(error));
-            }
-            self.remaining = self.ready.len() as u64;
+            self.failure = Some(error);
         }
-        let recorded = self.ready.pop_front()?;
+        let Some(recorded) = self.ready.pop_front() else {
+            return self.failure.take().map(Err);
+        };
         self.remaining -= 1;
         self.last = Some(place_of(&recorded, self.order));
         Some(Ok(recorded))
