@@ -306,3 +306,106 @@ impl Trailer {
         (epoch.checksum(bytes) == self.state_checksum).then(|| LogState::decode(bytes))?
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::heads::Head;
+    use crate::quarantine::Quarantined;
+    use crate::sparse::Mark;
+    use laterbase_event::{Hash, ReplicaId};
+    use proptest::prelude::*;
+
+    fn sample() -> (SegmentIndex, LogState) {
+        let end = SegmentEnd {
+            offset: 50_000,
+            next_commit: CommitNumber::new(9),
+            next_position: Position::new(20),
+            last_arrival: Hlc::new(5, 5),
+        };
+        let mut sparse = SparseTable::default();
+        for offset in [4096, 30_000] {
+            sparse.note(Mark {
+                offset,
+                commit: CommitNumber::new(offset / 4096),
+                first_position: Position::new(offset / 1000),
+                arrival: Hlc::new(offset, 0),
+            });
+        }
+        let mut blocks = BlockTable::default();
+        blocks.raw_len = 40_000;
+        for len in [9000, 16_389, 1234] {
+            assert!(blocks.push(len));
+        }
+        let gap = Gap {
+            offset: 5000,
+            end: 6000,
+            first_commit: CommitNumber::new(2),
+            next_commit: CommitNumber::new(3),
+            first_position: Position::new(4),
+            next_position: Position::new(4),
+        };
+        let index = SegmentIndex { end, gaps: vec![gap], sparse, blocks: Some(blocks) };
+        let mut state = LogState::default();
+        for replica in [1, 2] {
+            let head = Head { seq: 3, hash: Hash::of(b"x"), hlc: Hlc::new(9, 9) };
+            state.heads.set(ReplicaId::from_u64(replica), "truck", head);
+        }
+        state.quarantine.batches.push(Quarantined {
+            commit: CommitNumber::new(4),
+            index_in_commit: 1,
+            replica: ReplicaId::from_u64(2),
+            root: "truck".into(),
+            first_seq: 3,
+            event_count: 1,
+        });
+        (index, state)
+    }
+
+    #[test]
+    fn footer_round_trips_and_every_flipped_bit_is_refused() {
+        let (index, state) = sample();
+        let (mut index_bytes, mut state_bytes) = (Vec::new(), Vec::new());
+        index.encode(&mut index_bytes);
+        state.encode(&mut state_bytes);
+        let epoch = Epoch::new(3);
+        let number = SegmentNumber::FIRST;
+        let trailer = Trailer::new(number, index.end, 8192, epoch, &index_bytes, &state_bytes);
+        let trailer = trailer.expect("small");
+        let bytes = trailer.encode(epoch);
+        assert_eq!(Trailer::decode(&bytes, number, epoch), Some(trailer));
+        assert_eq!(trailer.open_index(&index_bytes, epoch), Some(index));
+        assert_eq!(trailer.open_state(&state_bytes, epoch), Some(state));
+        for bit in 0..bytes.len() * 8 {
+            let mut bad = bytes;
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(Trailer::decode(&bad, number, epoch), None, "bit {bit}");
+        }
+        assert_eq!(Trailer::decode(&bytes, number.next(), epoch), None, "another segment");
+        assert_eq!(Trailer::decode(&bytes, number, Epoch::new(4)), None, "another epoch");
+        index_bytes[3] ^= 1;
+        assert_eq!(trailer.open_index(&index_bytes, epoch), None);
+    }
+
+    #[test]
+    fn cut_parts_are_refused() {
+        let (index, state) = sample();
+        let mut bytes = Vec::new();
+        state.encode(&mut bytes);
+        for len in 0..bytes.len() {
+            assert_eq!(LogState::decode(&bytes[..len]), None, "{len} bytes");
+        }
+        bytes.clear();
+        index.encode(&mut bytes);
+        for len in 0..bytes.len() {
+            assert_eq!(SegmentIndex::decode(index.end, &bytes[..len]), None, "{len} bytes");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_decodes_encodes_to_the_same_bytes(bytes: Vec<u8>) {
+            check_parts(&bytes);
+        }
+    }
+}

@@ -369,3 +369,78 @@ impl<'a> Iterator for Batches<'a> {
         Some(batch)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EPOCH: u64 = 99;
+
+    /// A frame of two batches, 8 and 3 bytes long, the second in quarantine.
+    fn sample() -> Vec<u8> {
+        let header = FrameHeader {
+            frame_len: 48 + 8 + 8 + 8 + 3,
+            commit: CommitNumber::new(7),
+            group: CommitNumber::new(5),
+            first_position: Position::new(40),
+            arrival: Hlc::new(1000, 1),
+            event_count: 2,
+            kind: FrameKind::Commit,
+            batch_count: 2,
+        };
+        let mut frame = header.encode().to_vec();
+        frame.extend(encode_batch_entry(8, 2, BatchStatus::Admitted));
+        frame.extend(b"batch  1");
+        frame.extend(encode_batch_entry(3, 9, BatchStatus::Quarantined));
+        frame.extend(b"two");
+        frame.resize(padded(frame.len()), 0);
+        set_checksum(&mut frame, Epoch::new(EPOCH));
+        frame
+    }
+
+    #[test]
+    fn frame_gives_back_its_batches_with_their_positions() {
+        let bytes = sample();
+        let frame = Frame::decode(&bytes, Epoch::new(EPOCH)).expect("intact");
+        let batches: Vec<_> = frame.batches().collect();
+        assert_eq!(batches[0].bytes, b"batch  1");
+        assert_eq!((batches[0].first_position.as_u64(), batches[0].event_count), (40, 2));
+        assert_eq!(batches[1].bytes, b"two");
+        assert_eq!((batches[1].first_position.as_u64(), batches[1].event_count), (42, 9));
+        assert_eq!(batches[1].status, BatchStatus::Quarantined);
+        assert_eq!(frame.header.next_position(), Position::new(42));
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_other_epoch_is_refused() {
+        let bytes = sample();
+        for bit in 0..bytes.len() * 8 {
+            let mut bad = bytes.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(Frame::decode(&bad, Epoch::new(EPOCH)).is_err(), "bit {bit}");
+        }
+        assert_eq!(Frame::decode(&bytes, Epoch::new(1)).err(), Some(FrameFault::Checksum));
+    }
+
+    #[test]
+    fn cut_frame_says_how_much_is_needed() {
+        let bytes = sample();
+        let cut = bytes.get(..60).expect("longer");
+        let needed = bytes.len();
+        let outcome = Frame::decode(cut, Epoch::new(EPOCH));
+        assert_eq!(outcome.err(), Some(FrameFault::Short { needed }));
+        let outcome = Frame::decode(&[0; 64], Epoch::new(EPOCH));
+        assert_eq!(outcome.err(), Some(FrameFault::NoHeader), "zeroes are padding");
+    }
+
+    #[test]
+    fn counts_that_contradict_each_other_are_refused_though_the_checksum_is_right() {
+        for (at, value) in [(40, 3), (46, 1), (46, 3), (48, 9), (54, 7), (55, 1), (45, 1), (44, 2)]
+        {
+            let mut bad = sample();
+            bad[at] = value;
+            set_checksum(&mut bad, Epoch::new(EPOCH));
+            assert!(Frame::decode(&bad, Epoch::new(EPOCH)).is_err(), "byte {at} = {value}");
+        }
+    }
+}
