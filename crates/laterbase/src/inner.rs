@@ -187,14 +187,20 @@ impl Inner {
                 return Ok(());
             }
             self.check_failure()?;
-            if self.try_lead(durability)? {
-                continue;
+            match self.try_lead(durability) {
+                Ok(true) => continue,
+                Ok(false) => {}
+                // Whoever closed the database may have flushed it first.
+                Err(_) if self.progress.has_reached(commit, durability) => return Ok(()),
+                Err(error) => return Err(error),
             }
             let listener = Listener::Thread(std::thread::current());
             let registration = self.progress.register(commit, durability, listener);
-            // The one at work may have finished between the look and the registration.
-            let idle = self.is_writer_idle();
-            if !idle && !self.progress.has_reached(commit, durability) {
+            // The one at work may have finished between the attempt and the registration. Whoever
+            // gets the writer, even only to look, must lead and wake: else two that look at the
+            // same time could each take the other for a leader.
+            let busy = matches!(self.try_lead(durability), Ok(false));
+            if busy && !self.progress.has_reached(commit, durability) {
                 std::thread::park();
             }
             self.progress.forget(registration);
@@ -273,10 +279,6 @@ impl Inner {
             }
             Err(error @ CommitError::OutOfOrder { .. }) => Err(AppendError::Internal(error)),
         }
-    }
-
-    fn is_writer_idle(&self) -> bool {
-        self.writer().is_none_or(|writer| writer.writer.try_lock().is_ok())
     }
 
     /// The failure of the log, if it has failed.
