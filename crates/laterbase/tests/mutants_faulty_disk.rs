@@ -9,7 +9,7 @@
 #[path = "campaign/mod.rs"]
 mod campaign;
 
-use campaign::{Tally, Violation, damage, first_seed, guarded, storm};
+use campaign::{Tally, Violation, damage, first_seed, storm};
 use laterbase_log::mutant::{Mutant, with};
 
 /// Runs lives with a fault on until one shows a violation.

@@ -58,9 +58,18 @@ impl World {
         let visible: Vec<&Recorded> = model.iter().flat_map(|commit| &commit.events).collect();
         for _ in 0..queries {
             let path = Path::random(&mut random, &visible);
-            path.check(self.db(), &visible).map_err(|error| self.read_stop(error))??;
+            let answer = path.check(self.db(), &visible).map_err(|error| self.read_stop(error))?;
+            answer.map_err(|Violation(text)| violation!("{text}; verify: {}", self.opinion()))?;
         }
         Ok(())
+    }
+
+    /// What the database thinks of itself, for people who look into a failure.
+    fn opinion(&self) -> String {
+        match self.db().verify(&mut |_| {}) {
+            Ok(report) => format!("{:?}", report.problems),
+            Err(error) => error.to_string(),
+        }
     }
 
     /// Every kind of path, every event by its id, and the database's own verification.

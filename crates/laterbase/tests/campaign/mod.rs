@@ -95,6 +95,13 @@ pub fn report(test: &str, seed: u64, outcome: Result<(), Violation>) {
     }
 }
 
+/// Says what happens, when a failure is being looked into (`LATERBASE_TELL=1`).
+pub fn tell(what: impl FnOnce() -> String) {
+    if setting("LATERBASE_TELL").is_some() {
+        println!("{}", what());
+    }
+}
+
 /// The random numbers of one purpose of one seed.
 pub fn random_for(seed: u64, purpose: u64) -> Random {
     Random::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ purpose)

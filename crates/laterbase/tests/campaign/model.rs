@@ -47,6 +47,12 @@ impl Model {
         (0..=self.commits.len()).find(|commits| self.position_after(*commits) == position)
     }
 
+    /// How far it has come, for people.
+    pub fn state(&self) -> String {
+        let staged = self.commits.len();
+        format!("{staged} commits staged, {} written, {} flushed", self.written, self.flushed)
+    }
+
     pub fn acknowledge_flushed(&mut self, commits: usize) {
         if commits > self.flushed {
             self.last_group = self.flushed;

@@ -150,6 +150,13 @@ impl World {
         let draft = self.keyed[self.random.index(self.keyed.len())].clone();
         let key = draft.idempotency_key.clone().unwrap_or_default();
         let existing = self.model.keyed(&draft.root, &key).map(|event| event.event.id);
+        // What followed from an event that was lost would follow from nothing, or, where the clock
+        // stands still, from whatever gets that id next.
+        if let Cause::Id(cause) = draft.cause
+            && !self.model.events().any(|event| event.event.id == cause)
+        {
+            return Ok(());
+        }
         let mut commit = self.commit(std::slice::from_ref(&draft), durability);
         let ticket = match self.db().append(&mut commit) {
             Ok(ticket) => ticket,

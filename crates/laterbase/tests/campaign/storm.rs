@@ -69,6 +69,7 @@ impl World {
             self.tally.one(&format!("errors seen: {storm:?}"));
             self.check_refusal(storm)?;
         }
+        super::tell(|| format!("{storm:?} struck={struck}, {}", self.model.state()));
         let promised = self.end(storm)?;
         self.open_surely(promised)
     }
@@ -211,7 +212,8 @@ impl World {
                 Err(Stop::Struck) => self.tally.one("openings that were cut"),
                 Err(Stop::Violation(violation)) => return Err(violation),
             }
-            promised = promised.max(self.model.flushed);
+            // The power takes what was only written.
+            promised = self.model.flushed;
             let survival = Survival::random(&mut self.random);
             self.crash(survival);
             self.tally.one("crash points");

@@ -164,6 +164,7 @@ impl World {
         self.created = true;
         self.poisoned = None;
         let report = db.opened();
+        super::tell(|| format!("opened: {report:?}"));
         self.tally.one("openings");
         for (what, happened) in [
             ("openings after a clean close", report.clean),
@@ -182,7 +183,11 @@ impl World {
     pub fn open(&mut self, promised: usize) -> Result<(), Stop> {
         match self.try_open() {
             Ok(()) => {}
-            Err(error) if self.stormy && is_of_storage(&error) => return Err(Stop::Struck),
+            Err(error) if self.stormy && is_of_storage(&error) => {
+                // It may have taken a new id, with nobody to tell.
+                self.replica = None;
+                return Err(Stop::Struck);
+            }
             Err(error) => return Err(violation!("does not open: {error} ({error:?})").into()),
         }
         self.check_replica()?;
@@ -206,6 +211,13 @@ impl World {
 
     /// The power is cut, and what survives is found.
     pub fn crash(&mut self, survival: Survival) {
+        super::tell(|| {
+            let trace = self.disk.trace();
+            let from = trace.iter().position(|entry| entry.fault.is_some());
+            let from = from.unwrap_or(trace.len().saturating_sub(1));
+            let tail: String = trace[from..].iter().map(|entry| format!("\n    {entry}")).collect();
+            format!("power cut, {survival:?}; {}; since the fault:{tail}", self.model.state())
+        });
         let found = self.disk.crash(survival);
         self.tally.one("power cuts");
         self.tally.one(&format!("power cuts: {survival:?}"));
@@ -217,6 +229,7 @@ impl World {
 
     /// The process is killed; the system goes on.
     pub fn kill(&mut self) {
+        super::tell(|| format!("killed; {}", self.model.state()));
         self.tally.one("killed processes");
         self.kill_quietly();
         self.disk.set_plan(laterbase::storage::FaultPlan::default());
