@@ -1,7 +1,8 @@
 //! Nanoseconds per event for encoding, decoding and verifying: `cargo bench -p laterbase-event`.
 //!
 //! Each line is the best of several rounds over one warm batch, so that other load on the machine
-//! shows least. The last lines are the worst that a small hostile batch can cost. An argument that is part of a line's name runs only the matching lines.
+//! shows least. The last lines are the worst that a small hostile batch can cost. An argument that
+//! is part of a line's name runs only the matching lines.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench")]
 
