@@ -2,8 +2,7 @@
 //! the bytes of the payloads alone and of those under `zstd -19`.
 //!
 //! Hot and sealed bytes are those of complete segments, so that what is allocated ahead and the
-//! segment being written count for neither. Index bytes are those of the runs, and for entries that
-//! are still in memory what an entry takes in a run.
+//! segment being written count for neither. Index bytes are those of the runs after closing.
 
 use std::thread;
 use std::time::Duration;
@@ -136,7 +135,10 @@ fn sizes(context: &Context, lines: &[Line<'_>], sealed: bool) -> Result<Sizes, S
         thread::sleep(PAUSE);
         statistics = database.statistics()?;
     }
-    measured(&statistics, sealed)
+    // Closing writes the entries in memory as a run.
+    database.close()?;
+    let closed = Database::open_read_only(scratch.path(), Options::default())?;
+    measured(&closed.statistics()?, sealed)
 }
 
 fn push(commit: &mut laterbase::Commit, line: &Line<'_>) -> Result<(), StoreError> {
