@@ -1,5 +1,5 @@
-//! Opening a log whose segment was tampered with at will: it opens or says why not, never panics, and
-//! what it shows afterwards verifies.
+//! Opening a log whose segment was tampered with at will: it opens or says why not, never panics,
+//! and what it shows afterwards verifies.
 //!
 //! The input edits a sound segment (pairs of offset and byte), so that most of it stays believable.
 
