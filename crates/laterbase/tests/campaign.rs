@@ -107,7 +107,7 @@ fn lying_syncs_lose_nothing_before_the_first_lie_and_show_nothing_wrong() {
 
 #[test]
 fn flipped_bits_are_reported_exactly() {
-    let wanted = crash_points(600);
+    let wanted = crash_points(400);
     let mut tally = Tally::default();
     for seed in first_seed()..first_seed() + wanted {
         let (outcome, lived) = damage::flip_bits(seed);
@@ -115,7 +115,7 @@ fn flipped_bits_are_reported_exactly() {
         tally.merge(&lived);
     }
     println!("flipped bits:\n{tally}");
-    if wanted >= 600 {
+    if wanted >= 400 {
         tally.assert_happened(&[
             "flipped: hot segment",
             "flipped: sealed segment",

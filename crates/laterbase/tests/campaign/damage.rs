@@ -120,7 +120,7 @@ impl World {
             Err(error) => error,
         };
         self.tally.one("damage named when opening");
-        let damages = self.named(&error, culprit)?;
+        let damages = self.named(&error, held, culprit)?;
         if damages.is_empty() {
             return Ok(());
         }
@@ -134,7 +134,12 @@ impl World {
     }
 
     /// What an opening that was refused says is lost; empty if it names a file as a whole.
-    fn named(&self, error: &OpenError, culprit: Option<&str>) -> Result<Vec<Damage>, Violation> {
+    fn named(
+        &self,
+        error: &OpenError,
+        held: usize,
+        culprit: Option<&str>,
+    ) -> Result<Vec<Damage>, Violation> {
         let is_culprit = |path: &str| culprit.is_none_or(|culprit| culprit == path);
         let end = self.model.position_after(self.model.commits.len());
         match error {
@@ -155,6 +160,12 @@ impl World {
             OpenError::Read(error) => return is_damage(error, culprit).map(|()| Vec::new()),
             OpenError::Log(LogOpenError::SegmentMissing { .. }) | OpenError::LogCutShort { .. }
                 if culprit.is_none() =>
+            {
+                return Ok(Vec::new());
+            }
+            // The last group is damaged, and the indexes know that it was there.
+            OpenError::LogCutShort { log, .. }
+                if log.as_u64() >= self.model.position_after(held) =>
             {
                 return Ok(Vec::new());
             }
@@ -290,6 +301,8 @@ fn is_damage(error: &ReadError, culprit: Option<&str>) -> Result<(), Violation> 
         ReadError::Log(LogReadError::Corrupt { path, .. } | LogReadError::Footer { path }) => {
             is_culprit(path)
         }
+        // A position that the index knows is said to be missing: told, though not why.
+        ReadError::Log(LogReadError::NotFound { position, last }) => position <= last,
         ReadError::Index(laterbase_index::ReadError::Damaged(_)) => true,
         _ => false,
     };
