@@ -60,16 +60,18 @@ pub(crate) fn find_segments(shared: &Shared) -> Result<FoundSegments, OpenError>
         let segment = open_segment(shared, number, names, &mut found.superseded)?;
         found.segments.push(Arc::new(segment));
     }
-    distrust_new_footers(&mut found.segments)?;
+    distrust_hot_footers(&mut found.segments)?;
     Ok(found)
 }
 
-/// Takes the footers of the last two segments for missing if they are not whole.
+/// Takes the footers of hot segments for missing if they are not whole: their frames have it all.
 ///
-/// Recovery writes a footer when the next segment is there already: cut off in the middle, it leaves
-/// a trailer that leads to nothing. Older footers were synced before anything that followed them.
-fn distrust_new_footers(segments: &mut [Arc<Segment>]) -> Result<(), OpenError> {
-    for segment in segments.iter_mut().rev().take(2) {
+/// Recovery writes a footer when the next segment is there already: cut off in the middle, it
+/// leaves a trailer that leads to nothing. And a footer whose sync failed is seen until the power
+/// is cut, however many segments were begun behind it by then. Sealed segments are synced before
+/// they count.
+fn distrust_hot_footers(segments: &mut [Arc<Segment>]) -> Result<(), OpenError> {
+    for segment in segments.iter_mut() {
         if segment.is_sealed() || !segment.is_complete() {
             continue;
         }
