@@ -1,7 +1,8 @@
 //! What the log alone can do, beside the bare device: run with `cargo bench -p laterbase-log`.
 //!
 //! `LATERBASE_BENCH_DIR` names the directory (never one in memory); `LATERBASE_BENCH_EVENTS` the
-//! events per part, `LATERBASE_BENCH_PART` one part (`lone`, `batches`). Numbers are medians of five rounds, each beside the device's own.
+//! events per part, `LATERBASE_BENCH_PART` one part (`lone`, `batches`). Numbers are medians of
+//! five rounds, each beside the device's own.
 
 #![allow(clippy::print_stdout, clippy::expect_used, missing_docs, reason = "a benchmark")]
 
@@ -215,7 +216,7 @@ fn append(log: &mut Log, events: u64, count: u32) -> Duration {
 fn reads(log: &Log, events: u64, form: &str) {
     let mut rates = Vec::new();
     for _ in 0..3 {
-        let start = Instant::now();
+        let start = Timer::start();
         let mut scan = log.reader.scan(Position::NONE, Position::new(events));
         let mut scratch = laterbase_event::DecodeScratch::default();
         let (mut found, mut sum) = (0_u64, 0_u64);
@@ -230,25 +231,22 @@ fn reads(log: &Log, events: u64, form: &str) {
         assert!(found == events && sum > 0);
         rates.push(start.elapsed());
     }
-    println!("{form}: scan {:.2} M events/s", events as f64 / median(rates).as_secs_f64() / 1e6);
+    report(form, "scan", events, rates);
     let mut rates = Vec::new();
     for _ in 0..3 {
-        let start = Instant::now();
+        let start = Timer::start();
         let mut scan = log.reader.scan(Position::NONE, Position::new(events));
         while let Some(batch) = scan.next().expect("reads") {
             assert!(!batch.bytes.is_empty());
         }
         rates.push(start.elapsed());
     }
-    println!(
-        "{form}: batches only {:.2} M events/s",
-        events as f64 / median(rates).as_secs_f64() / 1e6
-    );
+    report(form, "scan of batches", events, rates);
     let mut buffer = EventBuffer::new();
     let mut rates = Vec::new();
     let mut at = 1_u64;
     for _ in 0..3 {
-        let start = Instant::now();
+        let start = Timer::start();
         for _ in 0..200_000 {
             at = (at.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1)) % events;
             let event = log.reader.get(Position::new(at + 1), &mut buffer).expect("an event");
@@ -256,5 +254,34 @@ fn reads(log: &Log, events: u64, form: &str) {
         }
         rates.push(start.elapsed());
     }
-    println!("{form}: get {:.2} us", median(rates).as_secs_f64() * 1e6 / 200_000.0);
+    report(form, "get", 200_000, rates);
+}
+
+/// Wall time and, where the system tells, the time on a processor: they differ on a busy machine.
+struct Timer {
+    wall: Instant,
+    processor_ns: u64,
+}
+
+impl Timer {
+    fn start() -> Self {
+        Self { wall: Instant::now(), processor_ns: processor_ns() }
+    }
+
+    fn elapsed(&self) -> (Duration, Duration) {
+        let spent = processor_ns().saturating_sub(self.processor_ns);
+        (self.wall.elapsed(), Duration::from_nanos(spent))
+    }
+}
+
+fn processor_ns() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split_whitespace().next().and_then(|ns| ns.parse().ok()).unwrap_or(0)
+}
+
+fn report(form: &str, what: &str, count: u64, rounds: Vec<(Duration, Duration)>) {
+    let wall = median(rounds.iter().map(|round| round.0).collect());
+    let processor = median(rounds.iter().map(|round| round.1).collect());
+    let each = |time: Duration| time.as_secs_f64() * 1e6 / count as f64;
+    println!("{form}: {what} {:.3} us each, {:.3} us on a processor", each(wall), each(processor));
 }

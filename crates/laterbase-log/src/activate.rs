@@ -1,9 +1,10 @@
 //! How a file becomes a segment, and how one gets its footer: the steps that must be durable in
 //! order.
 //!
-//! A segment's header is written and synced under the file's old name; the rename gives it its number;
-//! the directory is synced; only then is a frame written. So a file with a segment's name always has
-//! a whole header, and an acknowledged frame is always in a file that a power cut leaves in place.
+//! A segment's header is written and synced under the file's old name; the rename gives it its
+//! number; the directory is synced; only then is a frame written. So a file with a segment's name
+//! always has a whole header, and an acknowledged frame is always in a file that a power cut leaves
+//! in place.
 
 use crate::error::OpenError;
 use crate::footer::{SegmentIndex, TRAILER_BYTES, Trailer};

@@ -1,8 +1,8 @@
 //! What a consistent copy of a log consists of.
 //!
 //! A complete segment never changes, so that a copy of it is good for ever; of the segment that is
-//! being written, the flushed part is as good. Copied to another place under the same names they are
-//! a log that opens, with the last group's frames written again as after a crash.
+//! being written, the flushed part is as good. Copied to another place under the same names they
+//! are a log that opens, with the last group's frames written again as after a crash.
 //!
 //! Left out: copying, and keeping files from being sealed and reused meanwhile: the host holds a
 //! lease, and says no to [`Maintenance`](crate::Maintenance) while it does.

@@ -2,8 +2,8 @@
 //!
 //! The frames' stream is cut into blocks of [`RAW_BYTES`]; the last one may be shorter. A stored
 //! block is `CRC-32C u32 | codec u8 | content`; the checksum begins with the segment's epoch and
-//! covers codec and content. Which block holds an offset is a division; where it stands is the table
-//! here.
+//! covers codec and content. Which block holds an offset is a division; where it stands is the
+//! table here.
 
 use crate::segment_header::BLOCK_BYTES;
 use crate::wire::{Fields, put_varint};

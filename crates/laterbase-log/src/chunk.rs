@@ -1,8 +1,9 @@
 //! An append buffer: consecutive frames in memory, and where they go in a segment.
 //!
-//! A chunk is filled under the front's lock, written by the writer, and read by tailing readers until
-//! its memory is needed again. It is shared as an `Arc`; whoever changes it holds the only one, so
-//! that no lock and no `unsafe` is needed, and a mistake shows as a refused change, not as a race.
+//! A chunk is filled under the front's lock, written by the writer, and read by tailing readers
+//! until its memory is needed again. It is shared as an `Arc`; whoever changes it holds the only
+//! one, so that no lock and no `unsafe` is needed, and a mistake shows as a refused change, not as
+//! a race.
 
 use crate::frame::FrameHeader;
 use crate::number::{CommitNumber, SegmentNumber};

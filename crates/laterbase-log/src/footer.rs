@@ -1,13 +1,13 @@
 //! The footer of a segment that gets no more frames: its table of contents.
 //!
 //! ```text
-//!   … frames │ index: gaps, sparse table, blocks │ state: heads, quarantine │ … │ trailer (128)
-//!            ▲ offset                                  ▲ offset + index_len           ▲ file end − 128
+//!   … frames │ index: gaps, marks, blocks │ state: heads, quarantine │ … │ trailer (128)
+//!            ▲ offset                      ▲ offset + index_len            ▲ file end − 128
 //! ```
-//! The trailer is the file's last 128 bytes and says where the footer stands; its checksum, and those
-//! of the two parts, begin with the segment's epoch. The index is what reading needs, the state what
-//! opening needs: the heads of *all* logs and all batches in quarantine up to the end of this segment,
-//! so that opening reads one state and no more.
+//! The trailer is the file's last 128 bytes and says where the footer stands; its checksum, and
+//! those of the two parts, begin with the segment's epoch. The index is what reading needs, the
+//! state what opening needs: the heads of *all* logs and all batches in quarantine up to the end of
+//! this segment, so that opening reads one state and no more.
 //!
 //! Invariant: a valid footer proves that every frame of its segment was durable before it was
 //! written. A footer is derived: it can be made again from the frames.

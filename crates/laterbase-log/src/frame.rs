@@ -131,7 +131,8 @@ impl FrameHeader {
 
     /// Decodes a header's bytes without looking at the checksum.
     ///
-    /// `None` if they cannot be a frame's, among them the zeroes that say "go on at the next block".
+    /// `None` if they cannot be a frame's, among them the zeroes that say "go on at the next
+    /// block".
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let header: &[u8; FRAME_HEADER_BYTES] = bytes.first_chunk()?;
         let word = |index: usize| {

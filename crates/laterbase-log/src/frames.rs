@@ -1,7 +1,7 @@
 //! Walking the frames of a segment's stream whose end is known.
 //!
-//! Every frame is checked: its checksum, and that it continues the one before it. The walk steps over
-//! padding and over gaps that were accepted; anything else that is no frame is damage.
+//! Every frame is checked: its checksum, and that it continues the one before it. The walk steps
+//! over padding and over gaps that were accepted; anything else that is no frame is damage.
 
 use crate::error::ReadError;
 use crate::footer::{Gap, SegmentEnd};

@@ -4,15 +4,16 @@
 //!   stage ─▶ open chunk ──freeze──▶ pending ──take_group──▶ Group ─▶ LogWriter::commit
 //!                                      └────▶ ring (readers see it from here on)
 //! ```
-//! The front decides everything about a frame at once, also where it will stand: segment, offset and
-//! group. So staging is a copy and a checksum, and the writer only carries out what is planned here.
+//! The front decides everything about a frame at once, also where it will stand: segment, offset
+//! and group. So staging is a copy and a checksum, and the writer only carries out what is planned
+//! here.
 //!
 //! The plan's rules:
 //! - A group begins at a block of its own, and all of it stands in one segment.
-//! - A new group begins after each group that was taken to be flushed, and with each segment; what is
-//!   taken to be written only goes on in the same group, right behind what it wrote before.
-//! - A segment ends where the next frame would not fit; a frame that fits into no segment gets one of
-//!   its own.
+//! - A new group begins after each group that was taken to be flushed, and with each segment; what
+//!   is taken to be written only goes on in the same group, right behind what it wrote before.
+//! - A segment ends where the next frame would not fit; a frame that fits into no segment gets one
+//!   of its own.
 //!
 //! Invariants, checked before anything is copied: batches continue their logs (sequence number and
 //! hash), arrivals never fall. A commit that is refused leaves no trace.
@@ -43,7 +44,8 @@ pub enum Sync {
     Write,
 }
 
-/// A batch to be staged: its canonical bytes in up to four pieces, and what the log must know of it.
+/// A batch to be staged: its canonical bytes in up to four pieces, and what the log must know of
+/// it.
 #[derive(Clone, Copy, Debug)]
 pub struct StagedBatch<'a> {
     /// The replica of its log.
@@ -194,8 +196,9 @@ impl LogFront {
 
     /// Takes a commit into memory: all of its batches, or none of them.
     ///
-    /// It becomes visible to [`LogReader`](crate::LogReader)s with the next [`freeze`](Self::freeze)
-    /// or [`take_group`](Self::take_group), and durable when that group is committed.
+    /// It becomes visible to [`LogReader`](crate::LogReader)s with the next
+    /// [`freeze`](Self::freeze) or [`take_group`](Self::take_group), and durable when that group is
+    /// committed.
     ///
     /// # Errors
     /// [`StageError::Full`] until a group has been committed; every other variant is final for this
@@ -320,12 +323,12 @@ impl LogFront {
     }
 
     /// The proof that everything committed so far is durable, to be written by
-    /// [`LogWriter::mark_idle`](crate::LogWriter::mark_idle); `None` while something is staged or not
-    /// flushed.
+    /// [`LogWriter::mark_idle`](crate::LogWriter::mark_idle); `None` while something is staged or
+    /// not flushed.
     ///
-    /// With it, opening after the process was killed finds the log whole and copies nothing. It costs
-    /// a write of one block, without a sync: something for a host that has had nothing to do for a
-    /// while.
+    /// With it, opening after the process was killed finds the log whole and copies nothing. It
+    /// costs a write of one block, without a sync: something for a host that has had nothing to do
+    /// for a while.
     #[must_use]
     pub fn idle_mark(&self) -> Option<IdleMark> {
         if self.has_staged() || self.unflushed || self.plan.group.is_some() {

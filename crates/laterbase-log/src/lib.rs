@@ -17,8 +17,8 @@
 //!
 //! What it promises:
 //! - A commit is there whole or not at all.
-//! - What [`LogWriter::commit`] returned as flushed survives a power cut, on a device that does what
-//!   it is told.
+//! - What [`LogWriter::commit`] returned as flushed survives a power cut, on a device that does
+//!   what it is told.
 //! - What is lost all the same is reported exactly, and never skipped in silence: see [`Damage`].
 //! - After a failed write or sync nothing more is written: [`Poisoned`].
 //! - Memory stays within [`LogConfig`], and staging allocates nothing once warm.

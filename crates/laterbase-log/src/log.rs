@@ -29,11 +29,11 @@ pub struct Log {
 }
 
 impl Log {
-    /// Creates an empty log in the directory `dir` of the storage, which may exist and then must not
-    /// hold a log.
+    /// Creates an empty log in the directory `dir` of the storage, which may exist and then must
+    /// not hold a log.
     ///
-    /// `entropy` must be random: segments' epochs are drawn from it. When this returns, the empty log
-    /// survives a power cut.
+    /// `entropy` must be random: segments' epochs are drawn from it. When this returns, the empty
+    /// log survives a power cut.
     ///
     /// # Errors
     /// [`OpenError::Exists`], [`OpenError::BadConfig`], or the storage's reason.

@@ -66,12 +66,12 @@ impl Maintenance {
 
     /// Does about `budget_bytes` worth of work; `true` if there is more.
     ///
-    /// `may_reclaim` is asked before a retired file is used again or removed: it must say no while a
-    /// reader in another process may hold it open. Readers of this process are seen here.
+    /// `may_reclaim` is asked before a retired file is used again or removed: it must say no while
+    /// a reader in another process may hold it open. Readers of this process are seen here.
     ///
     /// # Errors
-    /// The storage's reason, or damage in a segment that was to be sealed. The log goes on; the next
-    /// step tries again.
+    /// The storage's reason, or damage in a segment that was to be sealed. The log goes on; the
+    /// next step tries again.
     pub fn step(
         &mut self,
         budget_bytes: usize,

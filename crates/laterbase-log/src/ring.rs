@@ -4,12 +4,13 @@
 //!   free ──▶ open (front) ──▶ pending, in flight ──▶ settled ──▶ … ──▶ free
 //!            not in the ring   └────────── in the ring ─────────┘
 //! ```
-//! Invariants: the chunks in the ring hold consecutive commits; a chunk leaves the ring only after it
-//! was written, the oldest first; all memory together stays within the configured limit, but for a
-//! commit that is larger than a chunk, whose buffer lives until it is written.
+//! Invariants: the chunks in the ring hold consecutive commits; a chunk leaves the ring only after
+//! it was written, the oldest first; all memory together stays within the configured limit, but for
+//! a commit that is larger than a chunk, whose buffer lives until it is written.
 //!
 //! A chunk that was written and is mostly empty is copied behind the one before it, so that single
-//! small commits do not each hold a whole chunk. Readers copy out under a read lock and keep nothing.
+//! small commits do not each hold a whole chunk. Readers copy out under a read lock and keep
+//! nothing.
 
 use crate::chunk::{Chunk, ChunkFrame, Placement};
 use crate::number::CommitNumber;

@@ -1,6 +1,7 @@
 //! Reading the compressed blocks of a sealed segment.
 //!
-//! Each block is checked before it is decompressed, and its length after. Nothing here knows frames.
+//! Each block is checked before it is decompressed, and its length after. Nothing here knows
+//! frames.
 
 use crate::blocks::{BLOCK_PREFIX_BYTES, BlockTable, Codec, RAW_BYTES};
 use crate::cache::{Block, ReadCache};

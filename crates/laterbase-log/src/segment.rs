@@ -1,7 +1,7 @@
 //! One segment of an open log, and the table of all of them.
 //!
-//! A segment object stands for one file. Sealing makes another object, for another file, of the same
-//! number; readers that hold the old one go on with it until they let go.
+//! A segment object stands for one file. Sealing makes another object, for another file, of the
+//! same number; readers that hold the old one go on with it until they let go.
 //!
 //! Invariants: segments in the table have consecutive numbers and continue each other's commits and
 //! positions; only the last one grows, and only the writer lets it grow.

@@ -9,8 +9,8 @@
 //!   +-----------------+--------------------+---------+
 //!   56                72                   96        100
 //! ```
-//! `commit` and `position` are the first ones that may stand in it; `arrival` is that of the
-//! last frame before it. The checksum runs over bytes 0 to 96. The block is written once, before the
+//! `commit` and `position` are the first ones that may stand in it; `arrival` is that of the last
+//! frame before it. The checksum runs over bytes 0 to 96. The block is written once, before the
 //! file gets its name, and never again until the file is recycled.
 //!
 //! Invariant: frames of the segment before this one whose commit number is `commit` or more do not

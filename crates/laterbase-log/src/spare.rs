@@ -1,9 +1,9 @@
 //! Files that wait to become hot segments.
 //!
-//! A write into blocks that were written before costs the device one flush; into a growing or sparse
-//! file it costs the file system's journal another one. So files are filled with zeroes ahead of
-//! time, or segments that were sealed are used again. What is left in them never passes for a frame:
-//! each use has an epoch of its own.
+//! A write into blocks that were written before costs the device one flush; into a growing or
+//! sparse file it costs the file system's journal another one. So files are filled with zeroes
+//! ahead of time, or segments that were sealed are used again. What is left in them never passes
+//! for a frame: each use has an epoch of its own.
 //!
 //! Left out: who makes them (`maintenance`) and who takes them (`activate`).
 

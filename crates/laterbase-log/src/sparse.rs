@@ -1,9 +1,9 @@
 //! The sparse table of a segment: which position, commit and arrival stands at which offset.
 //!
-//! One mark for the first frame, and one for every frame that begins [`SPACING_BYTES`] or more after
-//! the last marked one. So a position is found by a binary search and a walk over at most
-//! `SPACING_BYTES` of frame headers. Marks rise in all their fields; positions and arrivals may stay
-//! equal from one mark to the next.
+//! One mark for the first frame, and one for every frame that begins [`SPACING_BYTES`] or more
+//! after the last marked one. So a position is found by a binary search and a walk over at most
+//! `SPACING_BYTES` of frame headers. Marks rise in all their fields; positions and arrivals may
+//! stay equal from one mark to the next.
 
 use crate::number::CommitNumber;
 use crate::wire::{Fields, put_varint};

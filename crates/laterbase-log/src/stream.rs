@@ -1,8 +1,8 @@
 //! Reading the frames' stream of a segment from front to back, hot or sealed, through one buffer.
 //!
 //! Offsets are those of the stream: in a hot segment the file's, in a sealed one those of the
-//! decompressed frames. A caller asks for so many bytes at an offset and gets as many, or fewer at the
-//! end; what is behind them is read ahead.
+//! decompressed frames. A caller asks for so many bytes at an offset and gets as many, or fewer at
+//! the end; what is behind them is read ahead.
 
 use crate::error::ReadError;
 use crate::sealed::BlockReader;

@@ -2,8 +2,8 @@
 //!
 //! Checked are each segment's header and footer, each frame's checksum, that commits, positions and
 //! arrivals continue, each batch's bytes and hash, each log's chain, the sparse table, heads and
-//! quarantine in footers, and that segments continue each other. A problem does not end it: what can
-//! be read behind damage is checked as well.
+//! quarantine in footers, and that segments continue each other. A problem does not end it: what
+//! can be read behind damage is checked as well.
 //!
 //! It reads the files only, front to back, and changes nothing. What is written meanwhile is not
 //! looked at.

@@ -1,13 +1,14 @@
 //! The writer: carries out what the front planned, one group after the other.
 //!
 //! ```text
-//!   commit(group): write ─▶ (sync) ─▶ (footer, sync, next segment, write)* ─▶ sync ─▶ readers see it
+//!   commit(group): write ─▶ (sync, footer, sync, next segment, write)* ─▶ sync ─▶ readers
 //! ```
 //! Invariants:
 //! - A group is written only after the group before it is durable, unless both are one group that
-//!   nobody asked to flush. So an intact frame of a later group proves that all before it was durable.
-//! - After a failed write or sync nothing more is written, ever: the log is poisoned. A sync is never
-//!   retried, because the system may have dropped what it could not write.
+//!   nobody asked to flush. So an intact frame of a later group proves that all before it was
+//!   durable.
+//! - After a failed write or sync nothing more is written, ever: the log is poisoned. A sync is
+//!   never retried, because the system may have dropped what it could not write.
 //!
 //! Left out: waiting and waking. A host decides which thread commits.
 
@@ -209,8 +210,8 @@ impl LogWriter {
         Ok(())
     }
 
-    /// Writes zeroes behind the frames of a segment that was not made of a spare, a stretch at a time,
-    /// so that most commits write into blocks that were written before.
+    /// Writes zeroes behind the frames of a segment that was not made of a spare, a stretch at a
+    /// time, so that most commits write into blocks that were written before.
     fn fill_ahead(&mut self, end: u64) -> Result<(), StorageError> {
         if end <= self.filled_to {
             return Ok(());

@@ -267,8 +267,26 @@ fn another_process_follows_over_rolled_and_sealed_segments() {
         }
         assert_eq!(next, last.as_u64() + 1, "round {round}");
     }
+    world.log = None;
     let beyond = Position::new(at(&world).as_u64() + 1);
     assert!(matches!(reader.refresh(beyond), Err(OpenError::Behind { .. })));
+}
+
+#[test]
+fn another_process_is_told_of_damage_and_shown_nothing_behind_it() {
+    let mut world = world(17);
+    fill(&mut world, 4);
+    let last = Position::new(world.commits.last().map_or(0, |c| c.next_position - 1));
+    world.log = None;
+    world.storage.flip_bit("log/00000001.log", 4096 + 60, 1).expect("flips");
+    let database = DatabaseId::from_bytes(DATABASE);
+    let outcome = LogReader::open(world.port(), "log", database, small_config(), last);
+    let damages = match outcome {
+        Err(OpenError::Damaged { damages }) => damages,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(damages[0].first_commit.as_u64(), 1);
+    assert_eq!(damages[0].next_commit.as_u64(), 2);
 }
 
 #[test]
@@ -320,9 +338,11 @@ fn every_bad_directory_has_an_error_of_its_own() {
     let other = DatabaseId::from_bytes([9; 16]);
     let port: Arc<dyn Storage> = Arc::new(world.storage.clone());
     let outcome = Log::open(Arc::clone(&port), "log", other, small_config(), 1);
-    assert!(
-        matches!(outcome, Err(OpenError::OtherDatabase { found, .. }) if found.as_bytes() == &DATABASE)
-    );
+    let found = match outcome {
+        Err(OpenError::OtherDatabase { found, .. }) => found,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(found.as_bytes(), &DATABASE);
     let database = DatabaseId::from_bytes(DATABASE);
     let outcome = Log::create(Arc::clone(&port), "log", database, small_config(), 1);
     assert!(matches!(outcome, Err(OpenError::Exists { .. })));

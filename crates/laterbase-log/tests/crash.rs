@@ -13,7 +13,7 @@ mod world;
 
 use laterbase_log::OpenError;
 use laterbase_log::storage::{Fault, FaultPlan, OpClass, Random, Survival};
-use world::{Stop, World};
+use world::{Stop, World, seeds};
 
 const STEPS: usize = 120;
 
@@ -32,7 +32,7 @@ fn run(world: &mut World, steps: usize) -> Result<(), Stop> {
 
 #[test]
 fn random_operations_match_the_model() {
-    for seed in 0..60 {
+    for seed in seeds(0, 60) {
         let mut world = World::new(seed);
         run(&mut world, 400).expect("nothing fails");
         world.check_state();
@@ -75,7 +75,7 @@ fn cut_at(seed: u64, nth: u64) -> bool {
 
 #[test]
 fn what_was_flushed_survives_a_power_cut_at_every_change() {
-    for seed in 100..112 {
+    for seed in seeds(100, 20) {
         let mut nth = 1;
         while cut_at(seed, nth) {
             nth += 1;

@@ -1,9 +1,9 @@
 //! Segments that format version 1 wrote, kept for ever: every later version must read them.
 //!
-//! `tests/fixtures/v1` holds a log of three segments: a sealed one, one with a footer, and a hot one as
-//! a killed process leaves it. What is in them is listed in `listing.txt` beside them. Made by
-//! `LATERBASE_MAKE_FIXTURES=1 cargo test -p laterbase-log --test fixtures`, never again for the same
-//! version.
+//! `tests/fixtures/v1` holds a log of three segments: a sealed one, one with a footer, and a hot
+//! one as a killed process leaves it. What is in them is listed in `listing.txt` beside them. Made
+//! by `LATERBASE_MAKE_FIXTURES=1 cargo test -p laterbase-log --test fixtures`, never again for the
+//! same version.
 
 #![allow(
     clippy::expect_used,

@@ -1,7 +1,7 @@
 //! Each fault that can be built into the log on purpose breaks a promise that a check here sees.
 //!
-//! Every test runs its scenario twice: as the log is, where the promise must hold, and with the fault
-//! on, where the same check must fail. Run with `--features mutants`.
+//! Every test runs its scenario twice: as the log is, where the promise must hold, and with the
+//! fault on, where the same check must fail. Run with `--features mutants`.
 
 #![allow(
     clippy::expect_used,

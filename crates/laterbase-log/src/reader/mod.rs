@@ -1,8 +1,8 @@
 //! Reading: single events, whole batches, and scans in arrival order.
 //!
 //! The newest part of the log is read from the ring, the rest from segment files. A reader never
-//! waits for the writer and never looks at how far a caller may see: the caller knows its bound, and
-//! every position up to what was frozen or taken can be read.
+//! waits for the writer and never looks at how far a caller may see: the caller knows its bound,
+//! and every position up to what was frozen or taken can be read.
 //!
 //! What is checked: scans, whole batches and small frames by their checksum; single events out of
 //! large frames by their encoding alone, because checking would mean reading the frame. `verify`

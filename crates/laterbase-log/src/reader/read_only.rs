@@ -4,8 +4,8 @@
 //!   open ─▶ every complete segment, and the frames of the last one up to `flushed`
 //!   refresh(flushed) ─▶ the frames since, over rolled segments if need be, and newly sealed files
 //! ```
-//! The writer says elsewhere how far everything is durable; this process takes no frame behind that,
-//! so that it never shows what a power cut could take back. It changes nothing.
+//! The writer says elsewhere how far everything is durable; this process takes no frame behind
+//! that, so that it never shows what a power cut could take back. It changes nothing.
 //!
 //! A segment that was sealed keeps its hot file until no lease of this process is older than that;
 //! the sealed one is taken up at the next refresh.
@@ -13,9 +13,9 @@
 use super::LogReader;
 use crate::config::LogConfig;
 use crate::error::{OpenError, ReadError};
-use crate::footer::SegmentEnd;
+use crate::footer::{SegmentEnd, SegmentIndex};
 use crate::frames::FrameWalk;
-use crate::recovery::find_segments;
+use crate::recovery::{find_segments, scan_hot};
 use crate::segment::{Segment, SegmentTable};
 use crate::shared::Shared;
 use crate::sparse::Mark;
@@ -28,11 +28,12 @@ use std::sync::Arc;
 const LISTINGS_MAX: u32 = 4;
 
 impl LogReader {
-    /// Opens the log in the directory `dir` for reading beside the process that writes it, up to the
-    /// position `flushed`, which must be durable.
+    /// Opens the log in the directory `dir` for reading beside the process that writes it, up to
+    /// the position `flushed`, which must be durable.
     ///
     /// # Errors
-    /// As [`Log::open`](crate::Log::open). [`OpenError::Behind`] if the files do not hold so much.
+    /// As [`Log::open`](crate::Log::open). [`OpenError::Behind`] if the files do not hold so much,
+    /// [`OpenError::Damaged`] if that is because something is lost.
     pub fn open(
         storage: Arc<dyn Storage>,
         dir: &str,
@@ -73,7 +74,7 @@ impl LogReader {
         let Some(end) = last else { return Ok(()) };
         let position = Position::new(end.next_position.as_u64().saturating_sub(1));
         if position < flushed {
-            return Err(OpenError::Behind { flushed, found: position });
+            return Err(why_behind(&self.shared, &segments, flushed, position));
         }
         let commit = crate::CommitNumber::new(end.next_commit.as_u64().saturating_sub(1));
         self.shared.change_segments(|_| SegmentTable { segments });
@@ -96,6 +97,34 @@ impl LogReader {
         }
         Ok(find_segments(&self.shared)?.segments)
     }
+}
+
+/// Why there is less than there should be: damage if frames of a later group follow, or simply
+/// that.
+fn why_behind(
+    shared: &Shared,
+    segments: &[Arc<Segment>],
+    flushed: Position,
+    found: Position,
+) -> OpenError {
+    let mut damages = Vec::new();
+    for (index, segment) in segments.iter().enumerate() {
+        if segment.is_complete() {
+            continue;
+        }
+        let until = segments.get(index + 1).map(|next| SegmentIndex::empty(&next.header, 0).end);
+        match scan_hot(segment, until) {
+            Ok(scan) => {
+                let gaps = scan.gaps.iter();
+                damages.extend(gaps.map(|gap| gap.damage(segment.number(), &segment.path)));
+            }
+            Err(error) => return open_error(error),
+        }
+    }
+    if damages.is_empty() || shared.config.accept_damage {
+        return OpenError::Behind { flushed, found };
+    }
+    OpenError::Damaged { damages }
 }
 
 /// Takes the frames of a segment without a footer, up to the position `flushed`; all of them if

@@ -1,9 +1,9 @@
 //! Scans: every batch in arrival order, out of files and the ring.
 //!
-//! A scan reads files ahead through one buffer of its own and checks every frame once. Where the ring
-//! holds what comes next, it copies from there, as much at a time as it would read ahead. It keeps
-//! its place as a commit number, so that it may move between the two, and from one file to the next,
-//! at any frame.
+//! A scan reads files ahead through one buffer of its own and checks every frame once. Where the
+//! ring holds what comes next, it copies from there, as much at a time as it would read ahead. It
+//! keeps its place as a commit number, so that it may move between the two, and from one file to
+//! the next, at any frame.
 
 use super::stored::StoredBatch;
 use super::{Probe, find_position};

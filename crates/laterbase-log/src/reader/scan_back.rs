@@ -1,8 +1,8 @@
 //! Scans from the newest batch to the oldest.
 //!
 //! Frames lead forwards only, so a scan back reads stretches of commits forwards, newest stretch
-//! first, and hands each one out in reverse. A stretch begins at a mark of the sparse table, or holds
-//! what the ring gives at once.
+//! first, and hands each one out in reverse. A stretch begins at a mark of the sparse table, or
+//! holds what the ring gives at once.
 
 use super::scan::walk_from;
 use super::stored::StoredBatch;

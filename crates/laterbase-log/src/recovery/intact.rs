@@ -11,7 +11,8 @@ const READ_AHEAD_BYTES: usize = 256 << 10;
 
 /// The place of the first intact frame behind `at` that may follow it and lies before `end`.
 ///
-/// In a sealed segment a damaged block is stepped over as a whole, because nothing in it can be read.
+/// In a sealed segment a damaged block is stepped over as a whole, because nothing in it can be
+/// read.
 pub(crate) fn find_intact(
     segment: &Arc<Segment>,
     at: &SegmentEnd,

@@ -8,18 +8,18 @@
 //! | behind the last intact frame | means | then |
 //! |---|---|---|
 //! | nothing | the log ends here | |
-//! | frames or pieces of c's group | a torn tail: the group was never acknowledged as flushed | cut, kept in `torn/` |
-//! | an intact frame of a later group | c was durable and is damaged | reported, opened only on request |
+//! | frames or pieces of c's group | a torn tail, never acknowledged | cut, kept in `torn/` |
+//! | a frame of a later group | c was durable and is damaged | reported, opened on request |
 //!
 //! A frame names the first commit of its group, and a group is written only after the one before it
-//! is durable; so "later" is exact: the frame's group begins behind c. Damage to the very last group,
-//! and a device that lies about syncing, cannot be told from a torn tail.
+//! is durable; so "later" is exact: the frame's group begins behind c. Damage to the very last
+//! group, and a device that lies about syncing, cannot be told from a torn tail.
 //!
-//! Of the last group itself nobody knows whether it is durable: the system may hold in its cache what
-//! it failed to write. So it is copied into a fresh segment and synced there before anything is read,
-//! and the segment before it ends where it began. A close marker, or a footer, proves the last group
-//! and spares the copy. A segment with a torn tail is never written again: remains of the tail could
-//! fit behind new frames.
+//! Of the last group itself nobody knows whether it is durable: the system may hold in its cache
+//! what it failed to write. So it is copied into a fresh segment and synced there before anything
+//! is read, and the segment before it ends where it began. A close marker, or a footer, proves the
+//! last group and spares the copy. A segment with a torn tail is never written again: remains of
+//! the tail could fit behind new frames.
 //!
 //! Nothing is changed before everything is decided: a log that is refused stays as it was found.
 

@@ -1,7 +1,8 @@
 //! A log on a faulty disk beside a model of it, driven at random.
 //!
-//! The model is a `Vec` of commits. It knows what was acknowledged and how; after each opening the log
-//! must hold a prefix of the model that is at least as long as what was promised, byte for byte.
+//! The model is a `Vec` of commits. It knows what was acknowledged and how; after each opening the
+//! log must hold a prefix of the model that is at least as long as what was promised, byte for
+//! byte.
 
 #![allow(dead_code)]
 
@@ -96,6 +97,13 @@ pub struct World {
     clock: u64,
     /// Makes other epochs of the same seed.
     pub salt: u64,
+}
+
+/// The seeds of a campaign: `LATERBASE_SEED` is the first one, `LATERBASE_SCALE` multiplies them.
+pub fn seeds(first: u64, count: u64) -> std::ops::Range<u64> {
+    let read = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let first = read("LATERBASE_SEED").unwrap_or(first);
+    first..first.saturating_add(count.saturating_mul(read("LATERBASE_SCALE").unwrap_or(1)))
 }
 
 pub fn small_config() -> LogConfig {
