@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How long before a cut a buffered batch may have been acknowledged and yet be lost: the flush
 /// interval is 50 ms; the rest is for a machine that is busy.
-const GRACE: Duration = Duration::from_secs(3);
+const GRACE: Duration = Duration::from_millis(1_500);
 /// How many records go into one batch.
 const BATCH: usize = 16;
 /// After so many rounds a new disk begins.
@@ -65,7 +65,7 @@ pub enum Mishap {
     CutAfterBatches(usize),
     /// The import ends, and then the power is cut.
     CutAfterEnd,
-    /// Every call is slow, and the power is cut after this time.
+    /// Every write takes a hundredth of this time, and the power is cut after all of it.
     CutWhileSlow(Duration),
     /// The n-th sync hangs, the process is killed, and the power stays on.
     KilledAtSync(u64),
@@ -163,7 +163,10 @@ impl Campaign {
             input: self.work.join("input.ndjson"),
         };
         for round in 1..=ROUNDS_PER_DISK {
-            let mishap = if round == 1 { Mishap::CutAfterEnd } else { Mishap::random(random) };
+            let mishap = match round {
+                1 => Mishap::CutAfterEnd,
+                _ => Mishap::random(self.durability, random),
+            };
             let outcome = trial.round(mishap, random, tally);
             outcome.map_err(|finding| {
                 CampaignError::Found(Box::new(Found {
@@ -184,7 +187,7 @@ impl Campaign {
 }
 
 impl Mishap {
-    fn random(random: &mut Random) -> Self {
+    fn random(durability: Durability, random: &mut Random) -> Self {
         match random.below(24) {
             // Opening a database takes a handful of changes: these cut recovery itself.
             0..=4 => Self::CutAtChange(1 + random.below(12)),
@@ -193,6 +196,8 @@ impl Mishap {
             15 => Self::CutAfterEnd,
             16..=18 => Self::KilledAtSync(1 + random.below(12)),
             19..=22 => Self::failing(random),
+            // Long enough for what is buffered to be owed before the cut.
+            _ if durability == Durability::Buffered => Self::CutWhileSlow(2 * GRACE),
             _ => Self::CutWhileSlow(Duration::from_millis(20 + random.below(400))),
         }
     }
@@ -209,8 +214,9 @@ impl Mishap {
         match self {
             Self::CutAtChange(nth) => plan.with_nth(OpClass::Mutation, nth, Fault::PowerCut),
             Self::CutAfterBatches(_) | Self::CutAfterEnd => plan,
-            Self::CutWhileSlow(_) => {
-                plan.with_rate(OpClass::Mutation, Fault::Delay(Duration::from_millis(5)), 500_000)
+            Self::CutWhileSlow(time) => {
+                let class = OpClass::Only(StorageOp::Write);
+                plan.with_rate(class, Fault::Delay(time / 100), 1_000_000)
             }
             Self::KilledAtSync(nth) => {
                 plan.with_nth(OpClass::Only(StorageOp::Sync), nth, Fault::Hang)
@@ -239,7 +245,8 @@ impl Trial<'_> {
         if !self.program.database.exists() {
             self.program.init()?;
         }
-        let fresh = 8 + random.index(32);
+        let is_slow = matches!(mishap, Mishap::CutWhileSlow(_));
+        let fresh = if is_slow { 150 } else { 8 + random.index(32) };
         let padding_bytes = if random.chance(1, 4) { 6_000 } else { random.index(200) };
         let numbers = self.ledger.begin(fresh);
         write_records(&self.input, &numbers, padding_bytes).map_err(ProgramError::from)?;
