@@ -7,7 +7,15 @@
 //! `LATERBASE_SCALE` how many times the usual number. Which built-in faults this catches, and after
 //! how many runs, is shown by `mutants_faulty_disk.rs`.
 #![allow(unreachable_pub, reason = "modules of a test, shared by two of them")]
-#![allow(clippy::print_stdout, reason = "a campaign says what it did")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "test code outside of test functions; a campaign says what it did"
+)]
 
 #[path = "campaign/mod.rs"]
 mod campaign;

@@ -4,7 +4,15 @@
 //! with one fault on until the checker reports a violation, and says how many it took.
 #![cfg(feature = "mutants")]
 #![allow(dead_code, unreachable_pub, reason = "modules of a test, shared by two of them")]
-#![allow(clippy::print_stdout, reason = "a campaign says what it did")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "test code outside of test functions; a campaign says what it did"
+)]
 
 #[path = "campaign/mod.rs"]
 mod campaign;

@@ -7,8 +7,8 @@ use super::paths::{KINDS, Path, compare};
 use super::{Stop, Violation, World, violation};
 
 impl World {
-    /// After an opening: what is there is a prefix of what was staged, in whole commits, and at least
-    /// what was promised; from now on all of it is durable.
+    /// After an opening: what is there is a prefix of what was staged, in whole commits, and at
+    /// least what was promised; from now on all of it is durable.
     pub fn check_opened(&mut self, promised: usize) -> Result<(), Stop> {
         let found = self.read_log()?;
         let last = found.last().map_or(0, |event| event.position.as_u64());

@@ -1,13 +1,13 @@
 //! Disks that lie: syncs that make nothing durable, and bits that flip.
 //!
 //! What is lost then cannot be got back; what must hold is that it is said. A database that opens
-//! without a word has everything but, at most, the last commit group (or what was acknowledged after
-//! the first lie); damage names the positions that are lost, and no others; no read that succeeds
-//! answers anything but what was recorded.
+//! without a word has everything but, at most, the last commit group (or what was acknowledged
+//! after the first lie); damage names the positions that are lost, and no others; no read that
+//! succeeds answers anything but what was recorded.
 //!
-//! One gap is known: single reads from a frame beyond 8 KiB in a segment that is not sealed yet take a
-//! part of the frame, which its checksum does not cover alone. Damage there is found by scans and by
-//! `verify`, which is what is asked for here; such reads themselves are not compared.
+//! One gap is known: single reads from a frame beyond 8 KiB in a segment that is not sealed yet
+//! take a part of the frame, which its checksum does not cover alone. Damage there is found by
+//! scans and by `verify`, which is what is asked for here; such reads themselves are not compared.
 
 use laterbase::storage::{Fault, FaultPlan, OpClass, OpenMode, Storage as _, StorageOp, Survival};
 use laterbase::{EventId, OpenError, Query, ReadError, Recorded};

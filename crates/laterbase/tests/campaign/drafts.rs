@@ -23,7 +23,8 @@ pub enum Payloads {
     Large,
 }
 
-/// A random event. `before` are ids that it may name as its cause, `index` is its place in its commit.
+/// A random event. `before` are ids that it may name as its cause, `index` is its place in its
+/// commit.
 pub fn draft(
     random: &mut Random,
     payloads: Payloads,

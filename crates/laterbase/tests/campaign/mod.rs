@@ -7,9 +7,9 @@
 //!             └──────────── check ─────────────┘
 //! ```
 //! A world lives through cycles: some operations under a planned fault, an end (power cut, killed
-//! process, clean close), and an opening after which everything is compared with the model: what was
-//! acknowledged is there, byte for byte and in its place; what else is there is a prefix of what was
-//! staged, in whole commits; and each access path says the same as the log.
+//! process, clean close), and an opening after which everything is compared with the model: what
+//! was acknowledged is there, byte for byte and in its place; what else is there is a prefix of
+//! what was staged, in whole commits; and each access path says the same as the log.
 //!
 //! Everything is decided by the seed: no threads, a clock and random numbers of the world's own. A
 //! finding is a [`Violation`], not a panic, so that the tests of built-in faults can ask for one.

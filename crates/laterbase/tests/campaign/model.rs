@@ -1,8 +1,8 @@
 //! What was staged, in order, and how much of it was promised.
 //!
-//! Invariants: positions count up from 1 over all commits; `flushed <= commits`, and so on. The model
-//! knows nothing of groups, segments or runs; `last_group` is where the last acknowledged flush began,
-//! which is all that a disk that lies may take without a word.
+//! Invariants: positions count up from 1 over all commits; `flushed <= commits`, and so on. The
+//! model knows nothing of groups, segments or runs; `last_group` is where the last acknowledged
+//! flush began, which is all that a disk that lies may take without a word.
 
 use std::collections::BTreeMap;
 

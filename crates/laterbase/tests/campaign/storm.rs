@@ -1,7 +1,7 @@
 //! Cycles: some operations under a planned fault, an end, and an opening that is checked.
 //!
-//! Every fault here is honest: what a sync says is true. So nothing that was acknowledged may be lost,
-//! and nothing may be there that was not staged.
+//! Every fault here is honest: what a sync says is true. So nothing that was acknowledged may be
+//! lost, and nothing may be there that was not staged.
 
 use laterbase::storage::{Fault, FaultPlan, OpClass, Storage as _, StorageOp, Survival};
 use laterbase::{AppendError, NewEvent};

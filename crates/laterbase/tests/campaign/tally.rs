@@ -1,6 +1,7 @@
 //! What a campaign really did: faults that happened, ends, and what the database went through.
 //!
-//! A campaign that exercises nothing is a defect, so each test asserts that what it is about happened.
+//! A campaign that exercises nothing is a defect, so each test asserts that what it is about
+//! happened.
 
 use std::collections::BTreeMap;
 use std::fmt;
