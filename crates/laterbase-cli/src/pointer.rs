@@ -240,7 +240,10 @@ mod tests {
     /// The table in section 5 of RFC 6901.
     #[test]
     fn the_examples_of_the_rfc_resolve() {
-        let json = r#"{"foo":["bar","baz"],"":0,"a/b":1,"c%d":2,"e^f":3,"g|h":4,"i\\j":5,"k\"l":6," ":7,"m~n":8}"#;
+        let json = concat!(
+            r#"{"foo":["bar","baz"],"":0,"a/b":1,"c%d":2,"e^f":3,"g|h":4,"#,
+            r#""i\\j":5,"k\"l":6," ":7,"m~n":8}"#
+        );
         for (pointer, expected) in [
             ("", json),
             ("/foo", r#"["bar","baz"]"#),

@@ -109,7 +109,8 @@ fn csv_rows_are_objects_of_strings() {
         Format::Csv { delimiter: b',' },
         None,
         "key,note\n007,\"two\nlines, \"\"quoted\"\"\"\nx,\n",
-        "2:1 {\"key\":\"007\",\"note\":\"two\\nlines, \\\"quoted\\\"\"}\n4:2 {\"key\":\"x\",\"note\":\"\"}",
+        "2:1 {\"key\":\"007\",\"note\":\"two\\nlines, \\\"quoted\\\"\"}\n\
+         4:2 {\"key\":\"x\",\"note\":\"\"}",
     );
 }
 
@@ -214,7 +215,10 @@ fn pointers_fill_the_event() {
                 ("none".to_owned(), pointer("/none").unwrap()),
             ];
         },
-        r#"{"id":4711,"kind":"left","at":"1970-01-01T00:00:01Z","n":1.0,"d":[1, 2],"trucks":["a",null,7,""],"site":"x","none":null}"#,
+        concat!(
+            r#"{"id":4711,"kind":"left","at":"1970-01-01T00:00:01Z","n":1.0,"d":[1, 2],"#,
+            r#""trucks":["a",null,7,""],"site":"x","none":null}"#
+        ),
         r#"Some("4711") left Some(1000000) ["truck:a", "truck:7", "site:x"] 1.0 [1,2]"#,
     );
 }
@@ -234,7 +238,8 @@ fn what_must_be_there_refuses_and_what_may_be_missing_is_skipped() {
     check_mapping(
         |mapping| mapping.valid_at = pointer("/at"),
         r#"{"at":""}"#,
-        "refused: no valid time at /at (without --valid-at the time of the import is the valid time)",
+        "refused: no valid time at /at \
+         (without --valid-at the time of the import is the valid time)",
     );
     check_mapping(
         |mapping| mapping.idempotency = pointer("/n"),
@@ -253,7 +258,8 @@ fn numbers_as_times_need_their_unit() {
     check_mapping(
         |mapping| mapping.valid_at = pointer("/at"),
         r#"{"at":17}"#,
-        "refused: valid time: `17` is a number; say what it counts since 1970 with --time-unit s, ms or us",
+        "refused: valid time: `17` is a number; \
+         say what it counts since 1970 with --time-unit s, ms or us",
     );
     check_mapping(
         |mapping| {
@@ -306,11 +312,20 @@ fn preserve_refuses_ids_that_are_none() {
 
 #[test]
 fn preserve_keeps_the_first_identity_in_meta() {
-    let first = r#"{"id":"01ARZ3NDEK000E00000000001A","root":"r","key":"k","type":"t","tx":"2026-01-01T00:00:00Z","seq":3,"origin":"00","data":1}"#;
+    let first = concat!(
+        r#"{"id":"01ARZ3NDEK000E00000000001A","root":"r","key":"k","type":"t","data":1,"#,
+        r#""tx":"2026-01-01T00:00:00Z","seq":3,"origin":"00"}"#
+    );
     check_preserve(
         first,
-        r#""origin.id": "01ARZ3NDEK000E00000000001A", "origin.replica": "00", "origin.seq": "3", "origin.tx": "2026-01-01T00:00:00Z""#,
+        concat!(
+            r#""origin.id": "01ARZ3NDEK000E00000000001A", "origin.replica": "00", "#,
+            r#""origin.seq": "3", "origin.tx": "2026-01-01T00:00:00Z""#
+        ),
     );
-    let second = r#"{"id":"01ARZ3NDEK000E00000000001B","root":"r","key":"k","type":"t","seq":9,"meta":{"origin.id":"01ARZ3NDEK000E00000000001A"},"data":1}"#;
+    let second = concat!(
+        r#"{"id":"01ARZ3NDEK000E00000000001B","root":"r","key":"k","type":"t","data":1,"#,
+        r#""seq":9,"meta":{"origin.id":"01ARZ3NDEK000E00000000001A"}}"#
+    );
     check_preserve(second, r#"meta: {"origin.id": "01ARZ3NDEK000E00000000001A"}"#);
 }

@@ -259,3 +259,38 @@ fn standard_input_is_as_good_as_a_file() {
     let answer = sandbox.run(["import", "--preserve", file.to_str().unwrap()]).success();
     assert!(answer.stdout.contains("1500 already there"), "{}", answer.stdout);
 }
+
+/// Records with keys of their own are imported as they come: the first is acknowledged before the
+/// second is written.
+#[test]
+fn a_live_stream_is_imported_as_it_comes() {
+    let sandbox = Sandbox::with_database();
+    let import = |lines: &[&str]| {
+        let mut child = sandbox
+            .command(["import", "--root", "r", "--idempotency", "/id", "--batch", "1", "--json"])
+            .arg("-")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let mut answers = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut acknowledged = 0;
+        for line in lines {
+            writeln!(stdin, "{line}").unwrap();
+            let answer: Value = serde_json::from_str(&answers.next().unwrap().unwrap()).unwrap();
+            acknowledged += answer["count"].as_u64().unwrap();
+        }
+        drop(stdin);
+        let report: Value = serde_json::from_str(&answers.next().unwrap().unwrap()).unwrap();
+        assert!(child.wait().unwrap().success());
+        assert_eq!(report["imported"], acknowledged);
+    };
+    import(&[r#"{"id":1}"#, r#"{"id":2}"#, r#"{"n":3}"#]);
+    // The same stream again, and one more: the one without a key is known by what came before.
+    let lines = "{\"id\":1}\n{\"id\":2}\n{\"n\":3}\n{\"id\":4}\n";
+    let arguments = ["import", "--root", "r", "--idempotency", "/id", "--json", "-"];
+    let answer = sandbox.run_with_input(arguments, lines).success();
+    let report = ndjson(&answer.stdout).pop().unwrap();
+    assert_eq!((&report["imported"], &report["already_there"]), (&1.into(), &3.into()));
+}

@@ -32,8 +32,8 @@ pub(crate) struct Append {
     #[arg(long, value_name = "JSON|@FILE|-", allow_hyphen_values = true)]
     data: String,
     /// What the payload is, if not JSON; it is then taken as it comes
-    #[arg(long, value_name = "TYPE", default_value = laterbase::CONTENT_TYPE_JSON, hide_default_value = true)]
-    content_type: String,
+    #[arg(long, value_name = "TYPE")]
+    content_type: Option<String>,
     /// The version of the type's schema
     #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true)]
     schema_version: u32,
@@ -86,7 +86,8 @@ impl Append {
     }
 
     fn event(&self) -> Result<NewEvent, Failure> {
-        let payload = payload(&self.data, self.content_type == laterbase::CONTENT_TYPE_JSON)?;
+        let content_type = self.content_type.as_deref().unwrap_or(laterbase::CONTENT_TYPE_JSON);
+        let payload = payload(&self.data, content_type == laterbase::CONTENT_TYPE_JSON)?;
         Ok(NewEvent {
             root: self.stream.root.as_str().to_owned(),
             key: self.stream.key.as_ref().map(|key| key.as_str().to_owned()),
@@ -97,7 +98,7 @@ impl Append {
             cause: self.cause.map_or(Cause::None, Cause::Id),
             idempotency_key: self.idempotency_key.as_ref().map(|key| key.as_bytes().to_vec()),
             meta: self.meta.iter().cloned().collect(),
-            content_type: self.content_type.clone(),
+            content_type: content_type.to_owned(),
             payload,
         })
     }
@@ -164,7 +165,10 @@ fn payload(data: &str, is_json: bool) -> Result<Vec<u8>, Failure> {
             Exit::Refused,
             format_args!("the payload in {name} is not JSON: {error}"),
         )
-        .hint("text is written with quotes, as in --data '\"text\"'; for other bytes name their --content-type"));
+        .hint(
+            "text is written with quotes, as in --data '\"text\"'; \
+             for other bytes name their --content-type",
+        ));
     }
     Ok(bytes)
 }

@@ -11,7 +11,8 @@ use crate::values::{Moment, StreamName, key_name, moment, root_name, stream_name
 #[command(next_help_heading = "Which events")]
 pub(crate) struct Filters {
     /// Of this stream, or of this root
-    #[arg(value_name = "ROOT[/KEY]", value_parser = stream_name, conflicts_with_all = ["root", "key"])]
+    #[arg(value_name = "ROOT[/KEY]", value_parser = stream_name)]
+    #[arg(conflicts_with_all = ["root", "key"])]
     pub(crate) stream: Option<StreamName>,
     /// Of this root
     #[arg(long, value_name = "ROOT", value_parser = root_name)]

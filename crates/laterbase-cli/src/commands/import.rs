@@ -45,7 +45,8 @@ pub(crate) struct Import {
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// The root of the events
-    #[arg(long, value_name = "ROOT", value_parser = root_name, required_unless_present = "preserve")]
+    #[arg(long, value_name = "ROOT", value_parser = root_name)]
+    #[arg(required_unless_present = "preserve")]
     root: Option<RootName>,
     /// Where the records are in a JSON document
     #[arg(long, value_name = "POINTER")]
@@ -72,13 +73,15 @@ pub(crate) struct Import {
     #[arg(long, value_name = "POINTER")]
     data: Option<Pointer>,
     /// Take events as `read --format ndjson` wrote them, and lose nothing of them
-    #[arg(long, conflicts_with_all = ["each", "key", "type_name", "valid_at", "time_unit", "tags", "idempotency", "data"])]
+    #[arg(long, conflicts_with_all = ["each", "key", "type_name", "valid_at", "time_unit"])]
+    #[arg(conflicts_with_all = ["tags", "idempotency", "data"])]
     preserve: bool,
     /// What the files are, if neither their names nor their first bytes tell
     #[arg(long, value_enum)]
     format: Option<FormatName>,
     /// How many events are written at once, all or none
-    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=65_535))]
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=65_535))]
     batch: u32,
     /// What each acknowledgement promises
     #[arg(long, value_enum, default_value_t = DurabilityName::Flushed)]

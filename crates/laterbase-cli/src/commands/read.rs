@@ -25,13 +25,16 @@ pub(crate) struct Read {
     #[arg(long, value_name = "VECTOR", value_parser = version_vector)]
     vv: Option<VersionVector>,
     /// As it was known here at this time
-    #[arg(long, value_name = "TIME", value_parser = moment, group = "cut", help_heading = "As of when")]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(group = "cut", help_heading = "As of when")]
     as_of: Option<Moment>,
     /// Whatever was recorded by this time, also if it came here later
-    #[arg(long, value_name = "TIME", value_parser = moment, group = "cut", help_heading = "As of when")]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(group = "cut", help_heading = "As of when")]
     recorded_by: Option<Moment>,
     /// Exactly what this version vector covers
-    #[arg(long, value_name = "VECTOR", value_parser = version_vector, group = "cut", help_heading = "As of when")]
+    #[arg(long, value_name = "VECTOR", value_parser = version_vector)]
+    #[arg(group = "cut", help_heading = "As of when")]
     as_of_vv: Option<VersionVector>,
     /// By transaction time, valid time or arrival
     #[arg(long, value_enum, default_value_t = OrderName::Tx, help_heading = "How")]
@@ -46,7 +49,8 @@ pub(crate) struct Read {
     #[arg(long, value_name = "CURSOR", help_heading = "How")]
     after: Option<Cursor>,
     /// How to write them
-    #[arg(long, value_enum, default_value_t = Layout::Table, help_heading = "How", conflicts_with = "json")]
+    #[arg(long, value_enum, default_value_t = Layout::Table, help_heading = "How")]
+    #[arg(conflicts_with = "json")]
     format: Layout,
 }
 

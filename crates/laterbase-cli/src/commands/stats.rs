@@ -58,7 +58,7 @@ fn document(statistics: &Statistics, vector: &VersionVector, clock: &Clockface) 
         },
         "index": {
             "runs": statistics.index.runs,
-            "entries": statistics.index.run_entries.saturating_add(statistics.index.memtable_entries),
+            "entries": index_entries(statistics),
             "bytes": statistics.index.run_bytes,
         },
         "vv": version_vector_text(vector),
@@ -84,7 +84,7 @@ fn text(statistics: &Statistics, vector: &VersionVector, style: Style) -> String
     let segments = counted(statistics.segments.len() as u64, "segment");
     field("log", &format!("{} in {segments}", size(log_bytes(statistics))));
     let index = &statistics.index;
-    let entries = index.run_entries.saturating_add(index.memtable_entries);
+    let entries = index_entries(statistics);
     let runs = counted(index.runs as u64, "run");
     field("index", &format!("{} in {runs}, {} entries", size(index.run_bytes), grouped(entries)));
     field("vv", &version_vector_text(vector));
@@ -97,6 +97,10 @@ fn log_bytes(statistics: &Statistics) -> u64 {
         if segment.sealed { segment.file_bytes } else { segment.stream_bytes }
     };
     statistics.segments.iter().map(bytes).sum()
+}
+
+fn index_entries(statistics: &Statistics) -> u64 {
+    statistics.index.run_entries.saturating_add(statistics.index.memtable_entries)
 }
 
 fn counted(count: u64, noun: &str) -> String {

@@ -35,6 +35,16 @@ pub(crate) enum Recipe {
     },
 }
 
+impl Recipe {
+    /// Whether records are asked for keys of their own.
+    fn is_keyed(&self) -> bool {
+        match self {
+            Self::Map(mapping) => mapping.idempotency.is_some(),
+            Self::Preserve { .. } => true,
+        }
+    }
+}
+
 /// Where a record stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -89,7 +99,8 @@ impl<'scope> Feed<'scope> {
             let mut filler = Filler { sender, batch, chunk: Chunk::default(), bytes: 0 };
             let mut done = 0_u64;
             for path in files {
-                let mut source = Source::open(path, format, each, &count)?;
+                let keyed = recipe.is_keyed();
+                let mut source = Source::open(path, format, each, keyed, &count)?;
                 if read_source(&mut source, each, recipe, &mut filler)?.is_break() {
                     break;
                 }
@@ -123,7 +134,7 @@ fn read_source(
     filler: &mut Filler,
 ) -> Result<ControlFlow<()>, SourceError> {
     let file: Arc<str> = source.name().into();
-    let (format, fingerprint) = (source.format(), source.fingerprint());
+    let (format, mut keys) = (source.format(), source.keys());
     let mut flow = ControlFlow::Continue(());
     let read = read_records(source.reader(), format, each, &mut |record| {
         let item = match record {
@@ -132,7 +143,7 @@ fn read_source(
             }
             Ok(record) => {
                 let place = Place { file: Arc::clone(&file), line: record.line };
-                let fallback_key = fingerprint.record_key(record.number);
+                let fallback_key = keys.of_record(record.number, record.json.get());
                 match draft(&record, recipe, &fallback_key) {
                     Ok(draft) => Item::Pending(Box::new(Pending { place, draft })),
                     Err(reason) => Item::Refused { place, reason },

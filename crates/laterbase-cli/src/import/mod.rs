@@ -28,7 +28,7 @@ pub use format::{Format, read_records};
 pub use mapping::Mapping;
 pub use preserve::preserve;
 pub use record::{Reason, Record, Refused, Visit};
-pub use source::{Fingerprint, Source, SourceError};
+pub use source::{Fingerprint, Keys, Source, SourceError};
 
 pub(crate) use feed::{Feed, Item, Place, Recipe};
 pub(crate) use writer::{Acknowledged, Writer, WriterEvent};

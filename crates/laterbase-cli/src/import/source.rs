@@ -2,7 +2,8 @@
 //!
 //! The fingerprint is the hash of the whole file, so a file is read twice: once to hash it, once
 //! to import it. What cannot be read twice (standard input, a pipe) is first copied to a
-//! temporary file that has no name by the time it is read.
+//! temporary file that has no name by the time it is read; unless the records bring keys of their
+//! own: then it is read as it comes, and the few that have none are known by what came before.
 
 use std::fmt;
 use std::fs::File;
@@ -21,15 +22,22 @@ const BUFFER_BYTES: usize = 256 << 10;
 pub struct Source {
     name: String,
     format: Format,
-    fingerprint: Fingerprint,
-    bytes: u64,
+    keys: Keys,
     reader: BufReader<Counted>,
 }
 
-/// A file that tells how far it has been read.
-#[derive(Debug)]
+/// What a record without a key of its own is known by, together with its number.
+#[derive(Clone, Debug)]
+pub enum Keys {
+    /// The file that it is in.
+    Whole(Fingerprint),
+    /// Everything that came up to and with it.
+    SoFar(Box<blake3::Hasher>),
+}
+
+/// An input that tells how far it has been read.
 struct Counted {
-    file: File,
+    input: Box<dyn Read + Send>,
     count: Arc<AtomicU64>,
 }
 
@@ -70,7 +78,8 @@ pub enum SourceError {
 
 impl Source {
     /// Opens `path`, or standard input for `-`. Without `format` the name decides, and where
-    /// that says nothing, the first bytes. What is read is added to `count`.
+    /// that says nothing, the first bytes. What is read is added to `count`. `keyed` says that
+    /// records bring keys of their own.
     ///
     /// # Errors
     /// What the system says when opening, reading or copying.
@@ -78,31 +87,58 @@ impl Source {
         path: &Path,
         format: Option<Format>,
         each: Option<&Pointer>,
+        keyed: bool,
         count: &Arc<AtomicU64>,
     ) -> Result<Self, SourceError> {
         let stdin = path == Path::new("-");
         let name = if stdin { "standard input".to_owned() } else { path.display().to_string() };
-        let read_error = |source| SourceError::Read { name: name.clone(), source };
-        let mut file = if stdin {
-            spool(&name, &mut io::stdin().lock())?
-        } else {
-            let open_error = |source| SourceError::Open { path: path.to_owned(), source };
-            let mut file = File::open(path).map_err(open_error)?;
-            let kind = file.metadata().map_err(read_error)?;
-            if kind.is_dir() {
-                return Err(open_error(io::ErrorKind::IsADirectory.into()));
-            }
-            if kind.is_file() { file } else { spool(&name, &mut file)? }
+        let mut file = if stdin { None } else { Some(open(path)?) };
+        let is_file = |file: &File| file.metadata().is_ok_and(|kind| kind.is_file());
+        let once = !file.as_ref().is_some_and(is_file);
+        let mut whole: Box<dyn Read + Send> = match file.take() {
+            Some(file) if !once => return Self::of_file(name, path, file, format, each, count),
+            Some(pipe) => Box::new(pipe),
+            None => Box::new(io::stdin()),
         };
-        let (fingerprint, bytes) = fingerprint(&mut file, each).map_err(read_error)?;
+        if !keyed {
+            let file = spool(&name, &mut whole)?;
+            return Self::of_file(name, path, file, format, each, count);
+        }
+        let keys = Keys::SoFar(Box::default());
+        Self::of_input(name, path, whole, keys, format, count)
+    }
+
+    /// What can be read twice.
+    fn of_file(
+        name: String,
+        path: &Path,
+        mut file: File,
+        format: Option<Format>,
+        each: Option<&Pointer>,
+        count: &Arc<AtomicU64>,
+    ) -> Result<Self, SourceError> {
+        let read_error = |source| SourceError::Read { name: name.clone(), source };
+        let fingerprint = fingerprint(&mut file, each).map_err(read_error)?;
         file.seek(SeekFrom::Start(0)).map_err(read_error)?;
-        let mut reader =
-            BufReader::with_capacity(BUFFER_BYTES, Counted { file, count: Arc::clone(count) });
+        Self::of_input(name, path, Box::new(file), Keys::Whole(fingerprint), format, count)
+    }
+
+    fn of_input(
+        name: String,
+        path: &Path,
+        input: Box<dyn Read + Send>,
+        keys: Keys,
+        format: Option<Format>,
+        count: &Arc<AtomicU64>,
+    ) -> Result<Self, SourceError> {
+        let read_error = |source| SourceError::Read { name: name.clone(), source };
+        let input = Counted { input, count: Arc::clone(count) };
+        let mut reader = BufReader::with_capacity(BUFFER_BYTES, input);
         let format = match format.or_else(|| Format::of_name(path)) {
             Some(format) => format,
             None => Format::of_bytes(reader.fill_buf().map_err(read_error)?),
         };
-        Ok(Self { name, format, fingerprint, bytes, reader })
+        Ok(Self { name, format, keys, reader })
     }
 
     /// The file's name as messages show it.
@@ -117,16 +153,10 @@ impl Source {
         self.format
     }
 
-    /// Its hash.
+    /// What its records are known by.
     #[must_use]
-    pub fn fingerprint(&self) -> Fingerprint {
-        self.fingerprint
-    }
-
-    /// Its length.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.bytes
+    pub fn keys(&self) -> Keys {
+        self.keys.clone()
     }
 
     /// The bytes, from the beginning.
@@ -137,17 +167,37 @@ impl Source {
 
 impl Read for Counted {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read(buffer)?;
+        let count = self.input.read(buffer)?;
         self.count.fetch_add(count as u64, Ordering::Relaxed);
         Ok(count)
     }
 }
 
-impl Fingerprint {
-    /// The idempotency key of a file's record: the fingerprint and the record's number.
+impl Keys {
+    /// The idempotency key of a record that has none: a hash and the record's number.
     #[must_use]
-    pub fn record_key(&self, number: u64) -> String {
-        format!("{self}#{number}")
+    pub fn of_record(&mut self, number: u64, text: &str) -> String {
+        let fingerprint = match self {
+            Self::Whole(fingerprint) => *fingerprint,
+            Self::SoFar(hasher) => {
+                hasher.update(text.as_bytes());
+                Fingerprint::of(hasher)
+            }
+        };
+        format!("{fingerprint}#{number}")
+    }
+}
+
+impl Fingerprint {
+    fn of(hasher: &blake3::Hasher) -> Self {
+        let hash = hasher.finalize();
+        Self(hash.as_bytes().first_chunk().copied().unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for Counted {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Counted").field("count", &self.count).finish_non_exhaustive()
     }
 }
 
@@ -158,11 +208,10 @@ impl fmt::Display for Fingerprint {
 }
 
 /// Hashes the file from where it stands to its end.
-fn fingerprint(file: &mut File, each: Option<&Pointer>) -> io::Result<(Fingerprint, u64)> {
+fn fingerprint(file: &mut File, each: Option<&Pointer>) -> io::Result<Fingerprint> {
     file.seek(SeekFrom::Start(0))?;
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; BUFFER_BYTES];
-    let mut bytes = 0_u64;
     loop {
         let count = match file.read(&mut buffer) {
             Ok(0) => break,
@@ -171,14 +220,20 @@ fn fingerprint(file: &mut File, each: Option<&Pointer>) -> io::Result<(Fingerpri
             Err(error) => return Err(error),
         };
         hasher.update(buffer.get(..count).unwrap_or_default());
-        bytes = bytes.saturating_add(count as u64);
     }
     if let Some(each) = each {
         hasher.update(each.as_str().as_bytes());
     }
-    let mut first = [0; 16];
-    first.copy_from_slice(hasher.finalize().as_bytes().first_chunk::<16>().unwrap_or(&[0; 16]));
-    Ok((Fingerprint(first), bytes))
+    Ok(Fingerprint::of(&hasher))
+}
+
+fn open(path: &Path) -> Result<File, SourceError> {
+    let open_error = |source| SourceError::Open { path: path.to_owned(), source };
+    let file = File::open(path).map_err(open_error)?;
+    if file.metadata().map_err(open_error)?.is_dir() {
+        return Err(open_error(io::ErrorKind::IsADirectory.into()));
+    }
+    Ok(file)
 }
 
 /// Copies `input` to a temporary file whose name is gone when this returns.

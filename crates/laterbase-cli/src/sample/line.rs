@@ -103,84 +103,92 @@ fn tags(out: &mut Vec<u8>, step: &Step) {
 
 fn data(out: &mut Vec<u8>, step: &Step) {
     match step.kind {
-        Kind::Booked => {
-            text(out, "{\"shipper\":\"");
-            text(out, step.party);
-            text(out, "\",\"consignee\":\"");
-            text(out, step.next_party);
-            text(out, "\",\"from\":\"");
-            text(out, step.site);
-            text(out, "\",\"to\":\"");
-            text(out, step.other_site);
-            text(
-                out,
-                "\",\"goods\":\"machine parts\",\"service\":\"express, cold chain\",\"incoterm\":\"DAP\",\"pieces\":",
-            );
-            digits(out, u64::from(step.number % 40 + 1), 1);
-            text(out, ",\"weight_kg\":");
-            decimal(out, i64::from(step.number), 1);
-        }
-        Kind::CustodyChanged => {
-            text(out, "{\"from\":\"");
-            text(out, step.party);
-            text(out, "\",\"to\":\"");
-            text(out, step.next_party);
-            text(out, "\",\"site\":\"");
-            text(out, step.site);
-            text(out, "\",\"seal\":\"SL-");
-            digits(out, step.number.into(), 6);
-            text(out, "\",\"seal_intact\":true,\"signed_by\":\"");
-            digits(out, u64::from(step.number % 900 + 100), 3);
-            text(out, "\",\"documents\":[\"CMR\",\"packing list\",\"customs T1\"]");
-        }
-        Kind::Departed | Kind::Arrived => {
-            text(out, "{\"site\":\"");
-            text(out, step.site);
-            text(out, if step.kind == Kind::Departed { "\",\"to\":\"" } else { "\",\"from\":\"" });
-            text(out, step.other_site);
-            text(out, "\",\"truck\":\"T-");
-            digits(out, step.truck.into(), 4);
-            text(out, "\",\"gate\":");
-            digits(out, u64::from(step.number % 12 + 1), 1);
-            text(out, ",\"odometer_km\":");
-            decimal(out, i64::from(step.number) + 1_000_000, 1);
-            text(out, ",\"seal\":\"SL-");
-            digits(out, step.number.into(), 6);
-            text(out, "\",\"driver\":\"");
-            digits(out, u64::from(step.truck) + 7_000, 5);
-            position(out, step);
-        }
-        Kind::Scanned | Kind::Delivered => {
-            text(out, "{\"site\":\"");
-            text(out, step.site);
-            text(out, "\",\"device\":\"scanner-");
-            digits(out, step.device.into(), 4);
-            text(out, "\",\"sscc\":\"0034043416109");
-            digits(out, step.number.into(), 7);
-            text(out, "\",\"condition\":\"");
-            text(out, if step.number.is_multiple_of(97) { "damaged" } else { "good" });
-            text(out, "\",\"dock\":");
-            digits(out, u64::from(step.number % 24 + 1), 1);
-            text(out, ",\"operator\":\"");
-            digits(out, u64::from(step.number % 900 + 100), 3);
-            position(out, step);
-        }
-        Kind::Measured => {
-            text(out, "{\"shipment\":\"");
-            shipment(out, step);
-            text(out, "\",\"temperature_c\":");
-            decimal(out, i64::from(step.number % 900) - 250, 2);
-            text(out, ",\"humidity_percent\":");
-            decimal(out, i64::from(step.number % 600) + 300, 1);
-            text(out, ",\"shock_g\":");
-            decimal(out, i64::from(step.number % 30), 1);
-            text(out, ",\"battery_volt\":");
-            decimal(out, i64::from(step.number % 90) + 330, 2);
-            text(out, ",\"door\":\"closed\",\"firmware\":\"4.2.1");
-            position(out, step);
-        }
+        Kind::Booked => booking(out, step),
+        Kind::CustodyChanged => custody(out, step),
+        Kind::Departed | Kind::Arrived => gate(out, step),
+        Kind::Scanned | Kind::Delivered => scan(out, step),
+        Kind::Measured => measurement(out, step),
     }
     text(out, "}");
+}
+
+fn booking(out: &mut Vec<u8>, step: &Step) {
+    text(out, "{\"shipper\":\"");
+    text(out, step.party);
+    text(out, "\",\"consignee\":\"");
+    text(out, step.next_party);
+    text(out, "\",\"from\":\"");
+    text(out, step.site);
+    text(out, "\",\"to\":\"");
+    text(out, step.other_site);
+    text(out, "\",\"goods\":\"machine parts\",\"service\":\"express, cold chain\"");
+    text(out, ",\"incoterm\":\"DAP\",\"pieces\":");
+    digits(out, u64::from(step.number % 40 + 1), 1);
+    text(out, ",\"weight_kg\":");
+    decimal(out, i64::from(step.number), 1);
+}
+
+fn custody(out: &mut Vec<u8>, step: &Step) {
+    text(out, "{\"from\":\"");
+    text(out, step.party);
+    text(out, "\",\"to\":\"");
+    text(out, step.next_party);
+    text(out, "\",\"site\":\"");
+    text(out, step.site);
+    text(out, "\",\"seal\":\"SL-");
+    digits(out, step.number.into(), 6);
+    text(out, "\",\"seal_intact\":true,\"signed_by\":\"");
+    digits(out, u64::from(step.number % 900 + 100), 3);
+    text(out, "\",\"documents\":[\"CMR\",\"packing list\",\"customs T1\"]");
+}
+
+fn gate(out: &mut Vec<u8>, step: &Step) {
+    text(out, "{\"site\":\"");
+    text(out, step.site);
+    text(out, if step.kind == Kind::Departed { "\",\"to\":\"" } else { "\",\"from\":\"" });
+    text(out, step.other_site);
+    text(out, "\",\"truck\":\"T-");
+    digits(out, step.truck.into(), 4);
+    text(out, "\",\"gate\":");
+    digits(out, u64::from(step.number % 12 + 1), 1);
+    text(out, ",\"odometer_km\":");
+    decimal(out, i64::from(step.number) + 1_000_000, 1);
+    text(out, ",\"seal\":\"SL-");
+    digits(out, step.number.into(), 6);
+    text(out, "\",\"driver\":\"");
+    digits(out, u64::from(step.truck) + 7_000, 5);
+    position(out, step);
+}
+
+fn scan(out: &mut Vec<u8>, step: &Step) {
+    text(out, "{\"site\":\"");
+    text(out, step.site);
+    text(out, "\",\"device\":\"scanner-");
+    digits(out, step.device.into(), 4);
+    text(out, "\",\"sscc\":\"0034043416109");
+    digits(out, step.number.into(), 7);
+    text(out, "\",\"condition\":\"");
+    text(out, if step.number.is_multiple_of(97) { "damaged" } else { "good" });
+    text(out, "\",\"dock\":");
+    digits(out, u64::from(step.number % 24 + 1), 1);
+    text(out, ",\"operator\":\"");
+    digits(out, u64::from(step.number % 900 + 100), 3);
+    position(out, step);
+}
+
+fn measurement(out: &mut Vec<u8>, step: &Step) {
+    text(out, "{\"shipment\":\"");
+    shipment(out, step);
+    text(out, "\",\"temperature_c\":");
+    decimal(out, i64::from(step.number % 900) - 250, 2);
+    text(out, ",\"humidity_percent\":");
+    decimal(out, i64::from(step.number % 600) + 300, 1);
+    text(out, ",\"shock_g\":");
+    decimal(out, i64::from(step.number % 30), 1);
+    text(out, ",\"battery_volt\":");
+    decimal(out, i64::from(step.number % 90) + 330, 2);
+    text(out, ",\"door\":\"closed\",\"firmware\":\"4.2.1");
+    position(out, step);
 }
 
 /// Ends the text before it.

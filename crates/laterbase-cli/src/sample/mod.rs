@@ -1,10 +1,10 @@
 //! A believable logistics workload, the same for the same seed.
 //!
-//! A hundred and twenty shipments move at once between sites: each is booked, changes hands, departs,
-//! is scanned and measured on the way, arrives, departs again, and is delivered; then another
-//! takes its place. Hand scanners, gates and sensors record that. Some recordings come late: the
-//! device was out of coverage, so their valid time lies minutes to days before that of their
-//! neighbours.
+//! A hundred and twenty shipments move at once between sites: each is booked, changes hands,
+//! departs, is scanned and measured on the way, arrives, departs again, and is delivered; then
+//! another takes its place. Hand scanners, gates and sensors record that. Some recordings come
+//! late: the device was out of coverage, so their valid time lies minutes to days before that of
+//! their neighbours.
 //!
 //! The lines are events as `laterbase import --preserve` takes them, with about 188 bytes of
 //! JSON in `data`. Left out: ids and causes, which only the store that records an event can give.

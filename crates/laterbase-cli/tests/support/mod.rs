@@ -222,8 +222,7 @@ fn mask_times(text: &str, began: &str) -> String {
             .find(|letter: char| !(letter.is_ascii_digit() || "-:.T ".contains(letter)))
             .unwrap_or(time.len());
         let ends_in_z = time[length..].starts_with('Z');
-        if ends_in_z && (20..=26).contains(&length) | (length == 19) && &time[..19] >= &began[..19]
-        {
+        if ends_in_z && (20..=26).contains(&length) | (length == 19) && time[..19] >= began[..19] {
             masked.push_str("<NOW>");
             rest = &time[length + 1..];
         } else {

@@ -31,7 +31,7 @@ shipment,type,at,truck,note
 
 /// The same without CSV, for builds that leave it out.
 const SCANNER_NDJSON: &str = "\
-{\"shipment\":\"4711\",\"type\":\"scanned\",\"at\":\"2026-03-02T09:40:00Z\",\"truck\":\"7\",\"note\":\"box A2 is missing\"}
+{\"shipment\":\"4711\",\"type\":\"scanned\",\"at\":\"2026-03-02T09:40:00Z\",\"truck\":\"7\"}
 {\"shipment\":\"4711\",\"type\":\"arrived\",\"at\":\"2026-03-03T06:10:00Z\",\"truck\":\"7\"}
 ";
 
