@@ -2,6 +2,9 @@
 //!
 //! Without the feature `mutants` there is nothing here to run. Each test runs lives of the campaign
 //! with one fault on until the checker reports a violation, and says how many it took.
+//!
+//! Left out: the epoch in the checksums. Files are cut before they are used again, so that random
+//! lives hardly meet a stale frame that would fit; the log's own tests put one there.
 #![cfg(feature = "mutants")]
 #![allow(dead_code, unreachable_pub, reason = "modules of a test, shared by two of them")]
 #![allow(
@@ -71,9 +74,4 @@ fn acknowledging_what_recovery_has_not_synced_again_is_caught() {
 #[test]
 fn taking_damage_before_a_later_group_for_a_torn_tail_is_caught() {
     assert_caught(Mutant::LaterGroupIsTorn, 300, damage::flip_bits);
-}
-
-#[test]
-fn leaving_the_epoch_out_of_the_checksum_is_caught() {
-    assert_caught(Mutant::NoEpoch, 400, honest_life);
 }
