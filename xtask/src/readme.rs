@@ -79,15 +79,18 @@ enum Block {
 /// The examples of all blocks, in order, without the test command.
 fn examples(page: &str) -> Vec<Example> {
     let mut found: Vec<Example> = Vec::new();
-    let mut block = Block::None;
+    let (mut block, mut last) = (Block::None, Block::None);
+    let mut inside = false;
     let mut continued = false;
     for line in page.lines() {
         if line.starts_with("```") {
             continued = false;
-            block = match line.trim() {
-                "```console" => Block::Console,
-                "```text" => Block::Text,
-                _ => Block::None,
+            inside = !inside;
+            (block, last) = match line.trim() {
+                _ if !inside => (Block::None, block),
+                "```console" => (Block::Console, last),
+                "```text" if last == Block::Console => (Block::Text, last),
+                _ => (Block::None, last),
             };
             continue;
         }
@@ -252,7 +255,8 @@ b
 
     #[test]
     fn a_text_block_is_what_the_last_command_prints() {
-        let page = "```console\n$ demo\n```\nIt prints:\n```text\n$ inside\nout\n```\n";
+        let page = "```console\n$ demo\n```\nIt prints:\n```text\n$ inside\nout\n```\n\
+                    ```text\na drawing\n```\n";
         let found = examples(page);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].output, ["$ inside", "out"]);
