@@ -31,8 +31,8 @@ impl Default for IndexConfig {
 }
 
 impl IndexConfig {
-    /// Limits for a device with little memory: about 3 MiB in total, and about 100 bytes
-    /// for each 2,048 entries in runs.
+    /// Limits for a device with little memory: about 3 MiB in total, and about 100 bytes for each
+    /// 2,048 entries in runs.
     #[must_use]
     pub fn small_device() -> Self {
         Self {
