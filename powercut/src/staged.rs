@@ -1,9 +1,9 @@
 //! Two accidents that chance would take long to bring about, staged on purpose: a segment's file
 //! that holds frames of a lost time line, and a bit that flips in what was acknowledged.
 //!
-//! Both know a little of the log's directory (see the reference of the segment format): hot segments
-//! are `NNNNNNNN.log`, files waiting to become one are `spare-*.log`, and frames begin behind a
-//! header of 4 KiB.
+//! Both know a little of the log's directory (see the reference of the segment format): hot
+//! segments are `NNNNNNNN.log`, files waiting to become one are `spare-*.log`, and frames begin
+//! behind a header of 4 KiB.
 
 use crate::campaign::{Finding, write_records};
 use crate::ledger::{Durability, Ending, Ledger};
