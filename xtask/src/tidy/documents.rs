@@ -31,6 +31,7 @@ const FORMATS: &str = "docs/reference/README.md";
 pub(super) fn check(files: &[TextFile], paths: &[String]) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(required(paths));
+    findings.extend(loose_notes(paths));
     for file in files.iter().filter(|file| file.path.ends_with(".md")) {
         findings.extend(links(file, paths));
         if file.path == "CHANGELOG.md" {
@@ -50,6 +51,16 @@ fn required(paths: &[String]) -> Vec<Finding> {
         .filter(|required| paths.iter().all(|path| path != *required))
         .map(|missing| Finding::new(missing, 0, "is missing"))
         .collect()
+}
+
+/// Notes to each other do not belong into a repository.
+fn loose_notes(paths: &[String]) -> Vec<Finding> {
+    let is_note = |path: &&String| {
+        let name = path.rsplit('/').next().unwrap_or_default().to_uppercase();
+        ["NOTE.", "NOTES.", "NOTE_", "TODO."].iter().any(|start| name.starts_with(start))
+    };
+    let message = "a loose note: write what lasts into docs/, and leave out the rest";
+    paths.iter().filter(is_note).map(|path| Finding::new(path, 0, message)).collect()
 }
 
 fn changelog(file: &TextFile) -> Vec<Finding> {
@@ -215,6 +226,12 @@ mod tests {
         assert_eq!(required(&paths), []);
         paths.retain(|path| path != "CHANGELOG.md");
         assert_eq!(required(&paths)[0].to_string(), "CHANGELOG.md: is missing");
+    }
+
+    #[test]
+    fn a_loose_note_is_found() {
+        assert_eq!(loose_notes(&owned(&["crates/x/NOTES.txt", "TODO.md"])).len(), 2);
+        assert_eq!(loose_notes(&owned(&["docs/decisions/0001-bytes.md"])).len(), 0);
     }
 
     #[test]
