@@ -27,7 +27,7 @@ const CUTS_PER_WORLD: u64 = 30;
 
 #[test]
 fn acknowledged_events_survive_every_honest_fault() {
-    let wanted = crash_points(2500);
+    let wanted = crash_points(2000);
     let mut tally = Tally::default();
     let mut seed = first_seed();
     let started = std::time::Instant::now();
@@ -83,7 +83,7 @@ fn acknowledged_events_survive_every_honest_fault() {
 
 #[test]
 fn power_may_be_cut_at_every_change_of_a_scenario() {
-    let wanted = crash_points(8000);
+    let wanted = crash_points(8500);
     let mut tally = Tally::default();
     let mut seed = first_seed();
     while tally.of("crash points") < wanted {
