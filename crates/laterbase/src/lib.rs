@@ -92,3 +92,8 @@ pub use laterbase_event::{
 pub use laterbase_index::IndexConfig;
 pub use laterbase_index::IndexStatistics;
 pub use laterbase_log::{Damage, LogConfig, Sealing, SegmentInfo, TornTail, storage};
+
+/// The README's examples, tested with the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
