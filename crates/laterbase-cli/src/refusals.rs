@@ -12,7 +12,8 @@ use std::io;
 use std::path::Path;
 
 use laterbase::{
-    AppendError, BackupError, CloseError, IdentityError, OpenError, PushError, ReadError,
+    AppendError, BackupError, CloseError, FollowError, IdentityError, OpenError, PushError,
+    ReadError,
 };
 
 use crate::failure::{Exit, Failure};
@@ -53,23 +54,13 @@ pub(crate) fn opening(error: &OpenError, directory: &Path) -> Failure {
 
 fn opening_exit(error: &OpenError) -> Exit {
     use laterbase_index::OpenError as IndexError;
-    use laterbase_log::OpenError as LogError;
     match error {
-        OpenError::Exists | OpenError::Log(LogError::Exists { .. }) => Exit::AlreadyExists,
-        OpenError::Locked { .. } => Exit::Locked,
+        OpenError::Exists => Exit::AlreadyExists,
+        OpenError::Locked { .. } | OpenError::Follow(FollowError::Starting { .. }) => Exit::Locked,
         OpenError::Identity(IdentityError::Missing) => Exit::NotADatabase,
         OpenError::Identity(IdentityError::Newer { .. })
-        | OpenError::Log(LogError::NewerFormat { .. })
         | OpenError::Index(IndexError::NewerFormat { .. }) => Exit::NewerFormat,
         OpenError::Identity(IdentityError::Damaged)
-        | OpenError::Log(
-            LogError::Missing { .. }
-            | LogError::OtherDatabase { .. }
-            | LogError::SegmentMissing { .. }
-            | LogError::HeaderDamaged { .. }
-            | LogError::FooterDamaged { .. }
-            | LogError::Damaged { .. },
-        )
         | OpenError::Index(
             IndexError::Missing { .. }
             | IndexError::Exists { .. }
@@ -78,11 +69,29 @@ fn opening_exit(error: &OpenError) -> Exit {
         )
         | OpenError::LogCutShort { .. } => Exit::Corrupt,
         OpenError::Identity(IdentityError::Storage(_))
-        | OpenError::Log(LogError::Storage(_))
         | OpenError::Index(IndexError::Storage(_))
+        | OpenError::Follow(FollowError::Storage(_) | FollowError::Close(_))
         | OpenError::Storage(_) => Exit::Storage,
+        OpenError::Log(error) | OpenError::Follow(FollowError::Log(error)) => log_exit(error),
         OpenError::Maintain(error) => maintaining_exit(error),
         OpenError::Read(error) => reading_exit(error),
+        _ => Exit::Internal,
+    }
+}
+
+/// The log was not opened, for writing or for reading alone.
+fn log_exit(error: &laterbase_log::OpenError) -> Exit {
+    use laterbase_log::OpenError as Error;
+    match error {
+        Error::Exists { .. } => Exit::AlreadyExists,
+        Error::NewerFormat { .. } => Exit::NewerFormat,
+        Error::Missing { .. }
+        | Error::OtherDatabase { .. }
+        | Error::SegmentMissing { .. }
+        | Error::HeaderDamaged { .. }
+        | Error::FooterDamaged { .. }
+        | Error::Damaged { .. } => Exit::Corrupt,
+        Error::Storage(_) => Exit::Storage,
         _ => Exit::Internal,
     }
 }
