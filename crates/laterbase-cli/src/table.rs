@@ -2,8 +2,8 @@
 //!
 //! The widths are decided by the first rows, which are held back until there are enough of them;
 //! then rows flow through. Columns that do not fit give up space, the widest first, each down to
-//! its floor and only then further; what is cut off ends in `…`. If that is not enough, the last
-//! columns are left out. Where lines may be of any length nothing is cut. Control characters are
+//! its floor; what is cut off ends in `…`. If that is not enough, the last column is left out, then
+//! the others are cut further, then left out from the last one on. Where lines may be of any length nothing is cut. Control characters are
 //! shown, never sent: what is in an event cannot drive the terminal.
 
 use crate::failure::Failure;
@@ -121,28 +121,38 @@ fn fit(columns: &[Column], rows: &[Vec<String>], limit: Option<usize>) -> Vec<us
         }
     }
     let Some(limit) = limit else { return widths };
-    let mut down_to_floor = true;
-    while taken(&widths) > limit {
-        let floor = |column: &Column| {
-            column.floor.map(|floor| if down_to_floor { floor } else { WIDTH_MIN })
-        };
+    let floor = |column: &Column| column.floor;
+    let least = |column: &Column| column.floor.map(|_| WIDTH_MIN);
+    let mut fitted = widths.clone();
+    shrink(&mut fitted, columns, limit, floor);
+    if taken(&fitted) > limit && widths.len() > 1 {
+        widths.pop();
+        fitted = widths;
+        shrink(&mut fitted, columns, limit, floor);
+    }
+    shrink(&mut fitted, columns, limit, least);
+    while taken(&fitted) > limit && fitted.len() > 1 {
+        fitted.pop();
+    }
+    fitted
+}
+
+/// Takes from the widest column, one after the other, until all fit or none gives any more.
+fn shrink(
+    widths: &mut [usize],
+    columns: &[Column],
+    limit: usize,
+    floor: impl Fn(&Column) -> Option<usize>,
+) {
+    while taken(widths) > limit {
         let widest = widths
             .iter_mut()
             .zip(columns)
             .filter(|(width, column)| floor(column).is_some_and(|floor| **width > floor))
             .max_by_key(|(width, _)| **width);
-        if let Some((width, _)) = widest {
-            *width = width.saturating_sub(1);
-        } else if down_to_floor {
-            down_to_floor = false;
-        } else if widths.len() > 1 {
-            // Nothing gives any more: the last column is left out.
-            widths.pop();
-        } else {
-            break;
-        }
+        let Some((width, _)) = widest else { return };
+        *width = width.saturating_sub(1);
     }
-    widths
 }
 
 /// The columns' widths and what stands between them.

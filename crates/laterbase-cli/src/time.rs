@@ -84,8 +84,8 @@ impl Clockface {
         }
     }
 
-    /// The time to the millisecond, for tables: `2026-03-01 12:00:00.125`, with its offset where
-    /// it is not UTC.
+    /// The time to the second, for tables: `2026-03-01 12:00:00Z`, or with its offset where it is
+    /// not UTC.
     #[must_use]
     pub fn format_short(&self, micros: i64) -> String {
         let Ok(time) = Timestamp::from_microsecond(micros) else {
@@ -93,9 +93,8 @@ impl Clockface {
         };
         let zone = self.zone.clone().unwrap_or(TimeZone::UTC);
         let zoned = time.to_zoned(zone);
-        let fraction = if micros.rem_euclid(1_000_000) == 0 { "" } else { "%.3f" };
         let offset = if self.zone.is_some() { "%:z" } else { "Z" };
-        zoned.strftime(&format!("%Y-%m-%d %H:%M:%S{fraction}{offset}")).to_string()
+        zoned.strftime(&format!("%Y-%m-%d %H:%M:%S{offset}")).to_string()
     }
 }
 
@@ -217,7 +216,7 @@ mod tests {
         }
         assert_eq!(utc.format(1_370_703_536_591_000), "2013-06-08T14:58:56.591Z");
         assert_eq!(utc.format(1_370_703_536_500_000), "2013-06-08T14:58:56.500Z");
-        assert_eq!(utc.format_short(1_370_703_536_591_000), "2013-06-08 14:58:56.591Z");
+        assert_eq!(utc.format_short(1_370_703_536_591_000), "2013-06-08 14:58:56Z");
         assert_eq!(utc.format_short(0), "1970-01-01 00:00:00Z");
     }
 }

@@ -255,6 +255,35 @@ fn a_missing_segment_is_reported() {
     sandbox.run(["append", "r/1", "x", "--data", "1"]).code(7);
 }
 
+/// A later version of the program wrote it: nothing is touched, and the code says so.
+#[test]
+fn a_database_of_a_newer_format_is_left_alone() {
+    const SLOT_BYTES: usize = 4096;
+    let sandbox = with_events();
+    let identity = sandbox.db().join("identity");
+    let mut bytes = fs::read(&identity).unwrap();
+    for slot in bytes.chunks_mut(SLOT_BYTES) {
+        slot[8] = 99;
+        let (body, sum) = slot.split_at_mut(SLOT_BYTES - 4);
+        sum.copy_from_slice(&crc32c(body).to_le_bytes());
+    }
+    fs::write(&identity, &bytes).unwrap();
+    for arguments in [vec!["read"], vec!["append", "r/1", "x", "--data", "1"], vec!["repair"]] {
+        let answer = sandbox.run(&arguments).code(9);
+        assert!(answer.stderr.contains("upgrade"), "{}", answer.stderr);
+    }
+    assert_eq!(fs::read(&identity).unwrap(), bytes);
+}
+
+/// CRC-32C (RFC 3720, appendix B.4), bit by bit.
+fn crc32c(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0_u32, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
+            if sum & 1 == 1 { (sum >> 1) ^ 0x82F6_3B78 } else { sum >> 1 }
+        })
+    })
+}
+
 /// Damage to what is derived is no damage: it is built anew, by itself or with `repair`.
 #[test]
 fn damaged_indexes_are_built_anew() {

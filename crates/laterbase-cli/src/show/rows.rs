@@ -15,9 +15,9 @@ const DATA_BYTES_MAX: usize = 400;
 pub(crate) const COLUMNS: [Column; 6] = [
     Column::whole("id", Ink::Faint),
     Column::whole("valid at", Ink::Plain),
-    Column::text("stream", 24, Ink::Name),
-    Column::text("type", 16, Ink::Strong),
-    Column::text("tags", 20, Ink::Plain),
+    Column::text("stream", 14, Ink::Name),
+    Column::text("type", 8, Ink::Strong),
+    Column::text("tags", 10, Ink::Plain),
     Column::text("data", 10, Ink::Faint),
 ];
 
