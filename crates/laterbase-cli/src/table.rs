@@ -3,8 +3,9 @@
 //! The widths are decided by the first rows, which are held back until there are enough of them;
 //! then rows flow through. Columns that do not fit give up space, the widest first, each down to
 //! its floor; what is cut off ends in `…`. If that is not enough, the last column is left out, then
-//! the others are cut further, then left out from the last one on. Where lines may be of any length nothing is cut. Control characters are
-//! shown, never sent: what is in an event cannot drive the terminal.
+//! the others are cut further, then left out from the last one on. Where lines may be of any
+//! length nothing is cut. Control characters are shown, never sent: what is in an event cannot
+//! drive the terminal.
 
 use crate::failure::Failure;
 use crate::output::{Ink, Output};

@@ -17,7 +17,7 @@ pub(crate) const COLUMNS: [Column; 6] = [
     Column::whole("valid at", Ink::Plain),
     Column::text("stream", 14, Ink::Name),
     Column::text("type", 8, Ink::Strong),
-    Column::text("tags", 10, Ink::Plain),
+    Column::text("tags", 14, Ink::Plain),
     Column::text("data", 10, Ink::Faint),
 ];
 
