@@ -59,6 +59,17 @@ impl PendingEntries {
         }
     }
 
+    /// Adds everything that another buffer holds, and takes over how far it is complete.
+    pub fn copy_from(&mut self, other: &Self) {
+        for (family, entries) in other.entries.iter() {
+            self.entries.get_mut(family).extend_from_slice(entries);
+        }
+        self.upto = other.upto;
+        self.count += other.count;
+        self.positions.lowest = self.positions.lowest.min(other.positions.lowest);
+        self.positions.highest = self.positions.highest.max(other.positions.highest);
+    }
+
     /// The entries of a family, in the order in which they were added.
     #[must_use]
     pub fn family(&self, family: Family) -> &[Entry] {

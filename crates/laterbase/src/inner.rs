@@ -123,6 +123,8 @@ impl FollowerIndex {
 pub(crate) struct Indexer {
     pub(crate) index: IndexWriter,
     pub(crate) spare: PendingEntries,
+    /// What is given to the index.
+    pub(crate) handed: PendingEntries,
 }
 
 /// Where appends are put in order.
@@ -397,9 +399,11 @@ impl Inner {
             let upto = indexer.spare.upto();
             front.pending.set_upto(upto);
         }
-        indexer.index.absorb(&mut indexer.spare)?;
-        // Here, so that appends need not: the buffer becomes the front's with the next exchange.
-        indexer.spare.reserve(self.options.pending_entries_max);
+        // A copy: the index keeps what it is given, and the front's buffers must keep their room, so
+        // that appends allocate nothing.
+        indexer.handed.copy_from(&indexer.spare);
+        indexer.spare.clear();
+        indexer.index.absorb(&mut indexer.handed)?;
         self.bell.announce_room();
         Ok(())
     }

@@ -330,7 +330,7 @@ impl Opening {
         let mut spare = PendingEntries::new();
         spare.reserve(self.options.pending_entries_max);
         let writer = Writer {
-            indexer: Mutex::new(Indexer { index, spare }),
+            indexer: Mutex::new(Indexer { index, spare, handed: PendingEntries::new() }),
             writer: Mutex::new(Some(log.writer)),
             front: Mutex::new(Front { clock, log: Some(log.front), pending, headers: Vec::new() }),
             maintenance: Mutex::new(log.maintenance),
