@@ -245,7 +245,7 @@ impl Inner {
     pub(crate) fn step_indexes(&self, parts: &Writer) -> Result<bool, crate::read::ReadError> {
         let (work, full) = {
             let mut indexer = lock(&parts.indexer);
-            // A full memtable is written first; meanwhile what is staged waits, and then appends do.
+            // A full memtable is written first; what is staged waits, and then appends do.
             let full = indexer.index.is_full();
             if !full {
                 self.absorb(parts, &mut indexer)?;

@@ -399,8 +399,8 @@ impl Inner {
             let upto = indexer.spare.upto();
             front.pending.set_upto(upto);
         }
-        // A copy: the index keeps what it is given, and the front's buffers must keep their room, so
-        // that appends allocate nothing.
+        // A copy: the index keeps what it is given, and the front's buffers must keep their room,
+        // so that appends allocate nothing.
         indexer.handed.copy_from(&indexer.spare);
         indexer.spare.clear();
         indexer.index.absorb(&mut indexer.handed)?;
