@@ -7,7 +7,8 @@ use crate::engine::Engine;
 use crate::error::BenchError;
 
 pub(crate) const USAGE: &str = "\
-cargo xtask bench [AREA…] [--quick] [--json FILE] [--dir FOLDER] [--rounds N] [--only A,B]
+cargo xtask bench [AREA…] [--quick] [--events N] [--json FILE] [--dir FOLDER] [--rounds N]
+                  [--only A,B] [--check]
 
   append   durable appends: batches of 1 to 10,000, one to 64 threads
   growth   the append rate of a large database against that of a small one
@@ -18,6 +19,7 @@ cargo xtask bench [AREA…] [--quick] [--json FILE] [--dir FOLDER] [--rounds N] 
   memory   resident memory of a process that appends a million events
 
   --quick       small databases and three rounds, for a first look
+  --events N    how many events the databases of `reads` hold
   --json FILE   also writes every sample to FILE
   --dir FOLDER  where the databases are made; on the device to be measured
   --rounds N    rounds in which the stores take turns; 5 by default
@@ -33,6 +35,7 @@ pub(crate) struct Arguments {
     pub(crate) quick: bool,
     pub(crate) check: bool,
     pub(crate) rounds: usize,
+    pub(crate) events: Option<usize>,
     pub(crate) json: Option<PathBuf>,
     pub(crate) folder: Option<PathBuf>,
 }
@@ -48,6 +51,7 @@ impl Arguments {
             quick: false,
             check: false,
             rounds: 0,
+            events: None,
             json: None,
             folder: None,
         };
@@ -63,6 +67,7 @@ impl Arguments {
                 "--json" => parsed.json = Some(value()?.into()),
                 "--dir" => parsed.folder = Some(value()?.into()),
                 "--rounds" => parsed.rounds = number(&value()?)?,
+                "--events" => parsed.events = Some(number(&value()?)?),
                 "--only" => parsed.engines = engines(&value()?)?,
                 name => match Area::ALL.iter().find(|area| area.name() == name) {
                     Some(area) => parsed.areas.push(*area),

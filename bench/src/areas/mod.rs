@@ -80,6 +80,8 @@ impl Area {
 pub(crate) struct Context {
     pub(crate) quick: bool,
     pub(crate) rounds: usize,
+    /// How many events the databases of `reads` hold, if that was said.
+    pub(crate) events: Option<usize>,
     pub(crate) engines: Vec<Engine>,
     pub(crate) folder: PathBuf,
 }
@@ -101,6 +103,7 @@ impl Context {
         Ok(Self {
             quick: arguments.quick,
             rounds: arguments.rounds,
+            events: arguments.events,
             engines: arguments.engines.clone(),
             folder,
         })

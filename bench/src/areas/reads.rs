@@ -17,7 +17,10 @@ use crate::store::{EventStore, Id};
 use crate::workload::{Event, ITEM, Workload, back_dated_range, touch};
 
 const AREA: &str = "reads";
+/// The batches that databases are filled with: larger ones where the peers would take hours.
 const BATCH: usize = 1_000;
+const LARGE_BATCH: usize = 10_000;
+const LARGE_FROM: usize = 5_000_000;
 /// About one back-dated event in this many lies in a measured range of valid time.
 const RANGES: u64 = 500;
 
@@ -30,13 +33,14 @@ struct Subject {
 }
 
 pub(super) fn run(context: &Context, report: &mut Report) -> Result<(), BenchError> {
-    let total = context.scaled(200_000, 2_000_000);
+    let total = context.events.unwrap_or_else(|| context.scaled(200_000, 2_000_000));
+    let batch = if total < LARGE_FROM { BATCH } else { LARGE_BATCH };
     let events = Workload::new(SEED, total as u64).take(total);
     let mut subjects = Vec::new();
     for engine in &context.engines {
         let scratch = context.scratch(&format!("{AREA}-{engine}"))?;
         let store = engine.open(scratch.path())?;
-        let ids = fill(*engine, &*store, &events, BATCH)?;
+        let ids = fill(*engine, &*store, &events, batch)?;
         // Opened again, so that every store reads what lies on the disk and not what it just wrote.
         drop(store);
         subjects.push(Subject { engine: *engine, scratch, ids, store: None });
@@ -52,7 +56,7 @@ pub(super) fn run(context: &Context, report: &mut Report) -> Result<(), BenchErr
         }
     }
     cold(context, &mut subjects, &events, report)?;
-    report.note(AREA, format!("{total} events, appended in batches of {BATCH}, then reopened."));
+    report.note(AREA, format!("{total} events, appended in batches of {batch}, then reopened."));
     Ok(())
 }
 

@@ -87,9 +87,9 @@ impl EventStore for Store {
     }
 
     fn get(&self, id: Id, visit: Visit<'_>) -> Result<bool, StoreError> {
-        let Some(found) = self.database.get(EventId::from_u128(id))? else { return Ok(false) };
-        visit(&found.event.payload);
-        Ok(true)
+        let found =
+            self.database.get_view(EventId::from_u128(id), |event| visit(event.payload()))?;
+        Ok(found.is_some())
     }
 
     fn stream(&self, key: &str, visit: Visit<'_>) -> Result<u64, StoreError> {

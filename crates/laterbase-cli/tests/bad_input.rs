@@ -197,7 +197,7 @@ fn what_is_no_database_is_said_to_be_none() {
 #[test]
 fn a_database_that_is_being_written_is_locked_for_others_and_readable() {
     let sandbox = with_events();
-    let writer = laterbase::Database::open(sandbox.db()).unwrap();
+    let writer = laterbase::Database::open(sandbox.db(), laterbase::Options::default()).unwrap();
     let refused = sandbox.run(["append", "late/1", "x", "--data", "1"]).code(6);
     assert!(refused.stderr.contains("open for writing elsewhere"), "{}", refused.stderr);
     assert!(refused.stderr.contains("reading works beside it"), "{}", refused.stderr);

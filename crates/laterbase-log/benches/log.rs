@@ -249,7 +249,7 @@ fn reads(log: &Log, events: u64, form: &str) {
         let start = Timer::start();
         for _ in 0..200_000 {
             at = (at.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1)) % events;
-            let event = log.reader.get(Position::new(at + 1), &mut buffer).expect("an event");
+            let (event, _) = log.reader.get(Position::new(at + 1), &mut buffer).expect("an event");
             assert_eq!(event.payload().len(), PAYLOAD_BYTES);
         }
         rates.push(start.elapsed());

@@ -7,8 +7,9 @@
 use crate::clock_cache::ClockCache;
 use crate::number::SegmentNumber;
 use crate::segment::Segment;
-use laterbase_event::{BatchDirectory, Position};
+use laterbase_event::{BatchDirectory, Hlc, Position};
 use std::collections::VecDeque;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// How many parts a cache has, each with a lock of its own.
@@ -22,8 +23,13 @@ pub(crate) struct CachedBatch {
     pub(crate) segment: SegmentNumber,
     /// Tells the hot form of a segment from the sealed one, whose offsets are others.
     pub(crate) epoch: u64,
+    /// Where its frame starts in the segment's stream.
+    pub(crate) frame: u64,
+    /// The frame in the file was compared with its checksum.
+    pub(crate) is_checked: AtomicBool,
     /// Where the batch's bytes start in the segment's stream.
     pub(crate) offset: u64,
+    pub(crate) arrival: Hlc,
     pub(crate) first_position: Position,
     pub(crate) event_count: u32,
     pub(crate) directory: BatchDirectory,

@@ -195,6 +195,31 @@ fn frame_checksum(frame: &[u8], epoch: Epoch) -> u32 {
     crc32c::crc32c_append(length, frame.get(CHECKED_FROM..).unwrap_or_default())
 }
 
+/// The checksum of a frame that is read piece by piece.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FrameSum {
+    stored: u32,
+    sum: u32,
+}
+
+impl FrameSum {
+    /// Begins with the first bytes of a frame; `None` if not even its checksum is among them.
+    pub(crate) fn start(first: &[u8], epoch: Epoch) -> Option<Self> {
+        let stored = first.get(LENGTH_BYTES..)?.first_chunk().copied()?;
+        Some(Self { stored: u32::from_le_bytes(stored), sum: frame_checksum(first, epoch) })
+    }
+
+    /// Goes on with the bytes behind.
+    pub(crate) fn add(&mut self, more: &[u8]) {
+        self.sum = crc32c::crc32c_append(self.sum, more);
+    }
+
+    /// After the padding: is the frame intact?
+    pub(crate) const fn is_right(self) -> bool {
+        self.stored == self.sum
+    }
+}
+
 /// A frame whose checksum and inner lengths are right.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Frame<'a> {
@@ -421,6 +446,22 @@ mod tests {
             assert!(Frame::decode(&bad, Epoch::new(EPOCH)).is_err(), "bit {bit}");
         }
         assert_eq!(Frame::decode(&bytes, Epoch::new(1)).err(), Some(FrameFault::Checksum));
+    }
+
+    #[test]
+    fn checksum_in_pieces_is_that_of_the_whole() {
+        let mut bytes = sample();
+        for flip in [false, true] {
+            if flip {
+                bytes[60] ^= 1;
+            }
+            for cut in 8..bytes.len() {
+                let (first, second) = bytes.split_at(cut);
+                let mut sum = FrameSum::start(first, Epoch::new(EPOCH)).expect("long enough");
+                sum.add(second);
+                assert_eq!(sum.is_right(), !flip, "cut at {cut}");
+            }
+        }
     }
 
     #[test]

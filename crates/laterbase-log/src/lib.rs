@@ -74,8 +74,9 @@
 //! assert!(log.writer.commit(group)?.flushed);
 //!
 //! let mut buffer = EventBuffer::new();
-//! let event = log.reader.get(Position::new(1), &mut buffer)?;
+//! let (event, arrival) = log.reader.get(Position::new(1), &mut buffer)?;
 //! assert_eq!((event.key(), event.payload()), ("4711", &b"{}"[..]));
+//! assert_eq!(arrival, now);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -83,6 +84,7 @@ mod activate;
 mod backup;
 mod blocks;
 mod cache;
+mod checked;
 mod chunk;
 mod clock_cache;
 mod config;

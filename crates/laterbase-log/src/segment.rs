@@ -7,6 +7,7 @@
 //! positions; only the last one grows, and only the writer lets it grow.
 
 use crate::cache::ReadCache;
+use crate::checked::CheckedFrames;
 use crate::error::ReadError;
 use crate::footer::{SegmentEnd, SegmentIndex, TRAILER_BYTES, Trailer};
 use crate::frame::Epoch;
@@ -31,6 +32,7 @@ pub(crate) struct Segment {
     trailer: Mutex<Option<Trailer>>,
     /// The index was used since the cache last looked.
     used: AtomicBool,
+    pub(crate) checked: CheckedFrames,
 }
 
 #[derive(Debug)]
@@ -79,6 +81,7 @@ impl Segment {
             index: RwLock::new(index),
             trailer: Mutex::new(trailer),
             used: AtomicBool::new(false),
+            checked: CheckedFrames::default(),
         }
     }
 

@@ -11,12 +11,13 @@
 
 mod world;
 
-use laterbase_event::{DatabaseId, Limits, Position};
+use laterbase_event::{BatchView, DatabaseId, DecodeScratch, Limits, Position};
 use laterbase_log::storage::{
     Fault, FaultPlan, FaultyStorage, OpClass, Random, StorageOp, Survival,
 };
 use laterbase_log::{
-    CommitNumber, Damage, EventBuffer, Log, LogConfig, OpenError, Problem, ReadError, Sync,
+    BatchStatus, CommitNumber, Damage, EventBuffer, Log, LogConfig, OpenError, Problem, ReadError,
+    Sync,
 };
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -208,6 +209,97 @@ fn check_nothing_is_missed(log: &Log, commits: &[ModelCommit]) {
         }
     }
     assert_eq!(report.commits, intact, "each commit is counted, or reported as lost");
+}
+
+/// Bits flip behind an open log's back: every reader gets what was recorded, or an error.
+#[test]
+fn what_rots_in_an_open_log_reaches_no_reader() {
+    const LARGE_BYTES: u64 = 8 << 10;
+    let mut large = 0;
+    for seed in seeds(0, 400) {
+        let mut random = Random::new(seed);
+        let Laid { mut world, frames } = lay(seed, &mut random);
+        world.log = None;
+        let log = open(&world, false).expect("opens");
+        let len = |index: usize| frames[index].1.end - frames[index].1.start;
+        // Opening may have taken the last group into memory.
+        let last_group = frames.last().expect("some").0;
+        let on_disk = frames.iter().take_while(|frame| frame.0 < last_group).count();
+        let largest = (0..on_disk).max_by_key(|index| len(*index)).expect("some");
+        let index = if random.chance(2, 3) { largest } else { random.index(on_disk) };
+        large += u64::from(len(index) > LARGE_BYTES);
+        let range = if random.chance(1, 3) { 48 } else { len(index) };
+        let offset = frames[index].1.start + random.below(range);
+        world.storage.flip_bit("log/00000001.log", offset, random.below(8) as u32).expect("flips");
+        for (number, commit) in world.commits.iter().enumerate() {
+            let answers = single_reads(&log, commit);
+            let is_hit = number == index && commit.next_position > commit.first_position;
+            assert!(!is_hit || answers == 0, "seed {seed}: commit {number} was read");
+            check_known_at(&log, &world.commits, commit);
+            check_scan_from(&log, &world.commits, commit.first_position);
+        }
+    }
+    let seeds_run = seeds(0, 400);
+    assert!(large > (seeds_run.end - seeds_run.start) / 20, "{large} large frames were hit");
+}
+
+/// Reads each event of a commit by its position, twice; answers how many were there.
+fn single_reads(log: &Log, commit: &ModelCommit) -> usize {
+    let mut buffer = EventBuffer::new();
+    let mut scratch = DecodeScratch::default();
+    let mut there = 0;
+    for _ in 0..2 {
+        let admitted = commit.batches.iter().filter(|b| b.status == BatchStatus::Admitted);
+        for batch in admitted {
+            let view = BatchView::parse(&batch.bytes).expect("a batch");
+            for index in 0..batch.count {
+                let position = Position::new(batch.first_position + u64::from(index));
+                match log.reader.get(position, &mut buffer) {
+                    Ok((event, arrival)) => {
+                        let expected = view.event(u32::from(index), &mut scratch).expect("decodes");
+                        assert_eq!((event.id(), event.key()), (expected.id(), expected.key()));
+                        assert_eq!(event.payload(), expected.payload());
+                        assert_eq!(arrival, commit.arrival);
+                        there += 1;
+                    }
+                    Err(error) => assert_corrupt(&error),
+                }
+            }
+        }
+    }
+    there
+}
+
+fn check_known_at(log: &Log, commits: &[ModelCommit], commit: &ModelCommit) {
+    match log.reader.position_known_at(commit.arrival) {
+        Ok(position) => {
+            let last = commits.iter().rfind(|c| c.arrival <= commit.arrival).expect("this one");
+            assert_eq!(position.as_u64(), last.next_position - 1);
+        }
+        Err(error) => assert_corrupt(&error),
+    }
+}
+
+/// A scan gives every batch from there on, or ends with an error.
+fn check_scan_from(log: &Log, commits: &[ModelCommit], first: u64) {
+    let end = commits.last().expect("some").next_position;
+    let mut scan = log.reader.scan(Position::new(first - 1), Position::new(end));
+    let batches = commits
+        .iter()
+        .flat_map(|commit| &commit.batches)
+        .filter(|batch| batch.status == BatchStatus::Admitted && batch.first_position >= first);
+    for batch in batches {
+        match scan.next() {
+            Ok(Some(found)) => assert_eq!(found.bytes, batch.bytes),
+            Ok(None) => panic!("the scan from {first} ends before {}", batch.first_position),
+            Err(error) => return assert_corrupt(&error),
+        }
+    }
+    assert!(matches!(scan.next(), Ok(None)));
+}
+
+fn assert_corrupt(error: &ReadError) {
+    assert!(matches!(error, ReadError::Corrupt { .. }), "{error} ({error:?})");
 }
 
 /// Where the last intact frame before this one ends.

@@ -308,8 +308,11 @@ impl Inner {
         read: impl FnOnce(&EventView<'_>, Hlc) -> R,
     ) -> Result<R, ReadError> {
         self.ensure_readable(position);
-        let arrival = self.reader.arrival(position)?;
-        self.with_event(position, |event| read(event, arrival))
+        let mut buffer = lock(&self.buffers).pop().unwrap_or_default();
+        let (event, arrival) = self.reader.get(position, &mut buffer)?;
+        let result = read(&event, arrival);
+        lock(&self.buffers).push(buffer);
+        Ok(result)
     }
 
     /// Reads the event at a position, through a warm buffer.
@@ -318,11 +321,7 @@ impl Inner {
         position: Position,
         read: impl FnOnce(&EventView<'_>) -> R,
     ) -> Result<R, ReadError> {
-        self.ensure_readable(position);
-        let mut buffer = lock(&self.buffers).pop().unwrap_or_default();
-        let result = read(&self.reader.get(position, &mut buffer)?);
-        lock(&self.buffers).push(buffer);
-        Ok(result)
+        self.with_event_at(position, |event, _| read(event))
     }
 
     /// A snapshot of the indexes that holds everything up to `bound`.

@@ -225,8 +225,7 @@ impl EventReader {
     ) -> Result<ControlFlow<()>, ReadError> {
         let inner = &self.access.inner;
         inner.ensure_readable(position);
-        let arrival = inner.reader.arrival(position)?;
-        let event = inner.reader.get(position, &mut self.single)?;
+        let (event, arrival) = inner.reader.get(position, &mut self.single)?;
         Ok(take(&event, position, arrival))
     }
 

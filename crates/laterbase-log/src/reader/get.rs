@@ -4,24 +4,26 @@
 //!   position ─▶ ring? ──────────────────────────────▶ copy group and payloads ─▶ decode
 //!          └──▶ known batch? ─▶ read group, payload ─▶ decode
 //!          └──▶ find frame ─▶ small: read and check it all
-//!                         └─▶ large: read the batch's front, keep it as known ─▶ as above
+//!                         └─▶ large: check it all, once; read the batch's front, keep it as known
+//!                             ─▶ as above
 //! ```
 //! The front of a batch (header, dictionaries, group table) is kept in a bounded cache. With it an
-//! event of a hot segment costs two small reads.
+//! event of a hot segment costs two small reads. Nothing is handed out of a frame that was not
+//! compared with its checksum since its segment was opened; sealed blocks are checked whenever they
+//! are decompressed.
 
 use super::probe::{FramePlace, Probe};
 use super::{find_position, stored};
 use crate::cache::CachedBatch;
+use crate::checked::SMALL_FRAME_BYTES;
 use crate::chunk::ChunkFrame;
 use crate::error::ReadError;
 use crate::frame::{BATCH_ENTRY_BYTES, BatchStatus, FRAME_HEADER_BYTES, Frame, decode_batch_entry};
 use crate::segment::Segment;
 use crate::shared::Shared;
-use laterbase_event::{BatchDirectory, DecodeScratch, EventView, Position, PrefixError};
+use laterbase_event::{BatchDirectory, DecodeScratch, EventView, Hlc, Position, PrefixError};
 use std::sync::Arc;
-
-/// Frames up to this size are read whole, and checked.
-const SMALL_FRAME_BYTES: usize = 8 << 10;
+use std::sync::atomic::{AtomicBool, Ordering};
 /// How much of a batch's front is read at first.
 const FRONT_BYTES: usize = 4 << 10;
 
@@ -49,7 +51,7 @@ pub(super) fn get<'b>(
     shared: &Shared,
     position: Position,
     buffer: &'b mut EventBuffer,
-) -> Result<EventView<'b>, ReadError> {
+) -> Result<(EventView<'b>, Hlc), ReadError> {
     let known = shared.cache.batch(position);
     let segment = match fill_from_ring(shared, position, known.as_ref(), buffer) {
         true => None,
@@ -70,7 +72,8 @@ pub(super) fn get<'b>(
     }
     let skip = range.start.checked_sub(*payload_start).ok_or_else(corrupt)?;
     let bytes = payload.get(skip..skip + range.len()).ok_or_else(corrupt)?;
-    envelope.with_payload(bytes).ok_or_else(corrupt)
+    let event = envelope.with_payload(bytes).ok_or_else(corrupt)?;
+    Ok((event, batch.arrival))
 }
 
 /// Copies the event's group out of the ring; `false` if the position is not there.
@@ -114,6 +117,9 @@ fn new_batch(
     CachedBatch {
         segment: place.segment,
         epoch: place.epoch,
+        frame: place.stream_offset,
+        is_checked: AtomicBool::new(false),
+        arrival: stored.arrival,
         offset: place.stream_offset + offset_in_frame as u64,
         first_position: stored.first_position,
         event_count: u32::from(stored.event_count),
@@ -169,6 +175,7 @@ fn fill_from_files(
             (segment, batch)
         }
     };
+    check(shared, &segment, &batch, &mut buffer.probe)?;
     let corrupt = || segment.corrupt(batch.offset);
     let index = index_of(&batch, position).ok_or_else(corrupt)?;
     let ranges = batch.directory.group_ranges(index).map_err(|_| corrupt())?;
@@ -198,6 +205,9 @@ fn fill_from_small_frame(
     let batch = CachedBatch {
         segment: segment.number(),
         epoch: segment.header.epoch,
+        frame: place.offset,
+        is_checked: AtomicBool::new(true),
+        arrival: place.header.arrival,
         offset: place.offset + offset_in(bytes, stored.bytes) as u64,
         first_position: stored.first_position,
         event_count: u32::from(stored.event_count),
@@ -235,6 +245,9 @@ fn read_front(
             return Ok(CachedBatch {
                 segment: segment.number(),
                 epoch: segment.header.epoch,
+                frame: place.offset,
+                is_checked: AtomicBool::new(false),
+                arrival: place.header.arrival,
                 offset,
                 first_position,
                 event_count: u32::from(event_count),
@@ -268,6 +281,20 @@ fn read_directory(
             Err(PrefixError::NeedMore { .. } | PrefixError::Decode(_)) => return Err(corrupt()),
         }
     }
+}
+
+/// Compares the batch's frame with its checksum, unless that was done before.
+fn check(
+    shared: &Shared,
+    segment: &Arc<Segment>,
+    batch: &CachedBatch,
+    probe: &mut Probe,
+) -> Result<(), ReadError> {
+    if !batch.is_checked.load(Ordering::Relaxed) {
+        probe.check_frame(segment, &shared.cache, batch.frame)?;
+        batch.is_checked.store(true, Ordering::Relaxed);
+    }
+    Ok(())
 }
 
 /// Keeps a batch that was found in memory, if its segment's file is there already.

@@ -4,9 +4,9 @@
 //! waits for the writer and never looks at how far a caller may see: the caller knows its bound,
 //! and every position up to what was frozen or taken can be read.
 //!
-//! What is checked: scans, whole batches and small frames by their checksum; single events out of
-//! large frames by their encoding alone, because checking would mean reading the frame. `verify`
-//! checks everything.
+//! What is checked: scans, whole batches and small frames by their checksum whenever they are read;
+//! a large frame that single events are read from by its checksum when the first of them is.
+//! `verify` checks everything again.
 
 mod get;
 mod probe;
@@ -67,7 +67,7 @@ impl LogReader {
         Self { shared }
     }
 
-    /// The event at a position.
+    /// The event at a position, and when it arrived here.
     ///
     /// It borrows the buffer, which is best kept and used again.
     ///
@@ -77,7 +77,7 @@ impl LogReader {
         &self,
         position: Position,
         buffer: &'b mut EventBuffer,
-    ) -> Result<EventView<'b>, ReadError> {
+    ) -> Result<(EventView<'b>, Hlc), ReadError> {
         get::get(&self.shared, position, buffer)
     }
 
@@ -118,11 +118,13 @@ impl LogReader {
             let table = self.shared.segments();
             let missing = || self.not_found(Position::NONE);
             let segment = table.of_commit(commit).ok_or_else(missing)?;
+            let mut seen = 0;
             let place = probe.find_frame(
                 segment,
                 &self.shared.cache,
                 |mark| mark.commit <= commit,
-                |header| {
+                |FramePlace { offset, header }| {
+                    seen = *offset;
                     if header.commit < commit {
                         Step::Further
                     } else if header.commit == commit {
@@ -134,25 +136,14 @@ impl LogReader {
             )?;
             let Some(place) = place else {
                 let lost = |gap: &Gap| gap.first_commit <= commit && commit < gap.next_commit;
-                return Err(find_gap(&self.shared, segment, lost)?.unwrap_or_else(missing));
+                let is_there = commit < segment.end().next_commit;
+                let otherwise = || if is_there { segment.corrupt(seen) } else { missing() };
+                return Err(find_gap(&self.shared, segment, lost)?.unwrap_or_else(otherwise));
             };
             self.read_frame(segment, &place, buffer)?;
         }
         stored::batch_of_index(buffer, index_in_commit)
             .ok_or_else(|| self.not_found(Position::NONE))
-    }
-
-    /// When the event at a position arrived here.
-    ///
-    /// # Errors
-    /// As [`get`](Self::get).
-    pub fn arrival(&self, position: Position) -> Result<Hlc, ReadError> {
-        let in_ring = self.shared.with_ring(|ring| ring.place_of(position));
-        if let Some(frame) = in_ring {
-            return Ok(frame.arrival);
-        }
-        let (_, place) = self.find_position(position, &mut Probe::default())?;
-        Ok(place.header.arrival)
     }
 
     /// The last position whose event had arrived by then; [`Position::NONE`] if none had.
@@ -165,15 +156,21 @@ impl LogReader {
         }
         let table = self.shared.segments();
         let Some(segment) = table.of_arrival(arrival) else { return Ok(Position::NONE) };
-        let mut next = segment.header.first_position;
+        let (cache, mut probe) = (&self.shared.cache, Probe::default());
+        // Arrivals never fall, so that two intact neighbours, one on either side, decide.
+        let mut last = None;
         let is_before = |mark: &crate::sparse::Mark| mark.arrival <= arrival;
-        Probe::default().find_frame(segment, &self.shared.cache, is_before, |header| {
-            if header.arrival > arrival {
-                return Step::Missing;
+        let next = probe.find_frame(segment, cache, is_before, |place| {
+            if place.header.arrival > arrival {
+                return Step::Here;
             }
-            next = header.next_position();
+            last = Some(*place);
             Step::Further
         })?;
+        for place in last.iter().chain(&next) {
+            probe.check_frame(segment, cache, place.offset)?;
+        }
+        let next = last.map_or(segment.header.first_position, |last| last.header.next_position());
         Ok(Position::new(next.as_u64().saturating_sub(1)))
     }
 
@@ -226,8 +223,8 @@ impl LogReader {
         let mut end = crate::footer::SegmentIndex::empty(&segment.header, 0).end.offset;
         let is_before = |mark: &crate::sparse::Mark| mark.commit <= commit;
         let cache = &self.shared.cache;
-        let place = Probe::default().find_frame(segment, cache, is_before, |header| {
-            if header.commit < commit { Step::Further } else { Step::Here }
+        let place = Probe::default().find_frame(segment, cache, is_before, |place| {
+            if place.header.commit < commit { Step::Further } else { Step::Here }
         })?;
         if let Some(place) = place {
             end = place.offset + place.header.padded_len() as u64;
@@ -274,11 +271,13 @@ pub(crate) fn find_position(
     let not_found = || ReadError::NotFound { position, last: shared.progress.written().1 };
     let table = shared.segments();
     let segment = table.of_position(position).ok_or_else(not_found)?;
+    let mut seen = 0;
     let place = probe.find_frame(
         segment,
         &shared.cache,
         |mark| mark.first_position <= position,
-        |header| {
+        |FramePlace { offset, header }| {
+            seen = *offset;
             if header.next_position() <= position {
                 Step::Further
             } else if header.first_position <= position {
@@ -292,7 +291,10 @@ pub(crate) fn find_position(
         Some(place) => Ok((Arc::clone(segment), place)),
         None => {
             let lost = |gap: &Gap| gap.first_position <= position && position < gap.next_position;
-            Err(find_gap(shared, segment, lost)?.unwrap_or_else(not_found))
+            // A header that lies sends the walk past what must be there.
+            let is_there = position < segment.end().next_position;
+            let otherwise = || if is_there { segment.corrupt(seen) } else { not_found() };
+            Err(find_gap(shared, segment, lost)?.unwrap_or_else(otherwise))
         }
     }
 }

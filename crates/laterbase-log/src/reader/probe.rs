@@ -1,8 +1,9 @@
 //! Small reads at random places of a segment's stream.
 
 use crate::cache::ReadCache;
+use crate::checked::SMALL_FRAME_BYTES;
 use crate::error::ReadError;
-use crate::frame::{FRAME_HEADER_BYTES, FrameHeader};
+use crate::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameSum};
 use crate::number::CommitNumber;
 use crate::sealed::{self, Decoder};
 use crate::segment::Segment;
@@ -12,6 +13,8 @@ use std::sync::Arc;
 
 /// How much is read when the length of what is there is not known yet.
 const PROBE_BYTES: usize = 8 << 10;
+/// How much of a large frame is read at a time to check it.
+const CHECK_BYTES: usize = 64 << 10;
 
 /// A buffer for small reads, and what decompressing needs.
 #[derive(Debug, Default)]
@@ -87,13 +90,13 @@ impl Probe {
     /// Finds a frame: from the last mark where `is_before` holds on, until `step` says so.
     ///
     /// Headers are believed if they carry the commit number that must come there; the checksum is
-    /// left to who reads the frame.
+    /// left to who reads the frame, or believes what its header says.
     pub(crate) fn find_frame(
         &mut self,
         segment: &Arc<Segment>,
         cache: &ReadCache,
         is_before: impl Fn(&Mark) -> bool,
-        mut step: impl FnMut(&FrameHeader) -> Step,
+        mut step: impl FnMut(&FramePlace) -> Step,
     ) -> Result<Option<FramePlace>, ReadError> {
         self.forget();
         let (mark, end, gaps) = segment.with_index(cache, |index| {
@@ -119,8 +122,9 @@ impl Probe {
                 offset = block;
                 continue;
             };
-            match step(&header) {
-                Step::Here => return Ok(Some(FramePlace { offset, header })),
+            let place = FramePlace { offset, header };
+            match step(&place) {
+                Step::Here => return Ok(Some(place)),
                 Step::Missing => return Ok(None),
                 Step::Further => {
                     offset += header.padded_len() as u64;
@@ -128,6 +132,40 @@ impl Probe {
                 }
             }
         }
+    }
+
+    /// Compares a frame with its checksum: one that is large only once per opening of the segment,
+    /// one that is sealed never, because its blocks were checked when they were decompressed.
+    pub(crate) fn check_frame(
+        &mut self,
+        segment: &Arc<Segment>,
+        cache: &ReadCache,
+        frame: u64,
+    ) -> Result<(), ReadError> {
+        if segment.is_sealed() || segment.checked.contains(frame) {
+            return Ok(());
+        }
+        let corrupt = || segment.corrupt(frame);
+        // What is buffered may be of another segment.
+        self.forget();
+        let first = self.bytes(segment, cache, frame, FRAME_HEADER_BYTES)?;
+        let len = FrameHeader::decode(first).ok_or_else(corrupt)?.padded_len();
+        let first = first.get(..first.len().min(len)).unwrap_or_default();
+        let mut sum = FrameSum::start(first, segment.epoch).ok_or_else(corrupt)?;
+        let mut done = first.len();
+        while done < len {
+            let wanted = (len - done).min(CHECK_BYTES);
+            let piece = self.bytes(segment, cache, frame + done as u64, wanted)?;
+            sum.add(piece.get(..wanted).ok_or_else(corrupt)?);
+            done += wanted;
+        }
+        if !sum.is_right() {
+            return Err(corrupt());
+        }
+        if len > SMALL_FRAME_BYTES {
+            segment.checked.insert(frame);
+        }
+        Ok(())
     }
 
     fn header_at(

@@ -280,8 +280,8 @@ pub(super) fn walk_from(
     let mut start = crate::footer::SegmentIndex::empty(&segment.header, 0).end;
     if commit > segment.header.first_commit {
         let is_before = |mark: &crate::sparse::Mark| mark.commit <= commit;
-        let place = Probe::default().find_frame(segment, &shared.cache, is_before, |header| {
-            if header.commit < commit { Step::Further } else { Step::Here }
+        let place = Probe::default().find_frame(segment, &shared.cache, is_before, |place| {
+            if place.header.commit < commit { Step::Further } else { Step::Here }
         })?;
         if let Some(place) = place {
             start = SegmentEnd {

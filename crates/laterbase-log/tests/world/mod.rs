@@ -501,7 +501,8 @@ impl World {
                 other => panic!("{position}: {other:?}"),
             };
         };
-        let event = reader.get(at, &mut buffer)?;
+        let (event, arrival) = reader.get(at, &mut buffer)?;
+        assert_eq!(arrival, commit.arrival);
         let index = (position - batch.first_position) as usize;
         assert_eq!(event.key(), batch.keys[index]);
         assert_eq!(event.root(), batch.root);
@@ -509,7 +510,6 @@ impl World {
         let stored = reader.batch(at, &mut bytes)?;
         assert_eq!(stored.bytes, batch.bytes);
         assert_eq!(stored.first_position.as_u64(), batch.first_position);
-        assert_eq!(reader.arrival(at)?, commit.arrival);
         let known = self.commits[..self.visible].iter().rfind(|c| c.arrival <= commit.arrival);
         let known = known.map_or(0, |commit| commit.next_position - 1);
         // The reader may see more than was shown on purpose.
