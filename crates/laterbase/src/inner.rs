@@ -34,6 +34,9 @@ use crate::replay::feed;
 use crate::terms::TermHasher;
 use crate::walk::View;
 
+/// Warm buffers that are kept while nobody reads; more go as they come.
+const IDLE_BUFFERS_MAX: usize = 16;
+
 /// What all handles of an open database share.
 #[derive(Debug)]
 pub(crate) struct Inner {
@@ -52,7 +55,7 @@ pub(crate) struct Inner {
     /// Wakes the background threads.
     pub(crate) bell: Bell,
     pub(crate) closing: AtomicBool,
-    /// Warm buffers for reading single events; as many as threads read at once.
+    /// Warm buffers for reading single events.
     pub(crate) buffers: Mutex<Vec<EventBuffer>>,
 }
 
@@ -301,6 +304,19 @@ impl Inner {
         }
     }
 
+    /// A warm buffer, if one is idle.
+    pub(crate) fn take_buffer(&self) -> EventBuffer {
+        lock(&self.buffers).pop().unwrap_or_default()
+    }
+
+    /// Keeps a warm buffer for whoever reads next.
+    pub(crate) fn give_back(&self, buffer: EventBuffer) {
+        let mut buffers = lock(&self.buffers);
+        if buffers.len() < IDLE_BUFFERS_MAX {
+            buffers.push(buffer);
+        }
+    }
+
     /// Reads the event at a position, with its arrival, through a warm buffer.
     pub(crate) fn with_event_at<R>(
         &self,
@@ -308,10 +324,10 @@ impl Inner {
         read: impl FnOnce(&EventView<'_>, Hlc) -> R,
     ) -> Result<R, ReadError> {
         self.ensure_readable(position);
-        let mut buffer = lock(&self.buffers).pop().unwrap_or_default();
+        let mut buffer = self.take_buffer();
         let (event, arrival) = self.reader.get(position, &mut buffer)?;
         let result = read(&event, arrival);
-        lock(&self.buffers).push(buffer);
+        self.give_back(buffer);
         Ok(result)
     }
 

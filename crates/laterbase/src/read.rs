@@ -148,11 +148,18 @@ struct LoadedBatch {
     arrival: Hlc,
 }
 
+impl Drop for EventReader {
+    fn drop(&mut self) {
+        self.access.inner.give_back(std::mem::take(&mut self.single));
+    }
+}
+
 impl EventReader {
     pub(crate) fn new(access: Arc<Access>) -> Self {
+        let single = access.inner.take_buffer();
         Self {
             access,
-            single: EventBuffer::default(),
+            single,
             scratch: DecodeScratch::default(),
             frame: Vec::new(),
             bytes: Vec::new(),
