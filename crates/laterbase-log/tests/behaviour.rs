@@ -382,6 +382,38 @@ fn verify_tells_of_every_flipped_bit_in_a_sealed_segment() {
     world.verify();
 }
 
+/// Break: only the last footers are looked at when the log is opened.
+#[test]
+fn damaged_footer_of_any_hot_segment_is_made_again_from_its_frames() {
+    let config = LogConfig { hot_bytes_max: 16 << 20, ..small_config() };
+    let mut world = World::on(FaultyStorage::new(18), config, 18);
+    world.create().expect("creates");
+    fill(&mut world, 400);
+    let segments = world.log().reader.segments().expect("segments");
+    assert!(segments.len() >= 5 && segments.iter().all(|segment| !segment.sealed));
+    for part in [0, 1] {
+        world.log = None;
+        let path = "log/00000001.log";
+        let (index, state) = footer_parts(&world.storage, path);
+        world.storage.flip_bit(path, [index, state][part], 1).expect("flips");
+        world.open(world.flushed).expect("opens");
+        let rebuilt = &world.log().recovery.footers_rebuilt;
+        assert!(rebuilt.iter().any(|number| number.as_u64() == 1), "part {part}: {rebuilt:?}");
+        world.verify();
+    }
+}
+
+/// Where the two parts of a footer start.
+fn footer_parts(storage: &FaultyStorage, path: &str) -> (u64, u64) {
+    let file = storage.open(path, OpenMode::READ).expect("opens");
+    let mut trailer = [0; 128];
+    let at = file.len().expect("len") - 128;
+    assert_eq!(file.read_at(at, &mut trailer).expect("reads"), 128);
+    let index = u64::from_le_bytes(trailer[48..56].try_into().expect("eight bytes"));
+    let index_len = u32::from_le_bytes(trailer[56..60].try_into().expect("four bytes"));
+    (index, index + u64::from(index_len))
+}
+
 #[test]
 fn damaged_block_of_a_sealed_segment_is_an_error_and_never_other_data() {
     let mut world = world(16);
