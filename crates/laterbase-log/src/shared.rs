@@ -8,6 +8,7 @@ use crate::chunk::Chunk;
 use crate::config::LogConfig;
 use crate::error::Poisoned;
 use crate::number::CommitNumber;
+use crate::reader::StateAt;
 use crate::ring::Ring;
 use crate::segment::SegmentTable;
 use crate::storage::{Storage, StorageError};
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) cache: ReadCache,
     pub(crate) progress: Progress,
     pub(crate) spares: Mutex<crate::spare::Spares>,
+    /// What the next look at the heads begins with.
+    state: Mutex<Option<StateAt>>,
     /// Emptied lists of chunks, to be used again.
     pub(crate) lists: Mutex<Vec<Vec<Arc<Chunk>>>>,
     poison: OnceLock<Poisoned>,
@@ -87,6 +90,7 @@ impl Shared {
             cache,
             progress: Progress::default(),
             spares: Mutex::default(),
+            state: Mutex::default(),
             lists: Mutex::default(),
             poison: OnceLock::new(),
         }
@@ -138,6 +142,15 @@ impl Shared {
     /// Stops the log for good; the first cause stays.
     pub(crate) fn poison(&self, cause: StorageError) -> Poisoned {
         self.poison.get_or_init(|| Poisoned { cause }).clone()
+    }
+
+    /// What the last look at the heads left; whoever looks meanwhile begins with a footer.
+    pub(crate) fn take_state(&self) -> Option<StateAt> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub(crate) fn keep_state(&self, state: StateAt) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
     }
 
     pub(crate) fn take_list(&self) -> Vec<Arc<Chunk>> {

@@ -272,6 +272,45 @@ fn another_process_follows_over_rolled_and_sealed_segments() {
     assert!(matches!(reader.refresh(beyond), Err(OpenError::Behind { .. })));
 }
 
+/// Breaks: leaving out the footer, leaving out the frames behind it, going on where an older file
+/// of the log stood.
+#[test]
+fn heads_of_another_process_are_the_writers_and_cost_little() {
+    let mut world = world(19);
+    let at = |world: &World| Position::new(world.commits.last().map_or(0, |c| c.next_position - 1));
+    let database = DatabaseId::from_bytes(DATABASE);
+    let reader = LogReader::open(world.port(), "log", database, small_config(), Position::NONE);
+    let reader = reader.expect("opens");
+    assert!(reader.heads().expect("reads").is_empty());
+    for round in 0..12 {
+        // What is in quarantine behind the last position is not looked at yet.
+        fill(&mut world, 1 + round * 7);
+        while world.commits.last().is_some_and(|c| c.first_position == c.next_position) {
+            fill(&mut world, 1);
+        }
+        match round % 4 {
+            1 => world.log().maintenance.seal_all().expect("seals"),
+            2 => world.open(world.flushed).expect("opens"),
+            _ => {}
+        }
+        let last = at(&world);
+        let fresh = LogReader::open(world.port(), "log", database, small_config(), last);
+        let fresh = fresh.expect("opens");
+        let segments = fresh.segments().expect("segments");
+        let growing = segments.iter().filter(|segment| !segment.complete).count() as u64;
+        let reads = world.storage.counts().reads;
+        assert_eq!(fresh.heads().expect("reads"), *world.log().front.heads(), "round {round}");
+        assert!(world.storage.counts().reads - reads <= 1 + growing, "round {round}");
+        reader.refresh(last).expect("follows");
+        assert_eq!(reader.heads().expect("reads"), *world.log().front.heads(), "round {round}");
+        let reads = world.storage.counts().reads;
+        assert_eq!(reader.heads().expect("reads"), *world.log().front.heads());
+        let again = u64::from(growing == 0);
+        assert_eq!(world.storage.counts().reads - reads, again, "nothing is read twice");
+    }
+    assert!(reader.segments().expect("segments").len() > 5);
+}
+
 #[test]
 fn another_process_is_told_of_damage_and_shown_nothing_behind_it() {
     let mut world = world(17);

@@ -12,15 +12,15 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use laterbase_event::{
-    BatchView, Clock, DatabaseId, EventView, Hlc, Position, ReplicaId, VersionVector,
-};
+use laterbase_event::{Clock, DatabaseId, EventView, Hlc, Position, ReplicaId, VersionVector};
 use laterbase_index::{
     AbsorbError, IndexConfig, IndexFollower, IndexReader, IndexSnapshot, IndexWriter,
     PendingEntries,
 };
 use laterbase_log::storage::{MemoryStorage, Storage};
-use laterbase_log::{CommitError, EventBuffer, LogFront, LogReader, LogWriter, Maintenance, Sync};
+use laterbase_log::{
+    CommitError, EventBuffer, Heads, LogFront, LogReader, LogWriter, Maintenance, Sync,
+};
 
 use crate::append::AppendError;
 use crate::environment::Environment;
@@ -156,33 +156,13 @@ impl Inner {
     }
 
     /// How far each log is held here, by what is visible.
-    pub(crate) fn version_vector(&self) -> VersionVector {
-        let mut vector = VersionVector::new();
-        match self.writer() {
-            Some(writer) => {
-                let front = lock(&writer.front);
-                if let Some(log) = &front.log {
-                    for (root, replica, head) in log.heads().iter() {
-                        if let Ok(root) = root.try_into() {
-                            vector.set(root, replica, head.seq);
-                        }
-                    }
-                }
-            }
-            None => self.extend_by_scan(&mut vector),
+    pub(crate) fn version_vector(&self) -> Result<VersionVector, ReadError> {
+        if let Some(writer) = self.writer()
+            && let Some(log) = &lock(&writer.front).log
+        {
+            return Ok(vector_of(log.heads()));
         }
-        vector
-    }
-
-    /// The version vector of a process that only reads: from the batches themselves.
-    fn extend_by_scan(&self, vector: &mut VersionVector) {
-        let mut scan = self.reader.scan(Position::NONE, self.progress.visible());
-        while let Ok(Some(batch)) = scan.next() {
-            if let Ok(view) = BatchView::parse(batch.bytes) {
-                let header = view.header();
-                vector.set(header.root, header.replica, header.last_seq());
-            }
-        }
+        Ok(vector_of(&self.reader.heads()?))
     }
 
     /// Waits until a commit has a durability, doing the work if nobody else is at it.
@@ -449,6 +429,17 @@ impl Inner {
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
     }
+}
+
+/// The heads in the form of a version vector.
+fn vector_of(heads: &Heads) -> VersionVector {
+    let mut vector = VersionVector::new();
+    for (root, replica, head) in heads.iter() {
+        if let Ok(root) = root.try_into() {
+            vector.set(root, replica, head.seq);
+        }
+    }
+    vector
 }
 
 /// Locks a mutex. What they guard stays whole at every point where a panic could start: the cores

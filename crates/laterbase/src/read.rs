@@ -119,15 +119,16 @@ impl Access {
         vector: &VersionVector,
         root: Option<&RootName>,
         hasher: &TermHasher,
-    ) -> Vec<(u64, u64)> {
-        let held = self.inner.version_vector();
-        held.iter()
+    ) -> Result<Vec<(u64, u64)>, ReadError> {
+        let held = self.inner.version_vector()?;
+        let beyond = held
+            .iter()
             .filter(|(log_root, _, _)| root.is_none_or(|root| root == *log_root))
             .filter_map(|(log_root, replica, seq)| {
                 let covered = vector.get(log_root, replica);
                 (seq > covered).then(|| (hasher.log(replica, log_root.as_str()), covered))
-            })
-            .collect()
+            });
+        Ok(beyond.collect())
     }
 }
 

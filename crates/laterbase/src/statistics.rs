@@ -49,7 +49,7 @@ impl Database {
     pub fn statistics(&self) -> Result<Statistics, ReadError> {
         let inner = self.inner();
         let mut roots: BTreeMap<String, RootStatistics> = BTreeMap::new();
-        for (root, _, seq) in inner.version_vector().iter() {
+        for (root, _, seq) in inner.version_vector()?.iter() {
             let numbers = roots.entry(root.as_str().to_owned()).or_default();
             numbers.logs += 1;
             numbers.events += seq;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use laterbase::storage::{FileStorage, Storage};
 use laterbase::{
-    BackupError, Database, Durability, OpenError, Options, Order, Query, Reincarnation,
+    BackupError, Database, Durability, NewEvent, OpenError, Options, Order, Query, Reincarnation,
 };
 use support::{Fixture, TestEnvironment, event, options, tag};
 
@@ -123,6 +123,41 @@ fn a_reader_beside_the_writer_sees_what_is_flushed() {
     let mut commit = reader.commit();
     commit.push(&event("no")).unwrap();
     assert!(reader.append(&mut commit).is_err());
+}
+
+#[test]
+fn version_vector_of_a_reader_is_the_writers() {
+    let fixture = Fixture::new();
+    fixture.append(&event("one"));
+    let reader = Database::open_read_only(fixture.dir.path(), options()).unwrap();
+    // Some segments, which are sealed meanwhile.
+    for round in 0..4_usize {
+        for index in 0..300 {
+            let root = ["shipment", "truck", "site"][(round + index) % 3];
+            let event = NewEvent::new(root, "1", "moved")
+                .bytes("application/octet-stream", vec![index as u8; 8_000]);
+            fixture.append_with(&event, Durability::Relaxed);
+        }
+        fixture.db.flush().unwrap();
+        reader.refresh().unwrap();
+        assert_eq!(reader.version_vector(), fixture.db.version_vector());
+        let opened = open_read_only(&fixture);
+        assert_eq!(opened.version_vector(), fixture.db.version_vector());
+        let vector = reader.version_vector();
+        fixture.append(&event("later"));
+        reader.refresh().unwrap();
+        let unknown = reader.read(&Query::all().unknown_to(vector)).unwrap();
+        let types: Vec<_> = unknown.map(|event| event.unwrap().event.type_name).collect();
+        assert_eq!(types.len(), 1, "{types:?}");
+    }
+    fixture.db.clone().close().unwrap();
+    let held = fixture.db.version_vector();
+    assert_eq!(open_read_only(&fixture).version_vector(), held, "after closing, too");
+    assert_eq!(held.iter().map(|(_, _, seq)| seq).sum::<u64>(), 1_205);
+}
+
+fn open_read_only(fixture: &Fixture) -> Database {
+    Database::open_read_only(fixture.dir.path(), options()).unwrap()
 }
 
 #[test]

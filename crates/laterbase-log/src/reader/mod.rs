@@ -9,6 +9,7 @@
 //! `verify` checks everything again.
 
 mod get;
+mod heads;
 mod probe;
 mod read_only;
 mod scan;
@@ -20,6 +21,7 @@ pub use scan::Scan;
 pub use scan_back::ScanBack;
 pub use stored::StoredBatch;
 
+pub(crate) use heads::StateAt;
 pub(crate) use probe::{FramePlace, Probe, Step};
 
 use crate::error::ReadError;

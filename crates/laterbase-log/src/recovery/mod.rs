@@ -33,6 +33,6 @@ mod torn;
 pub(crate) use apply::replay;
 pub(crate) use find::find_segments;
 pub(crate) use intact::find_intact;
-pub(crate) use open::{Opened, create, open};
+pub(crate) use open::{Opened, create, open, state_after};
 pub use open::{Recovery, TornTail};
 pub(crate) use scan::{HotScan, scan_hot};

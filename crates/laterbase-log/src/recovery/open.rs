@@ -132,7 +132,7 @@ pub(crate) fn open(shared: &Shared, epochs: Epochs) -> Result<Opened, OpenError>
     for (index, (segment, scan)) in segments.iter().zip(plans).enumerate() {
         let is_needed = index == last || segments.get(index + 1).is_some_and(|s| !s.is_complete());
         match scan {
-            None if is_needed => state = state_after(&segments, index)?,
+            None if is_needed => state = state_after(&segments, index).map_err(open_error)?,
             None => {}
             Some(scan) if index < last => {
                 complete(shared, segment, scan, &mut state)?;
@@ -361,12 +361,12 @@ fn start_of(segment: &Segment) -> SegmentEnd {
 
 /// The state after the complete segment at `index`: from its footer, or from the footer of an
 /// earlier one and the frames since.
-fn state_after(segments: &[Arc<Segment>], index: usize) -> Result<LogState, OpenError> {
+pub(crate) fn state_after(segments: &[Arc<Segment>], index: usize) -> Result<LogState, ReadError> {
     let mut from = index;
     let mut state = loop {
         match segments.get(from).map(|segment| segment.load_state()) {
             Some(Ok(state)) => break state,
-            Some(Err(ReadError::Storage(error))) => return Err(error.into()),
+            Some(Err(error @ ReadError::Storage(_))) => return Err(error),
             Some(Err(_)) | None => match from.checked_sub(1) {
                 Some(before) => from = before,
                 None => {
@@ -386,10 +386,10 @@ fn replay_whole(
     first: usize,
     last: usize,
     state: &mut LogState,
-) -> Result<(), OpenError> {
+) -> Result<(), ReadError> {
     for segment in segments.iter().take(last + 1).skip(first) {
-        let index = segment.load_index().map_err(open_error)?;
-        replay(state, segment, &index.gaps, start_of(segment), &index.end).map_err(open_error)?;
+        let index = segment.load_index()?;
+        replay(state, segment, &index.gaps, start_of(segment), &index.end)?;
     }
     Ok(())
 }

@@ -170,7 +170,7 @@ impl Planner<'_> {
         if self.query.direction == Direction::Forward
             && let Some(vector) = &self.query.unknown_to
         {
-            let logs = access.logs_beyond(vector, self.query.root.as_ref(), &self.view.hasher);
+            let logs = access.logs_beyond(vector, self.query.root.as_ref(), &self.view.hasher)?;
             return Ok(Box::new(Missing::open(snapshot, access, &logs, self.bounds.upto)?));
         }
         let hasher = &self.view.hasher;
