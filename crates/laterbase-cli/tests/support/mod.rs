@@ -104,11 +104,22 @@ impl Sandbox {
 
     /// A moment after everything before it and before everything after it.
     pub(crate) fn moment(&self) -> String {
-        std::thread::sleep(std::time::Duration::from_millis(3));
+        // Arrival times are counted in milliseconds: it takes one that is this moment's alone.
+        let millis = millisecond_after(millisecond_after(-1));
+        millisecond_after(millis);
+        laterbase_cli::time::Clockface::utc().format(millis * 1_000)
+    }
+}
+
+/// Waits until the wall clock shows a later millisecond; answers which one it shows.
+fn millisecond_after(before: i64) -> i64 {
+    loop {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(3));
-        let micros = i64::try_from(since.as_millis()).unwrap() * 1_000;
-        laterbase_cli::time::Clockface::utc().format(micros)
+        let now = i64::try_from(since.as_millis()).unwrap();
+        if now > before {
+            return now;
+        }
+        std::thread::yield_now();
     }
 }
 

@@ -73,11 +73,9 @@ impl<'c> Stage<'c> {
 
     /// Now, as the next command can be told.
     pub(super) fn moment(&self) -> String {
-        // Arrival times are counted in milliseconds: the next one must be another.
-        std::thread::sleep(std::time::Duration::from_millis(5));
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        std::thread::sleep(std::time::Duration::from_millis(5));
-        let millis = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+        // Arrival times are counted in milliseconds: it takes one that is this moment's alone.
+        let millis = millisecond_after(millisecond_after(-1));
+        millisecond_after(millis);
         Clockface::utc().format(millis.saturating_mul(1_000))
     }
 
@@ -127,6 +125,19 @@ impl Drop for Stage<'_> {
             // What cannot be removed is left to the system's cleaning of temporary files.
             let _ = fs::remove_dir_all(&self.directory);
         }
+    }
+}
+
+/// Waits until the wall clock shows a later millisecond; answers which one it shows.
+fn millisecond_after(before: i64) -> i64 {
+    loop {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+        // A clock before 1970 does not count.
+        if now > before || now == 0 {
+            return now;
+        }
+        std::thread::yield_now();
     }
 }
 
