@@ -146,7 +146,7 @@ pub(crate) fn appending(error: &AppendError) -> Failure {
         | AppendError::PartlyApplied { .. }
         | AppendError::RepeatedKey { .. } => Exit::Conflict,
         AppendError::TooLarge(_) | AppendError::Stamp(_) => Exit::Refused,
-        AppendError::Failed { .. } => Exit::Storage,
+        AppendError::Failed { .. } | AppendError::IndexesFull { .. } => Exit::Storage,
         AppendError::Read(error) => reading_exit(error),
         AppendError::Cursor(_) => Exit::Usage,
         _ => Exit::Internal,

@@ -3,7 +3,7 @@
 //!
 //! What each path must answer is computed from the sample itself, by a plain loop over its lines.
 //! By default 20,000 events; `LATERBASE_TEST_EVENTS=1000000` runs the full count, which takes
-//! minutes and 2 GB: answers are taken line by line, and of each line only what identifies it is
+//! minutes and 1.1 GB: answers are taken line by line, and of each line only what identifies it is
 //! kept.
 //!
 //! Breaks that this catches: acknowledging a batch before it is written (the killed import then

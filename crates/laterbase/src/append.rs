@@ -122,6 +122,17 @@ pub enum AppendError {
         /// Why.
         cause: Arc<Poisoned>,
     },
+    /// The indexes cannot be written and hold all the memory that they may. Nothing was written.
+    #[error(
+        "the indexes hold {bytes} bytes in memory that cannot be written ({cause}): make room or \
+         mend the disk, then try again, or open the database again"
+    )]
+    IndexesFull {
+        /// What they hold, in bytes.
+        bytes: usize,
+        /// Why it cannot be written.
+        cause: Arc<laterbase_index::MaintainError>,
+    },
     /// The ticket gave its answer before.
     #[error("this ticket has given its answer already")]
     TicketUsed,
@@ -172,6 +183,7 @@ impl Inner {
             return Err(AppendError::Empty);
         }
         self.check_failure()?;
+        self.check_backlog(writer)?;
         let used = commit.parts_used;
         let commit = Attempted {
             bodies: Bodies::finish(commit.builders.get_mut(..used).unwrap_or_default()),

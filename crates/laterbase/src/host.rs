@@ -105,21 +105,20 @@ impl Bell {
         self.room_made.notify_all();
     }
 
-    /// Lets the index thread work until there is room.
-    pub(crate) fn wait_for_room(&self, has_room: impl Fn() -> bool) {
+    /// Lets the index thread work until there is room; `false` if it does not get there in time.
+    pub(crate) fn wait_for_room(&self, has_room: impl Fn() -> bool) -> bool {
         self.ring_index();
         let mut guard = self.room.lock().unwrap_or_else(PoisonError::into_inner);
-        // The time limit only guards against an index thread that has failed: appends then go on,
-        // and whoever reads is told.
         while !has_room() && !self.is_stopping() {
             let waited = self.room_made.wait_timeout(guard, ROOM_TIMEOUT);
             let (next, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
             guard = next;
             if timeout.timed_out() {
-                return;
+                return has_room();
             }
             self.ring_index();
         }
+        true
     }
 
     fn ring_stop(&self) {
@@ -255,7 +254,9 @@ impl Inner {
         match work {
             Ok(Some(mut work)) => {
                 work.run(&mut { INDEX_STEP_ENTRIES });
-                if lock(&parts.indexer).index.finish_work(work).is_ok() {
+                let mut indexer = lock(&parts.indexer);
+                let finished = indexer.index.finish_work(work);
+                if self.note_written(&mut indexer, finished) {
                     return Ok(true);
                 }
             }
@@ -265,11 +266,15 @@ impl Inner {
                     return Ok(true);
                 }
             }
-            Ok(None) | Err(_) => {}
+            Ok(None) => {}
+            Err(error) => {
+                self.note_written(&mut lock(&parts.indexer), Err(error));
+            }
         }
-        // A full disk stops writing runs, never appends or reads: memory holds what it must.
-        if full {
-            self.absorb(parts, &mut lock(&parts.indexer))?;
+        // A disk that takes no runs stops no reads, and appends only when memory is used up.
+        let mut indexer = lock(&parts.indexer);
+        if full && !self.is_overfull(&indexer) {
+            self.absorb(parts, &mut indexer)?;
         }
         Ok(false)
     }

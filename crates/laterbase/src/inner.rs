@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use laterbase_event::{Clock, DatabaseId, EventView, Hlc, Position, ReplicaId, VersionVector};
 use laterbase_index::{
     AbsorbError, IndexConfig, IndexFollower, IndexReader, IndexSnapshot, IndexWriter,
-    PendingEntries,
+    MaintainError, PendingEntries,
 };
 use laterbase_log::storage::{MemoryStorage, Storage};
 use laterbase_log::{
@@ -55,6 +55,8 @@ pub(crate) struct Inner {
     /// Wakes the background threads.
     pub(crate) bell: Bell,
     pub(crate) closing: AtomicBool,
+    /// Writing the indexes failed last: [`Indexer::failure`] says why.
+    pub(crate) index_failed: AtomicBool,
     /// Warm buffers for reading single events.
     pub(crate) buffers: Mutex<Vec<EventBuffer>>,
 }
@@ -128,6 +130,10 @@ pub(crate) struct Indexer {
     pub(crate) spare: PendingEntries,
     /// What is given to the index.
     pub(crate) handed: PendingEntries,
+    /// Why the last run could not be written; `None` once one was.
+    pub(crate) failure: Option<Arc<MaintainError>>,
+    /// The index refused entries, and lacks them.
+    pub(crate) broken: Option<AbsorbError>,
 }
 
 /// Where appends are put in order.
@@ -330,6 +336,10 @@ impl Inner {
             Role::Writer(writer) => {
                 let mut indexer = lock(&writer.indexer);
                 self.absorb(writer, &mut indexer)?;
+                // Where every append is read at once, nothing ever waits long enough to ring.
+                if indexer.index.memtable_bytes() >= self.options.index.memtable_bytes / 2 {
+                    self.bell.ring_index();
+                }
             }
             Role::Follower(follower) => self.follow(&mut lock(&follower.index), bound)?,
         }
@@ -384,46 +394,6 @@ impl Inner {
             hasher: self.hasher,
             bound,
         })
-    }
-
-    /// Moves what was staged into the indexes.
-    pub(crate) fn absorb(&self, parts: &Writer, indexer: &mut Indexer) -> Result<(), ReadError> {
-        {
-            let mut front = lock(&parts.front);
-            std::mem::swap(&mut front.pending, &mut indexer.spare);
-            let upto = indexer.spare.upto();
-            front.pending.set_upto(upto);
-        }
-        // A copy: the index keeps what it is given, and the front's buffers must keep their room,
-        // so that appends allocate nothing.
-        indexer.handed.copy_from(&indexer.spare);
-        indexer.spare.clear();
-        indexer.index.absorb(&mut indexer.handed)?;
-        self.bell.announce_room();
-        Ok(())
-    }
-
-    /// Waits until the indexes have caught up so far that appends may go on.
-    pub(crate) fn relieve_indexes(&self, parts: &Writer) -> Result<(), AppendError> {
-        if self.options.threads && !self.is_closing() {
-            self.bell.wait_for_room(|| {
-                let waiting = lock(&parts.front).pending.len();
-                waiting < self.options.pending_entries_max / 2
-            });
-            return Ok(());
-        }
-        let mut indexer = lock(&parts.indexer);
-        self.absorb(parts, &mut indexer).map_err(AppendError::Read)?;
-        while indexer.index.is_full() {
-            let flushed = self.progress.flushed();
-            match indexer.index.maintain(INDEX_STEP_ENTRIES, flushed) {
-                Ok(laterbase_index::Progress::More) => {}
-                // Nothing can be written before more is flushed, or the disk is full: memory grows
-                // until then, by what the log takes.
-                Ok(laterbase_index::Progress::Idle) | Err(_) => break,
-            }
-        }
-        Ok(())
     }
 
     pub(crate) fn is_closing(&self) -> bool {

@@ -30,6 +30,7 @@
 #![forbid(unsafe_code)]
 
 mod append;
+mod backlog;
 mod backup;
 mod commit;
 mod condition;

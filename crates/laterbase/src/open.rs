@@ -261,6 +261,7 @@ impl Opening {
             role: Role::Follower(Box::new(follower)),
             bell: Bell::default(),
             closing: AtomicBool::new(false),
+            index_failed: AtomicBool::new(false),
             buffers: Mutex::default(),
         });
         let report = OpenReport { clean: true, ..OpenReport::default() };
@@ -330,7 +331,13 @@ impl Opening {
         let mut spare = PendingEntries::new();
         spare.reserve(self.options.pending_entries_max);
         let writer = Writer {
-            indexer: Mutex::new(Indexer { index, spare, handed: PendingEntries::new() }),
+            indexer: Mutex::new(Indexer {
+                index,
+                spare,
+                handed: PendingEntries::new(),
+                failure: None,
+                broken: None,
+            }),
             writer: Mutex::new(Some(log.writer)),
             front: Mutex::new(Front { clock, log: Some(log.front), pending, headers: Vec::new() }),
             maintenance: Mutex::new(log.maintenance),
@@ -350,6 +357,7 @@ impl Opening {
             role: Role::Writer(Box::new(writer)),
             bell: Bell::default(),
             closing: AtomicBool::new(false),
+            index_failed: AtomicBool::new(false),
             buffers: Mutex::default(),
         });
         let threads = if inner.options.threads {

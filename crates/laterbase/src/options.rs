@@ -32,7 +32,9 @@ pub struct Options {
     pub threads: bool,
     /// Segments, buffers and caches of the log.
     pub log: LogConfig,
-    /// Memtables, runs and caches of the indexes.
+    /// Memtables, runs and caches of the indexes. While runs cannot be written, up to four
+    /// memtables are held in memory; then appends fail with
+    /// [`AppendError::IndexesFull`](crate::AppendError::IndexesFull).
     pub index: IndexConfig,
 }
 

@@ -279,6 +279,7 @@ impl World {
                 Stop::Struck
             }
             AppendError::Read(error) => self.read_stop(error),
+            AppendError::IndexesFull { .. } if self.stormy => Stop::Struck,
             error => violation!("an append fails: {error} ({error:?})").into(),
         }
     }
