@@ -328,8 +328,10 @@ impl Database {
         position.map(|position| inner.recorded(position)).transpose()
     }
 
-    /// How far each log is held here. In a process that only reads: by what was taken up when it was
-    /// opened or refreshed last; empty if the log cannot be read.
+    /// How far each log is held here.
+    ///
+    /// In a process that only reads: by what was taken up when it was opened or refreshed last;
+    /// empty if the log cannot be read.
     #[must_use]
     pub fn version_vector(&self) -> VersionVector {
         self.handle.inner.version_vector().unwrap_or_default()
