@@ -14,6 +14,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use laterbase_log::storage::lower_priority;
+
 use crate::inner::{INDEX_STEP_ENTRIES, Inner, LOG_STEP_BYTES, Writer, lock};
 use crate::progress::Durability;
 use crate::reclaim::Reclaimer;
@@ -195,6 +197,8 @@ fn run_commits(inner: &Inner, writer: &Writer) {
 }
 
 fn run_indexes(inner: &Inner, writer: &Writer) {
+    // Appends and reads wait for a processor before this does.
+    lower_priority();
     loop {
         inner.bell.index.wait();
         if inner.bell.is_stopping() {
@@ -208,6 +212,7 @@ fn run_indexes(inner: &Inner, writer: &Writer) {
 }
 
 fn run_maintenance(inner: &Inner, writer: &Writer) {
+    lower_priority();
     let mut reclaimer = Reclaimer::default();
     loop {
         inner.bell.maintenance.wait();

@@ -25,6 +25,13 @@ mod path;
 mod platform;
 mod port;
 
+/// Lets other threads go first where there are not enough processors: for threads that work behind
+/// what somebody waits for. Holds for the calling thread, from now on; where the system has nothing
+/// of the kind, it does nothing.
+pub fn lower_priority() {
+    platform::lower_priority();
+}
+
 pub use buffer::{AlignedBuffer, BLOCK_BYTES};
 pub use error::{StorageError, StorageOp};
 pub use faulty::{

@@ -14,6 +14,8 @@
 //!   file; plan: lock a file of its own beside the one that is read.
 //! - File identity. Linux, macOS: inode and time of birth. Windows: time of birth; plan: the file
 //!   index of `GetFileInformationByHandle`.
+//! - Priority of background threads. Linux: `setpriority`. macOS: none; plan: a quality-of-service
+//!   class. Windows: none; plan: `SetThreadPriority`.
 //! - Machine identity. Linux: `/etc/machine-id`. macOS: none; plan: `IOPlatformUUID`. Windows:
 //!   none; plan: `MachineGuid` of the registry.
 //!
@@ -48,6 +50,18 @@ pub(super) fn disable_direct(file: &File) -> io::Result<()> {
 pub(super) fn disable_direct(_file: &File) -> io::Result<()> {
     Ok(())
 }
+
+/// Lets other threads go first where there are not enough processors, from now on and for the
+/// calling thread alone; a wish that may not be granted.
+#[cfg(target_os = "linux")]
+pub(super) fn lower_priority() {
+    const NICE: i32 = 5;
+    // On Linux this is the calling thread's own value.
+    let _ = rustix::process::setpriority_process(None, NICE);
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn lower_priority() {}
 
 /// Reads once, at most `buf.len()` bytes.
 #[cfg(unix)]
