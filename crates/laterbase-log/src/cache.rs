@@ -1,5 +1,5 @@
-//! What readers keep in memory: batch directories, decompressed blocks and segments' tables, each
-//! within its part of the configured budget.
+//! What readers keep in memory: batch directories, decompressed blocks, and segments' tables with
+//! their dictionaries, each within its part of the configured budget.
 //!
 //! Everything in here is derived and may be dropped at any time. Values are shared out, so that no
 //! lock is held while one is used.

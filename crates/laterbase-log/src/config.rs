@@ -9,7 +9,9 @@
 pub enum Sealing {
     /// Never: segments stay as they were written.
     Off,
-    /// With zstd at this level, 1 (fast) to 19 (small).
+    /// With zstd at this level, 1 (fast) to 19 (small). On JSON events level 9 is an eighth smaller
+    /// than level 3, and takes seven times as long, 40 MB/s on one core: for a database that is not
+    /// written at full speed for long.
     Zstd(i32),
 }
 
@@ -38,8 +40,8 @@ pub struct LogConfig {
     pub ring_bytes: usize,
     /// The largest commit, header and batches together, in bytes.
     pub commit_bytes_max: usize,
-    /// The memory of the read caches together, in bytes: batch directories, decompressed blocks and
-    /// the tables of segments.
+    /// The memory of the read caches together, in bytes: batch directories, decompressed blocks,
+    /// and the tables and dictionaries of segments. No dictionary is larger than a 32nd of it.
     pub cache_bytes: usize,
     /// How many bytes one read-ahead of a scan takes; a scan holds one such buffer.
     pub read_ahead_bytes: usize,
@@ -77,7 +79,8 @@ impl LogConfig {
     }
 
     /// The memory that an open log holds for long at most, in bytes, without what grows with the
-    /// number of logs and segments (about 120 bytes each) and without the buffers of scans.
+    /// number of logs and segments (about 120 bytes each), without the buffers of scans, and
+    /// without the compressor, which takes 1 to 4 MiB while a segment is being sealed.
     #[must_use]
     pub fn memory_bytes_max(&self) -> usize {
         self.ring_bytes.max(4 * self.chunk_bytes) + self.cache_bytes

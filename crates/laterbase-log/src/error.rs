@@ -237,6 +237,12 @@ pub enum ReadError {
         /// The segment's file.
         path: String,
     },
+    /// A sealed segment's dictionary is damaged: its blocks cannot be decompressed.
+    #[error("the dictionary of {path:?} is damaged: run verify, then repair")]
+    Dictionary {
+        /// The segment's file.
+        path: String,
+    },
     /// The file was retired while it was being read and is now used for something else.
     #[error("{path:?} was replaced while it was being read: refresh and read again")]
     Retired {

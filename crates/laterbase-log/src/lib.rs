@@ -88,6 +88,7 @@ mod checked;
 mod chunk;
 mod clock_cache;
 mod config;
+mod dictionary;
 mod error;
 mod footer;
 mod frame;

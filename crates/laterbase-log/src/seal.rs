@@ -1,17 +1,19 @@
 //! Sealing: writing a complete hot segment again, compressed and without padding.
 //!
 //! ```text
-//!   header block │ block │ block │ … │ footer (index with block table, state) │ trailer
+//!   header block │ dictionary │ block │ block │ … │ footer (index, state) │ trailer
 //! ```
 //! The frames' stream is cut into blocks of 16 KiB, each compressed for itself and checked by a
-//! checksum, so that one event costs one small decompression. Frames get the checksum of the new
-//! file's epoch; the batches in them stay as they are, byte for byte.
+//! checksum, so that one event costs one small decompression. What they have in common stands once,
+//! in a dictionary (`dictionary.rs`), if that pays. Frames get the checksum of the new file's
+//! epoch; the batches in them stay as they are, byte for byte.
 //!
 //! The file is made under a temporary name, synced, renamed, and its directory synced; only then
 //! does it take the place of the hot one. It can be made again at any time before.
 
 use crate::activate;
 use crate::blocks::{BlockTable, Codec, RAW_BYTES};
+use crate::dictionary::{Content, Sample};
 use crate::error::{MaintenanceError, ReadError};
 use crate::footer::{Gap, SegmentEnd, SegmentIndex, TRAILER_BYTES, Trailer};
 use crate::frame::{Epoch, set_checksum};
@@ -30,6 +32,9 @@ use zstd::zstd_safe::{CCtx, CParameter};
 const READ_AHEAD_BYTES: usize = 256 << 10;
 /// How many compressed bytes are written at once.
 const WRITE_BYTES: usize = 256 << 10;
+/// A dictionary is at most this part of the read caches, which keep it for as long as the segment
+/// is read.
+const DICTIONARY_CACHE_PART: usize = 32;
 
 /// A segment being sealed, a piece at a time.
 pub(crate) struct SealJob {
@@ -75,7 +80,10 @@ impl SealJob {
         let compress = |_| MaintenanceError::Compress { segment: segment.number() };
         context.set_parameter(CParameter::CompressionLevel(level)).map_err(compress)?;
         context.set_parameter(CParameter::ContentSizeFlag(false)).map_err(compress)?;
-        Ok(Self {
+        let dictionary_max = shared.config.cache_bytes / DICTIONARY_CACHE_PART;
+        let sample = Sample::read(segment, index.end.offset, dictionary_max)?;
+        let dictionary = sample.load(&mut context).map_err(compress)?;
+        let mut job = Self {
             segment: Arc::clone(segment),
             header,
             epoch: activate::epoch_of(&header),
@@ -91,7 +99,11 @@ impl SealJob {
             sparse: SparseTable::default(),
             gaps: Vec::new(),
             end: SegmentIndex::empty(&header, 0).end,
-        })
+        };
+        if let Some(dictionary) = dictionary {
+            job.put_dictionary(&dictionary)?;
+        }
+        Ok(job)
     }
 
     pub(crate) const fn segment(&self) -> &Arc<Segment> {
@@ -174,9 +186,28 @@ impl SealJob {
         Ok(Arc::new(Segment::complete(self.header, path, self.file, trailer)))
     }
 
+    /// Writes the dictionary in front of all blocks.
+    fn put_dictionary(&mut self, dictionary: &Content) -> Result<(), MaintenanceError> {
+        let Content { bytes, compressed } = dictionary;
+        let stored = if compressed.len() < bytes.len() {
+            stored_block(self.epoch, Codec::Zstd, compressed, &mut self.out)
+        } else {
+            stored_block(self.epoch, Codec::Raw, bytes, &mut self.out)
+        };
+        if self.table.set_dictionary(stored, bytes.len()) {
+            Ok(())
+        } else {
+            Err(MaintenanceError::Compress { segment: self.segment.number() })
+        }
+    }
+
     /// Compresses the full blocks in `raw`, or everything.
     fn compress_blocks(&mut self, all: bool) -> Result<(), MaintenanceError> {
         let mut done = 0;
+        let zstd = match self.table.dictionary_place() {
+            Some(_) => Codec::ZstdDictionary,
+            None => Codec::Zstd,
+        };
         while self.raw.len() - done >= RAW_BYTES || (all && done < self.raw.len()) {
             let rest = self.raw.get(done..).unwrap_or_default();
             let block = rest.get(..RAW_BYTES).unwrap_or(rest);
@@ -188,7 +219,7 @@ impl SealJob {
             let failed = |_| MaintenanceError::Compress { segment: number };
             self.context.compress2(&mut self.scratch, block).map_err(failed)?;
             let (codec, content) = if self.scratch.len() < block.len() {
-                (Codec::Zstd, self.scratch.as_slice())
+                (zstd, self.scratch.as_slice())
             } else {
                 (Codec::Raw, block)
             };

@@ -1,12 +1,13 @@
 //! Reading the compressed blocks of a sealed segment.
 //!
-//! Each block is checked before it is decompressed, and its length after. Nothing here knows
-//! frames.
+//! Each block is checked before it is decompressed, and its length after; so is the dictionary that
+//! the segment's blocks share. Nothing here knows frames.
 
 use crate::blocks::{BLOCK_PREFIX_BYTES, BlockTable, Codec, RAW_BYTES};
 use crate::cache::{Block, ReadCache};
+use crate::dictionary::Dictionary;
 use crate::error::ReadError;
-use crate::segment::Segment;
+use crate::segment::{LoadedIndex, Segment};
 use std::sync::Arc;
 use zstd::zstd_safe::DCtx;
 
@@ -26,24 +27,55 @@ impl Decoder {
         &mut self,
         segment: &Segment,
         table: &BlockTable,
+        dictionary: Option<&Dictionary>,
         block: u64,
         out: &mut Vec<u8>,
     ) -> Result<(), ReadError> {
-        let at = block.saturating_mul(RAW_BYTES as u64);
-        let corrupt = || segment.corrupt(at);
-        let (offset, len) = table.place(block).ok_or_else(corrupt)?;
-        self.stored.resize(len, 0);
-        if segment.file.read_at(offset, &mut self.stored)? != len {
-            return Err(corrupt());
-        }
-        let raw_len = table.raw_block_len(block);
-        out.clear();
-        out.reserve(raw_len);
-        self.decode(segment, out).ok_or_else(corrupt)?;
-        if out.len() == raw_len { Ok(()) } else { Err(corrupt()) }
+        let corrupt = || segment.corrupt(block.saturating_mul(RAW_BYTES as u64));
+        let (offset, stored_len) = table.place(block).ok_or_else(corrupt)?;
+        let stored = Stored { offset, stored_len, len: table.raw_block_len(block) };
+        self.read_stored(segment, &stored, dictionary, out)?.ok_or_else(corrupt)
     }
 
-    fn decode(&mut self, segment: &Segment, out: &mut Vec<u8>) -> Option<()> {
+    /// Reads and prepares the segment's dictionary, if it has one.
+    fn read_dictionary(
+        &mut self,
+        segment: &Segment,
+        table: &BlockTable,
+    ) -> Result<Option<Dictionary>, ReadError> {
+        let Some((offset, stored_len, len)) = table.dictionary_place() else { return Ok(None) };
+        let mut content = Vec::new();
+        let read =
+            self.read_stored(segment, &Stored { offset, stored_len, len }, None, &mut content)?;
+        let dictionary = read.and_then(|()| Dictionary::prepare(&content));
+        let damaged = || ReadError::Dictionary { path: segment.path.clone() };
+        dictionary.map(Some).ok_or_else(damaged)
+    }
+
+    /// `None` if what is stored there is damaged.
+    fn read_stored(
+        &mut self,
+        segment: &Segment,
+        at: &Stored,
+        dictionary: Option<&Dictionary>,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<()>, ReadError> {
+        self.stored.resize(at.stored_len, 0);
+        if segment.file.read_at(at.offset, &mut self.stored)? != at.stored_len {
+            return Ok(None);
+        }
+        out.clear();
+        out.reserve_exact(at.len);
+        let decoded = self.decode(segment, dictionary, out);
+        Ok(decoded.filter(|()| out.len() == at.len))
+    }
+
+    fn decode(
+        &mut self,
+        segment: &Segment,
+        dictionary: Option<&Dictionary>,
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
         let (checksum, checked) = self.stored.split_first_chunk::<4>()?;
         if u32::from_le_bytes(*checksum) != segment.epoch.checksum(checked) {
             return None;
@@ -55,9 +87,19 @@ impl Decoder {
             Codec::Zstd => {
                 self.context.decompress(out, content).ok()?;
             }
+            Codec::ZstdDictionary => {
+                self.context.decompress_using_ddict(out, content, dictionary?.get()).ok()?;
+            }
         }
         Some(())
     }
+}
+
+/// A stored block: where it stands, how long it is there, and when it is decompressed.
+struct Stored {
+    offset: u64,
+    stored_len: usize,
+    len: usize,
 }
 
 impl std::fmt::Debug for Decoder {
@@ -90,6 +132,7 @@ pub(crate) fn stored_block(
 pub(crate) struct BlockReader {
     segment: Arc<Segment>,
     table: BlockTable,
+    dictionary: Option<Dictionary>,
     decoder: Decoder,
     block: Option<u64>,
     content: Vec<u8>,
@@ -99,10 +142,12 @@ impl BlockReader {
     pub(crate) fn open(segment: &Arc<Segment>) -> Result<Self, ReadError> {
         let index = segment.load_index()?;
         let table = index.blocks.ok_or_else(|| ReadError::Footer { path: segment.path.clone() })?;
+        let mut decoder = Decoder::new();
         Ok(Self {
             segment: Arc::clone(segment),
+            dictionary: decoder.read_dictionary(segment, &table)?,
             table,
-            decoder: Decoder::new(),
+            decoder,
             block: None,
             content: Vec::new(),
         })
@@ -119,8 +164,8 @@ impl BlockReader {
             let block = at / RAW_BYTES as u64;
             if self.block != Some(block) {
                 self.block = None;
-                let content = &mut self.content;
-                self.decoder.read(&self.segment, &self.table, block, content)?;
+                let (dictionary, content) = (self.dictionary.as_ref(), &mut self.content);
+                self.decoder.read(&self.segment, &self.table, dictionary, block, content)?;
                 self.block = Some(block);
             }
             let copied = copy_from_block(&self.content, at, out.get_mut(filled..));
@@ -169,18 +214,32 @@ fn load_block(
     block: u64,
 ) -> Result<Option<Block>, ReadError> {
     let decoder = decoder.get_or_insert_with(Decoder::new);
-    segment.with_index(cache, |index| {
-        let table = index.blocks.as_ref();
-        let table = table.ok_or_else(|| ReadError::Footer { path: segment.path.clone() })?;
-        if table.place(block).is_none() {
-            return Ok(None);
-        }
-        let mut content = Vec::new();
-        decoder.read(segment, table, block, &mut content)?;
-        let content = Arc::new(content);
-        cache.add_block(segment.number(), block, &content);
-        Ok(Some(content))
-    })?
+    let loaded = segment.loaded_index(cache)?;
+    let table = loaded.index.blocks.as_ref();
+    let table = table.ok_or_else(|| ReadError::Footer { path: segment.path.clone() })?;
+    if table.place(block).is_none() {
+        return Ok(None);
+    }
+    let dictionary = kept_dictionary(segment, &loaded, table, decoder)?;
+    let mut content = Vec::new();
+    decoder.read(segment, table, dictionary, block, &mut content)?;
+    let content = Arc::new(content);
+    cache.add_block(segment.number(), block, &content);
+    Ok(Some(content))
+}
+
+/// The segment's dictionary, read once and kept beside the index.
+fn kept_dictionary<'a>(
+    segment: &Segment,
+    loaded: &'a LoadedIndex,
+    table: &BlockTable,
+    decoder: &mut Decoder,
+) -> Result<Option<&'a Dictionary>, ReadError> {
+    if let Some(known) = loaded.dictionary.get() {
+        return Ok(Some(known));
+    }
+    let read = decoder.read_dictionary(segment, table)?;
+    Ok(read.map(|dictionary| loaded.dictionary.get_or_init(|| dictionary)))
 }
 
 /// Copies what `block`, the content of the block that holds `at`, has from there on.

@@ -8,6 +8,7 @@
 
 use crate::cache::ReadCache;
 use crate::checked::CheckedFrames;
+use crate::dictionary::Dictionary;
 use crate::error::ReadError;
 use crate::footer::{SegmentEnd, SegmentIndex, TRAILER_BYTES, Trailer};
 use crate::frame::Epoch;
@@ -17,7 +18,7 @@ use crate::sparse::Mark;
 use crate::storage::{StorageError, StorageFile};
 use laterbase_event::{Hlc, Position};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// One segment file.
 #[derive(Debug)]
@@ -40,9 +41,22 @@ enum IndexState {
     /// No footer stands for it: it must stay.
     Growing(SegmentIndex),
     /// As the footer has it.
-    Loaded(Arc<SegmentIndex>),
+    Loaded(Arc<LoadedIndex>),
     /// Only in the footer; the end is kept.
     Away(SegmentEnd),
+}
+
+/// An index from a footer, and what its blocks are decompressed with, once one was.
+#[derive(Debug)]
+pub(crate) struct LoadedIndex {
+    pub(crate) index: SegmentIndex,
+    pub(crate) dictionary: OnceLock<Dictionary>,
+}
+
+impl LoadedIndex {
+    pub(crate) const fn new(index: SegmentIndex) -> Self {
+        Self { index, dictionary: OnceLock::new() }
+    }
 }
 
 impl Segment {
@@ -93,7 +107,7 @@ impl Segment {
     pub(crate) fn end(&self) -> SegmentEnd {
         match &*self.read_index() {
             IndexState::Growing(index) => index.end,
-            IndexState::Loaded(index) => index.end,
+            IndexState::Loaded(loaded) => loaded.index.end,
             IndexState::Away(end) => *end,
         }
     }
@@ -118,23 +132,44 @@ impl Segment {
     ) -> Result<T, ReadError> {
         match &*self.read_index() {
             IndexState::Growing(index) => return Ok(read(index)),
-            IndexState::Loaded(index) => {
+            IndexState::Loaded(loaded) => {
                 self.used.store(true, Ordering::Relaxed);
-                return Ok(read(index));
+                return Ok(read(&loaded.index));
             }
             IndexState::Away(_) => {}
         }
-        let index = Arc::new(self.load_index()?);
+        Ok(read(&self.keep_index(cache)?.index))
+    }
+
+    /// The index of a segment that has a footer, to be held without its lock.
+    pub(crate) fn loaded_index(
+        self: &Arc<Self>,
+        cache: &ReadCache,
+    ) -> Result<Arc<LoadedIndex>, ReadError> {
+        match &*self.read_index() {
+            IndexState::Loaded(loaded) => {
+                self.used.store(true, Ordering::Relaxed);
+                return Ok(Arc::clone(loaded));
+            }
+            IndexState::Growing(_) | IndexState::Away(_) => {}
+        }
+        self.keep_index(cache)
+    }
+
+    /// Reads the index from the footer, and keeps it unless another one did.
+    fn keep_index(self: &Arc<Self>, cache: &ReadCache) -> Result<Arc<LoadedIndex>, ReadError> {
+        let loaded = Arc::new(LoadedIndex::new(self.load_index()?));
         let mut state = self.write_index();
         match &*state {
-            IndexState::Growing(_) | IndexState::Loaded(_) => {}
+            IndexState::Growing(_) => {}
+            IndexState::Loaded(known) => return Ok(Arc::clone(known)),
             IndexState::Away(_) => {
-                *state = IndexState::Loaded(Arc::clone(&index));
+                *state = IndexState::Loaded(Arc::clone(&loaded));
                 drop(state);
-                cache.note_index(self, index.memory_bytes());
+                cache.note_index(self, loaded.index.memory_bytes());
             }
         }
-        Ok(read(&index))
+        Ok(loaded)
     }
 
     /// A copy of the index.
@@ -171,7 +206,7 @@ impl Segment {
                 };
                 let index = std::mem::replace(index, empty);
                 let bytes = index.memory_bytes();
-                *state = IndexState::Loaded(Arc::new(index));
+                *state = IndexState::Loaded(Arc::new(LoadedIndex::new(index)));
                 bytes
             }
             IndexState::Loaded(_) | IndexState::Away(_) => return,
@@ -189,7 +224,7 @@ impl Segment {
         let mut state = self.write_index();
         match &*state {
             IndexState::Growing(_) | IndexState::Away(_) => {}
-            IndexState::Loaded(index) => *state = IndexState::Away(index.end),
+            IndexState::Loaded(loaded) => *state = IndexState::Away(loaded.index.end),
         }
         true
     }

@@ -204,7 +204,12 @@ fn check_nothing_is_missed(log: &Log, commits: &[ModelCommit]) {
                 assert!(!lost(number), "commit {number} is there");
             }
             Err(ReadError::NotFound { .. }) => assert!(lost(number), "commit {number} is missed"),
-            Err(ReadError::Damaged(_) | ReadError::Corrupt { .. } | ReadError::Footer { .. }) => {}
+            Err(
+                ReadError::Damaged(_)
+                | ReadError::Corrupt { .. }
+                | ReadError::Footer { .. }
+                | ReadError::Dictionary { .. },
+            ) => {}
             Err(error) => panic!("{error}"),
         }
     }

@@ -1,9 +1,9 @@
 //! Segments that format version 1 wrote, kept for ever: every later version must read them.
 //!
-//! `tests/fixtures/v1` holds a log of three segments: a sealed one, one with a footer, and a hot
-//! one as a killed process leaves it. What is in them is listed in `listing.txt` beside them. Made
-//! by `LATERBASE_MAKE_FIXTURES=1 cargo test -p laterbase-log --test fixtures`, never again for the
-//! same version.
+//! `tests/fixtures/v1` holds a log of three segments: a sealed one with a dictionary, one with a
+//! footer, and a hot one as a killed process leaves it. What is in them is listed in `listing.txt`
+//! beside them. Made by `LATERBASE_MAKE_FIXTURES=1 cargo test -p laterbase-log --test fixtures`,
+//! never again for the same version.
 
 #![allow(
     clippy::expect_used,
@@ -18,7 +18,7 @@ mod world;
 
 use laterbase_event::{DatabaseId, Limits};
 use laterbase_log::storage::{FaultyStorage, MemoryStorage, OpenMode, Storage};
-use laterbase_log::{BatchStatus, CommitNumber, Log, LogConfig, Sync};
+use laterbase_log::{BatchStatus, CommitNumber, Log, LogConfig, ReadError, Sync};
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -30,7 +30,13 @@ fn folder() -> PathBuf {
 }
 
 fn config() -> LogConfig {
-    LogConfig { direct: false, chunk_bytes: 8192, ..small_config() }
+    LogConfig {
+        segment_bytes: 128 << 10,
+        direct: false,
+        chunk_bytes: 8192,
+        cache_bytes: 1 << 20,
+        ..small_config()
+    }
 }
 
 /// Everything in a log, one line per batch.
@@ -65,9 +71,15 @@ fn listing(log: &Log) -> String {
 
 fn make() {
     let mut world = World::on(FaultyStorage::new(1), config(), 42);
+    world.repetitive = true;
     world.create().expect("creates");
     while world.log().reader.segments().expect("segments").len() < 3 {
-        world.stage().expect("stages");
+        // Groups of many commits, so that the segments are full of frames and not of padding.
+        for _ in 0..12 {
+            if !world.stage().expect("stages") {
+                break;
+            }
+        }
         world.commit(Sync::Flush).expect("commits");
     }
     world.stage().expect("stages");
@@ -90,10 +102,18 @@ fn make() {
 }
 
 fn open() -> Log {
+    open_with(&|_| {})
+}
+
+/// The fixture, with the sealed segment's bytes changed.
+fn open_with(change: &dyn Fn(&mut Vec<u8>)) -> Log {
     let storage = MemoryStorage::new();
     storage.create_dir("log").expect("creates");
     for name in ["00000001.seg", "00000002.log", "00000003.log"] {
-        let bytes = std::fs::read(folder().join(name)).expect("the fixture is there");
+        let mut bytes = std::fs::read(folder().join(name)).expect("the fixture is there");
+        if name == "00000001.seg" {
+            change(&mut bytes);
+        }
         let file = storage.open(&format!("log/{name}"), OpenMode::CREATE).expect("creates");
         file.write_at(0, &bytes).expect("writes");
     }
@@ -116,4 +136,13 @@ fn segments_of_version_1_are_read_as_they_were_written() {
     assert_eq!(report.problems, []);
     let segments = log.reader.segments().expect("segments");
     assert_eq!(segments.iter().filter(|segment| segment.sealed).count(), 1);
+}
+
+/// The fixture would not show what the format has, otherwise.
+#[test]
+fn sealed_segment_of_version_1_has_a_dictionary() {
+    let log = open_with(&|bytes| bytes[4096] ^= 1);
+    let mut scan = log.reader.scan_commits(CommitNumber::FIRST, CommitNumber::FIRST);
+    let error = scan.next().map(drop).expect_err("it is damaged");
+    assert!(matches!(error, ReadError::Dictionary { .. }), "{error}");
 }

@@ -172,6 +172,7 @@ fn open_error(error: ReadError) -> OpenError {
         ReadError::Damaged(damage) => OpenError::Damaged { damages: vec![*damage] },
         ReadError::Corrupt { path, .. }
         | ReadError::Footer { path }
+        | ReadError::Dictionary { path }
         | ReadError::Retired { path } => OpenError::FooterDamaged { path },
         ReadError::NotFound { last, position } => {
             OpenError::Behind { flushed: position, found: last }

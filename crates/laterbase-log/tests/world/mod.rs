@@ -95,6 +95,8 @@ pub struct World {
     pub visible: usize,
     pub random: Random,
     clock: u64,
+    /// Payloads are text that resembles itself, instead of noise.
+    pub repetitive: bool,
     /// Makes other epochs of the same seed.
     pub salt: u64,
 }
@@ -144,6 +146,7 @@ impl World {
             visible: 0,
             random,
             clock,
+            repetitive: false,
             salt: 0,
         }
     }
@@ -240,9 +243,7 @@ impl World {
         let mut keys = Vec::new();
         for _ in 0..count {
             let key = format!("k{}", self.random.below(1_000_000));
-            let payload: Vec<u8> = (0..self.random.index(payload_bytes))
-                .map(|_| self.random.below(256) as u8)
-                .collect();
+            let payload = self.make_payload(payload_bytes);
             builder
                 .push(&EventDraft { payload: &payload, ..EventDraft::new(key.as_str(), "moved") })
                 .expect("fits");
@@ -277,6 +278,20 @@ impl World {
             hash,
             last_hlc: header.last_hlc(),
         }
+    }
+
+    fn make_payload(&mut self, bytes_max: usize) -> Vec<u8> {
+        let len = self.random.index(bytes_max);
+        if !self.repetitive {
+            return (0..len).map(|_| self.random.below(256) as u8).collect();
+        }
+        // Of so many phrases that a block does not have them all.
+        let mut text = String::new();
+        while text.len() < len {
+            let mut phrase = Random::new(self.random.below(60));
+            text.extend((0..4).map(|_| format!("{:016x} ", phrase.next_u64())));
+        }
+        text.into_bytes()
     }
 
     /// Takes and commits a group.

@@ -276,9 +276,11 @@ fn is_damage(error: &ReadError, culprit: Option<&str>) -> Result<(), Violation> 
     let is_culprit = |path: &str| culprit.is_none_or(|culprit| culprit == path);
     let is_told = match error {
         ReadError::Log(LogReadError::Damaged(damage)) => is_culprit(&damage.path),
-        ReadError::Log(LogReadError::Corrupt { path, .. } | LogReadError::Footer { path }) => {
-            is_culprit(path)
-        }
+        ReadError::Log(
+            LogReadError::Corrupt { path, .. }
+            | LogReadError::Footer { path }
+            | LogReadError::Dictionary { path },
+        ) => is_culprit(path),
         // A position that the index knows is said to be missing: told, though not why.
         ReadError::Log(LogReadError::NotFound { position, last }) => position <= last,
         ReadError::Index(laterbase_index::ReadError::Damaged(_)) => true,
