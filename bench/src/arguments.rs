@@ -8,7 +8,7 @@ use crate::error::BenchError;
 
 pub(crate) const USAGE: &str = "\
 cargo xtask bench [AREA…] [--quick] [--events N] [--json FILE] [--dir FOLDER] [--rounds N]
-                  [--only A,B] [--check]
+                  [--only A,B] [--batch N] [--check]
 
   append   durable appends: batches of 1 to 10,000, one to 64 threads
   growth   the append rate of a large database against that of a small one
@@ -24,6 +24,7 @@ cargo xtask bench [AREA…] [--quick] [--events N] [--json FILE] [--dir FOLDER] 
   --dir FOLDER  where the databases are made; on the device to be measured
   --rounds N    rounds in which the stores take turns; 5 by default
   --only A,B    only these stores
+  --batch N     only the cases of `append` with batches of N events
   --check       fails when a bound that Laterbase promises is exceeded
 ";
 
@@ -36,6 +37,7 @@ pub(crate) struct Arguments {
     pub(crate) check: bool,
     pub(crate) rounds: usize,
     pub(crate) events: Option<usize>,
+    pub(crate) batch: Option<usize>,
     pub(crate) json: Option<PathBuf>,
     pub(crate) folder: Option<PathBuf>,
 }
@@ -52,6 +54,7 @@ impl Arguments {
             check: false,
             rounds: 0,
             events: None,
+            batch: None,
             json: None,
             folder: None,
         };
@@ -68,6 +71,7 @@ impl Arguments {
                 "--dir" => parsed.folder = Some(value()?.into()),
                 "--rounds" => parsed.rounds = number(&value()?)?,
                 "--events" => parsed.events = Some(number(&value()?)?),
+                "--batch" => parsed.batch = Some(number(&value()?)?),
                 "--only" => parsed.engines = engines(&value()?)?,
                 name => match Area::ALL.iter().find(|area| area.name() == name) {
                     Some(area) => parsed.areas.push(*area),

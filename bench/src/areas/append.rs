@@ -40,7 +40,8 @@ pub(super) fn run(context: &Context, report: &mut Report) -> Result<(), BenchErr
     let most = cases.iter().map(|case| case.events).max().unwrap_or(0);
     let events = Workload::new(SEED, most as u64).take(most);
     let limit = Duration::from_secs(if context.quick { 5 } else { 30 });
-    for case in &cases {
+    let is_wanted = |case: &&Case| context.batch.is_none_or(|batch| batch == case.batch);
+    for case in cases.iter().filter(is_wanted) {
         let name = format!("batch {}, {} threads", case.batch, case.threads);
         for round in 0..context.rounds {
             if case.batch == 1 && case.threads == 1 {

@@ -82,6 +82,8 @@ pub(crate) struct Context {
     pub(crate) rounds: usize,
     /// How many events the databases of `reads` hold, if that was said.
     pub(crate) events: Option<usize>,
+    /// Only the cases of `append` with such batches, if that was said.
+    pub(crate) batch: Option<usize>,
     pub(crate) engines: Vec<Engine>,
     pub(crate) folder: PathBuf,
 }
@@ -104,6 +106,7 @@ impl Context {
             quick: arguments.quick,
             rounds: arguments.rounds,
             events: arguments.events,
+            batch: arguments.batch,
             engines: arguments.engines.clone(),
             folder,
         })

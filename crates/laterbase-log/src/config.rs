@@ -94,11 +94,11 @@ impl Default for LogConfig {
             chunk_bytes: 1 << 20,
             ring_bytes: 8 << 20,
             commit_bytes_max: 256 << 20,
-            cache_bytes: 8 << 20,
+            cache_bytes: 48 << 20,
             read_ahead_bytes: 256 << 10,
             direct: true,
             sealing: Sealing::Zstd(3),
-            hot_bytes_max: 256 << 20,
+            hot_bytes_max: 4 << 30,
             spares: 2,
             accept_damage: false,
         }
