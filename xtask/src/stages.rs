@@ -141,7 +141,8 @@ fn readme(repository: &Repository) -> Result<Outcome, Failure> {
 
 fn bare(repository: &Repository) -> Result<Outcome, Failure> {
     let targets = ["thumbv7em-none-eabihf", "wasm32-unknown-unknown"];
-    build_for(repository, &targets, &["-p", "laterbase-event", "--no-default-features"])
+    let packages = ["-p", "laterbase-event", "-p", "laterbase-sync", "--no-default-features"];
+    build_for(repository, &targets, &packages)
 }
 
 fn arm(repository: &Repository) -> Result<Outcome, Failure> {

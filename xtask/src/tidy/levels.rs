@@ -27,6 +27,12 @@ const PACKAGES: &[Package] = &[
         outside: &["blake3", "thiserror"],
     },
     Package {
+        name: "laterbase-sync",
+        folder: "crates/laterbase-sync",
+        level: Some(1),
+        outside: &["thiserror"],
+    },
+    Package {
         name: "laterbase-log",
         folder: "crates/laterbase-log",
         level: Some(1),

@@ -1,0 +1,210 @@
+//! What mine and the view differ in, and what follows from it: what to ask for, what to send.
+//!
+//! ```text
+//! theirs, not held here       ask: behind my last place, if their log is longer than mine;
+//!                             else the logs are different, and the whole way is told
+//! mine, not held there        send: behind the last place that both hold
+//! ```
+//! A peer that does not know of a fork calls one branch by the plain log's name. So a head is
+//! looked for on the ways to all branches of its writer; that is done for forked writers alone,
+//! and all others cost one look-up per log.
+
+use alloc::{collections::BTreeSet, vec::Vec};
+
+use laterbase_event::{ReplicaId, RootName};
+
+use super::{
+    Session,
+    answer::is_on_way,
+    intent::{Extent, Send},
+};
+use crate::{
+    frame::{Place, Want},
+    log_id::{HashTag, Head, LogId, of_root},
+    port::Replica,
+};
+
+impl Session {
+    /// Brings the intents up to date, if anything changed.
+    pub(super) fn plan<R: Replica>(&mut self, port: &R) {
+        self.refresh(port);
+        if !core::mem::take(&mut self.must_plan) {
+            return;
+        }
+        if self.peer.is_none() {
+            // What the peer was left with is presumed to be what it has.
+            self.known = self.shared_roots();
+            if self.baseline.is_empty() {
+                self.known.clear();
+            }
+        }
+        let forked = self.forked_writers();
+        let (mut pull, mut push) = (0_u64, 0_u64);
+        for root in self.shared_roots() {
+            if self.known.contains(&root) {
+                pull = pull.saturating_add(self.plan_pulls(&root, port));
+                push = push.saturating_add(self.plan_sends(&root, &forked, port));
+            }
+        }
+        let progress = &mut self.progress;
+        let total = progress.pull_events.saturating_add(pull);
+        progress.pull_events_total = progress.pull_events_total.max(total);
+        let total = progress.push_events.saturating_add(push);
+        progress.push_events_total = progress.push_events_total.max(total);
+    }
+
+    fn forked_writers(&self) -> BTreeSet<(RootName, ReplicaId)> {
+        let heads = self.mine.iter().chain(&self.view);
+        heads.filter_map(|(log, head)| Some((log.root, head.branch?.writer))).collect()
+    }
+
+    /// Asks for what is not held, and counts its events.
+    fn plan_pulls<R: Replica>(&mut self, root: &RootName, port: &R) -> u64 {
+        let theirs: Vec<(LogId, Head)> = of_root(&self.view, root)
+            .filter(|(log, head)| self.mine.get(log) != Some(head))
+            .map(|(log, head)| (*log, *head))
+            .collect();
+        let mut events = 0_u64;
+        for (log, head) in theirs {
+            if self.is_held(&log, &head, port) {
+                self.pulls.remove(&log);
+                continue;
+            }
+            let mine = self.mine.get(&log).map_or(0, |mine| mine.seq);
+            let base = head.branch.map_or(0, |branch| branch.first_seq - 1);
+            events = events.saturating_add(head.seq.saturating_sub(mine.max(base)).max(1));
+            if self.pulls.get(&log).is_none_or(|until| *until < head.seq) {
+                let is_pulling = self.pulls.insert(log, head.seq).is_some();
+                let differs = mine >= head.seq || (mine == 0 && head.branch.is_some());
+                let extent = if differs { Extent::Way } else { Extent::Last };
+                if !is_pulling {
+                    self.intents.want(self.priority(&log), log, extent);
+                }
+            }
+        }
+        events
+    }
+
+    /// Sends what the peer lacks, and counts its events.
+    fn plan_sends<R: Replica>(
+        &mut self,
+        root: &RootName,
+        forked: &BTreeSet<(RootName, ReplicaId)>,
+        port: &R,
+    ) -> u64 {
+        let mine: Vec<(LogId, Head)> = of_root(&self.mine, root)
+            .filter(|(log, head)| self.view.get(log) != Some(head))
+            .map(|(log, head)| (*log, *head))
+            .collect();
+        let mut events = 0_u64;
+        for (log, head) in mine {
+            let theirs = self.view.get(&log);
+            if theirs.is_some_and(|theirs| theirs.seq >= head.seq) {
+                continue;
+            }
+            let is_forked = forked.contains(&(*root, head.writer(&log)));
+            if theirs.is_some_and(|at| !is_forked && !is_on_way(port, &log, at.seq, &at.tag)) {
+                continue;
+            }
+            let common = self.common(&log, &head, is_forked, port);
+            let flight = self.in_flight.get(&log).and_then(|flight| flight.frames.last());
+            let after = common.max(flight.map_or(0, |(seq, _, _)| *seq));
+            events = events.saturating_add(head.seq.saturating_sub(common));
+            if after >= head.seq || self.too_large.contains_key(&log) {
+                continue;
+            }
+            let starts = head.branch.is_some_and(|branch| after < branch.first_seq);
+            if starts && self.intents.shown.insert(log) {
+                self.intents.forks.insert(log);
+            }
+            if !self.intents.is_sending(&log) {
+                let send = Send { after, bytes_left: u64::MAX, answers: false };
+                self.intents.send(self.config.priority(root), log, send);
+            }
+        }
+        events
+    }
+
+    /// The last event on the way to the end of `log` that the peer is believed to hold.
+    fn common<R: Replica>(&self, log: &LogId, head: &Head, is_forked: bool, port: &R) -> u64 {
+        let direct = self.view.get(log).filter(|at| is_on_way(port, log, at.seq, &at.tag));
+        let mut best = direct.map_or(0, |at| at.seq);
+        if !is_forked {
+            return best;
+        }
+        let writer = head.writer(log);
+        let base = head.branch.and_then(|b| port.end_before(log, b.first_seq.saturating_sub(1)));
+        let theirs = of_root(&self.view, &log.root).filter(|(id, at)| at.writer(id) == writer);
+        for (_, at) in theirs {
+            if at.seq > best && is_on_way(port, log, at.seq, &at.tag) {
+                best = at.seq;
+            }
+            let Some(base) = base.filter(|base| base.seq > best && base.seq <= at.seq) else {
+                continue;
+            };
+            // It holds another branch, and so what is before the fork.
+            let mut branches = self.branches(log, writer);
+            let holds = |other: &LogId| {
+                is_on_way(port, other, at.seq, &at.tag)
+                    && is_on_way(port, other, base.seq, &HashTag::of(&base.hash))
+            };
+            if branches.any(holds) {
+                best = base.seq;
+            }
+        }
+        best
+    }
+
+    fn branches<'a>(
+        &'a self,
+        log: &LogId,
+        writer: ReplicaId,
+    ) -> impl Iterator<Item = &'a LogId> + use<'a> {
+        let all = of_root(&self.mine, &log.root);
+        all.filter(move |(id, head)| head.writer(id) == writer).map(|(id, _)| id)
+    }
+
+    /// Whether what a head ends with is held here, under whatever name.
+    pub(super) fn is_held<R: Replica>(&self, log: &LogId, head: &Head, port: &R) -> bool {
+        if self.mine.contains_key(log) && is_on_way(port, log, head.seq, &head.tag) {
+            return true;
+        }
+        let named = self.mine.get(log).map_or(head.writer(log), |mine| mine.writer(log));
+        self.branches(log, named).any(|id| is_on_way(port, id, head.seq, &head.tag))
+    }
+
+    /// The request for a log.
+    pub(super) fn want<R: Replica>(&self, log: &LogId, extent: Extent, port: &R) -> Want {
+        let priority = self.priority(log);
+        let until = self.pulls.get(log).copied().unwrap_or(u64::MAX);
+        let places = self.places(log, extent, port);
+        Want { log: *log, until, bytes_max: self.config.want_bytes_max, priority, places }
+    }
+
+    /// Ends of batches on the way to the log's end: the last one, or ever sparser ones.
+    fn places<R: Replica>(&self, log: &LogId, extent: Extent, port: &R) -> Vec<Place> {
+        const CLOSE: usize = 4;
+        const PLACES: usize = 40;
+        let view = self.view.get(log);
+        let writer = view.map_or(log.replica, |head| head.writer(log));
+        let plain = LogId::new(log.root, writer);
+        let known = [*log, plain].into_iter().find(|id| self.mine.contains_key(id));
+        let mut places: Vec<Place> = Vec::new();
+        let Some(known) = known else { return places };
+        let (mut seq, mut step) = (u64::MAX, 1_u64);
+        while let Some(end) = port.end_before(&known, seq) {
+            places.push(Place { seq: end.seq, tag: HashTag::of(&end.hash) });
+            if extent == Extent::Last || places.len() >= PLACES {
+                break;
+            }
+            if places.len() > CLOSE {
+                step = step.saturating_mul(2);
+            }
+            match end.seq.checked_sub(step).filter(|seq| *seq > 0) {
+                Some(before) => seq = before,
+                None => break,
+            }
+        }
+        places
+    }
+}
