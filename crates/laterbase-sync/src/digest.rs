@@ -52,7 +52,7 @@ impl Agreement {
         }
         let mut bytes = Vec::new();
         for (log, head) in heads {
-            bytes.push(log.root.as_str().as_bytes().len() as u8);
+            bytes.push(log.root.as_str().len() as u8);
             bytes.extend_from_slice(log.root.as_str().as_bytes());
             write(log, head, &mut bytes);
         }

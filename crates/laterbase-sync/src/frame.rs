@@ -99,15 +99,15 @@ pub struct Opened<'a> {
     pub body: Cow<'a, [u8]>,
 }
 
+/// The first frame of a stream, with its length, and the rest of the stream.
+pub type Parted<'a> = (&'a [u8], &'a [u8]);
+
 /// Splits the first frame, with its length, off a stream of frames. `None` while it is incomplete.
 ///
 /// # Errors
 /// [`FrameError::TooLong`] if the frame is longer than `limits` allow, [`FrameError::Varint`] if
 /// its length is no canonical number, [`FrameError::Truncated`] if it has no kind.
-pub fn split<'a>(
-    stream: &'a [u8],
-    limits: &FrameLimits,
-) -> Result<Option<(&'a [u8], &'a [u8])>, FrameError> {
+pub fn split<'a>(stream: &'a [u8], limits: &FrameLimits) -> Result<Option<Parted<'a>>, FrameError> {
     let mut reader = Reader::new(stream);
     let len = match reader.varint() {
         Ok(len) => len,

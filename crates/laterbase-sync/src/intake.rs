@@ -3,7 +3,7 @@
 //! It is placed by what it says itself, writer, root, number and the hash before it, and not by
 //! what its sender calls its log: two peers that know of different forks call logs differently.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
 use laterbase_event::{BatchView, Verifier};
 
@@ -16,12 +16,12 @@ use crate::{
 };
 
 /// What became of a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
     Stored,
     Held,
     Gap,
-    Forked(Split),
+    Forked(Box<Split>),
     Refused(Fault),
     Failed(StoreError),
 }
@@ -69,7 +69,7 @@ pub(crate) fn take<R: Replica>(
                     via,
                     signed: looked.view.signature().is_some(),
                 });
-                Taken::Forked(split)
+                Taken::Forked(Box::new(split))
             }
             Err(error) => return Taken::Failed(error),
         },

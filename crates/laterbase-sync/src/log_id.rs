@@ -91,9 +91,9 @@ impl Head {
 /// alias, little endian.
 #[must_use]
 pub fn alias(writer: ReplicaId, root: &RootName, first_seq: u64, hash: &Hash) -> LogId {
-    let mut bytes = Vec::with_capacity(8 + 1 + root.as_str().as_bytes().len() + 8 + 32);
+    let mut bytes = Vec::with_capacity(8 + 1 + root.as_str().len() + 8 + 32);
     bytes.extend_from_slice(&writer.as_u64().to_le_bytes());
-    bytes.push(root.as_str().as_bytes().len() as u8);
+    bytes.push(root.as_str().len() as u8);
     bytes.extend_from_slice(root.as_str().as_bytes());
     bytes.extend_from_slice(&first_seq.to_le_bytes());
     bytes.extend_from_slice(hash.as_bytes());

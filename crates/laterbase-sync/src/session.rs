@@ -181,7 +181,15 @@ impl Session {
             let reason = match error {
                 FrameError::Version { .. } => Reason::Version,
                 FrameError::TooLong { .. } | FrameError::Count { .. } => Reason::TooMuch,
-                _ => Reason::Malformed,
+                FrameError::Truncated
+                | FrameError::Trailing
+                | FrameError::Varint
+                | FrameError::Flags { .. }
+                | FrameError::Root
+                | FrameError::Order
+                | FrameError::Branch
+                | FrameError::Empty
+                | FrameError::Codec(_) => Reason::Malformed,
             };
             outcomes.push(Outcome::Malformed(error));
             self.refuse(Bye::new(reason), &mut outcomes);

@@ -22,7 +22,7 @@ pub(crate) fn put(mut value: u64, out: &mut Vec<u8>) {
 }
 
 pub(crate) fn put_root(root: &RootName, out: &mut Vec<u8>) {
-    out.push(root.as_str().as_bytes().len() as u8);
+    out.push(root.as_str().len() as u8);
     out.extend_from_slice(root.as_str().as_bytes());
 }
 

@@ -5,7 +5,13 @@
 //! and copies that are restored from an old state and go on under their old id. Replay one with
 //! `LATERBASE_SYNC_SEED=<seed> cargo test -p laterbase-sync --test convergence`.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests, which print what they measured"
+)]
 
 mod world;
 
@@ -73,7 +79,7 @@ impl World {
             }
             6..9 => self.connect(at),
             9 => self.cut(),
-            10 if self.can_restore && self.random.percent(20) => self.restore(at),
+            10 if self.can_restore && self.random.percent(50) => self.restore(at),
             10 => self.old[at] = self.copies[at].clone(),
             _ => self.carry(),
         }

@@ -1,6 +1,12 @@
 //! What a session costs on the wire, without compression, which is the host's.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests, which print what they measured"
+)]
 
 mod world;
 
@@ -75,8 +81,10 @@ fn a_hundred_missing_events_take_one_round_trip_either_way() {
         let cost = sync(&mut client, &mut server);
         assert_eq!(cost.round_trips, 1, "{direction}");
         let bytes = cost.bytes_up + cost.bytes_down;
-        println!("{direction}, {logs} logs, one batch of 100 events: {} of batches, {bytes} raw",
-            after - before);
+        println!(
+            "{direction}, {logs} logs, one batch of 100 events: {} of batches, {bytes} raw",
+            after - before
+        );
         assert!(bytes - (after - before) < 600, "{direction}: {bytes}");
     }
 }

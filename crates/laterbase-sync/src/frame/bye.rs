@@ -85,7 +85,7 @@ pub struct Bye {
     pub fault: Option<(Fault, LogId, u64)>,
 }
 
-/// Numbers of reasons and faults: the place in the list, from 0.
+/// Reasons and faults by their numbers, from 0.
 const REASONS: [Reason; 10] = [
     Reason::Done,
     Reason::Busy,
@@ -113,8 +113,17 @@ const FAULTS: [Fault; 9] = [
 impl Reason {
     fn number(self) -> u8 {
         match self {
+            Self::Done => 0,
+            Self::Busy => 1,
+            Self::Version => 2,
+            Self::Database => 3,
+            Self::Scope => 4,
+            Self::Malformed => 5,
+            Self::BadBatch => 6,
+            Self::Stalled => 7,
+            Self::TooMuch => 8,
+            Self::Storage => 9,
             Self::Unknown(number) => number,
-            known => place(&REASONS, &known),
         }
     }
 }
@@ -122,14 +131,18 @@ impl Reason {
 impl Fault {
     fn number(self) -> u8 {
         match self {
+            Self::Encoding => 0,
+            Self::Hash => 1,
+            Self::Chain => 2,
+            Self::NotRising => 3,
+            Self::Database => 4,
+            Self::Root => 5,
+            Self::Replica => 6,
+            Self::NoProof => 7,
+            Self::Refused => 8,
             Self::Unknown(number) => number,
-            known => place(&FAULTS, &known),
         }
     }
-}
-
-fn place<T: PartialEq>(all: &[T], one: &T) -> u8 {
-    all.iter().position(|other| other == one).map_or(u8::MAX, |place| place as u8)
 }
 
 impl Bye {
