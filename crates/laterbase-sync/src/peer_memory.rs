@@ -38,6 +38,12 @@ impl PeerMemory {
         self.peer
     }
 
+    /// The heads that both held when a session ended.
+    #[must_use]
+    pub fn agreed(&self) -> &Heads {
+        &self.agreed
+    }
+
     /// The bytes to keep.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {

@@ -91,6 +91,10 @@ pub struct Session {
     changes_seen: Option<u64>,
     view: Heads,
     known: BTreeSet<RootName>,
+    /// Roots that a Hello spoke of; of all others the peer held nothing then.
+    judged: BTreeSet<RootName>,
+    /// Whether the peer of a live session was told that both hold the same.
+    has_confirmed: bool,
     intents: Intents,
     in_flight: BTreeMap<LogId, InFlight>,
     in_flight_bytes: u64,
@@ -144,6 +148,8 @@ impl Session {
             changes_seen: None,
             view: Heads::new(),
             known: BTreeSet::new(),
+            judged: BTreeSet::new(),
+            has_confirmed: false,
             intents: Intents::default(),
             in_flight: BTreeMap::new(),
             in_flight_bytes: 0,
@@ -321,8 +327,13 @@ impl Session {
         heads.chain(peer).filter(|root| self.shares(root)).collect()
     }
 
+    /// Whether the view of a root is complete.
+    fn is_known(&self, root: &RootName) -> bool {
+        self.known.contains(root) || (self.peer.is_some() && !self.judged.contains(root))
+    }
+
     fn is_equal(&self, root: &RootName) -> bool {
-        self.known.contains(root) && of_root(&self.mine, root).eq(of_root(&self.view, root))
+        self.is_known(root) && of_root(&self.mine, root).eq(of_root(&self.view, root))
     }
 
     fn is_settled(&self) -> bool {

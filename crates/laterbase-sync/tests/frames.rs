@@ -319,13 +319,6 @@ fn a_bomb_is_refused_by_its_own_word_or_when_it_breaks_it() {
     assert_eq!(open(&lies, &limits, None), expected);
 }
 
-fn fixture(text: &str) -> Vec<u8> {
-    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
-    let digits: String = lines.flat_map(str::split_whitespace).collect();
-    let pairs = digits.as_bytes().chunks(2);
-    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
-}
-
 /// One frame of each kind, with every optional field once.
 fn all_frames() -> Vec<Frame<'static>> {
     let (sys, shipment) = (world::root("_sys"), world::root("shipment"));
@@ -396,7 +389,7 @@ fn all_frames() -> Vec<Frame<'static>> {
 
 #[test]
 fn the_frames_of_version_1() {
-    let bytes = fixture(include_str!("fixtures/sync-v1-frames.hex"));
+    let bytes = world::fixture(include_str!("fixtures/sync-v1-frames.hex"));
     let limits = FrameLimits::default();
     let mut rest = &bytes[..];
     for frame in all_frames() {

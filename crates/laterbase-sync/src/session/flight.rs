@@ -93,7 +93,7 @@ impl Session {
         if let Some(frame) = self.next_batches(port) {
             return Some(frame);
         }
-        self.conclude()
+        self.conclude(port)
     }
 
     fn codec<'a, R: Replica>(&self, port: &'a R) -> Option<&'a dyn Codec> {
@@ -257,7 +257,7 @@ impl Session {
     }
 
     /// Nothing is left to send: notes what both hold, and says goodbye if that is the same.
-    fn conclude(&mut self) -> Option<Vec<u8>> {
+    fn conclude<R: Replica>(&mut self, port: &R) -> Option<Vec<u8>> {
         let ours = self.shared(&self.mine);
         if self.is_settled() {
             let agreement = Agreement::of(&ours);
@@ -265,7 +265,7 @@ impl Session {
             self.agreed = Some(ours);
             self.offered = None;
             if self.config.live {
-                return None;
+                return self.confirm(port);
             }
             self.closed = Some(Reason::Done);
             // Equal digests have said it already, if nothing was exchanged.
@@ -281,10 +281,19 @@ impl Session {
                 predicted.insert(*log, Head { seq: *seq, tag: *tag, branch: mine.branch });
             }
         }
-        let is_known = self.shared_roots().iter().all(|root| self.known.contains(root));
+        let is_known = self.shared_roots().iter().all(|root| self.is_known(root));
         if is_known && predicted == ours {
             self.offered = Some(ours);
         }
         None
+    }
+
+    /// Lets the peer know once that both hold the same: whoever did the work knows it, and the
+    /// other one may not.
+    fn confirm<R: Replica>(&mut self, port: &R) -> Option<Vec<u8>> {
+        if core::mem::replace(&mut self.has_confirmed, true) {
+            return None;
+        }
+        Some(self.hello(Purpose::Answer, port).encode(None))
     }
 }

@@ -35,7 +35,11 @@ impl Session {
         let is_matched = self.match_baseline(&hello);
         self.refresh(port);
         self.peer = Some(hello.clone());
+        if hello.purpose == Purpose::Ask || (is_first && !is_matched) {
+            self.known.clear();
+        }
         for root in self.shared_roots() {
+            self.judged.insert(root);
             let entry = hello.roots.iter().find(|entry| entry.root == root);
             let theirs = entry.and_then(|entry| entry.digest);
             self.judge(&root, theirs, is_matched, &hello);
@@ -71,7 +75,6 @@ impl Session {
     /// What the digests say of one root.
     fn judge(&mut self, root: &RootName, theirs: Option<Digest>, matched: bool, hello: &Hello) {
         let ours = Digest::of(&self.mine, root);
-        self.known.remove(root);
         if theirs == ours {
             let heads: Heads = of_root(&self.mine, root).map(|(log, head)| (*log, *head)).collect();
             return self.know(root, heads);

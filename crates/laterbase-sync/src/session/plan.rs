@@ -41,7 +41,7 @@ impl Session {
         let forked = self.forked_writers();
         let (mut pull, mut push) = (0_u64, 0_u64);
         for root in self.shared_roots() {
-            if self.known.contains(&root) {
+            if self.is_known(&root) {
                 pull = pull.saturating_add(self.plan_pulls(&root, port));
                 push = push.saturating_add(self.plan_sends(&root, &forked, port));
             }

@@ -159,7 +159,7 @@ impl Session {
             for (replica, head) in section.heads.iter().filter(|(_, head)| head.seq > 0) {
                 let log = LogId::new(section.root, *replica);
                 let is_new = self.view.get(&log).is_none_or(|held| held.seq < head.seq);
-                if self.known.contains(&section.root) && is_new {
+                if self.is_known(&section.root) && is_new {
                     self.view.insert(log, *head);
                 }
             }

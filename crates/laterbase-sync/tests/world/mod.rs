@@ -135,3 +135,11 @@ pub fn assert_same(left: &MemoryReplica, right: &MemoryReplica, what: &str) {
     assert!(left.batches() == right.batches(), "other batches; {what}");
     assert_eq!(left.heads(), right.heads(), "other heads; {what}");
 }
+
+/// The bytes of a fixture: hexadecimal text, `#` begins a comment.
+pub fn fixture(text: &str) -> Vec<u8> {
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
+    let digits: String = lines.flat_map(str::split_whitespace).collect();
+    let pairs = digits.as_bytes().chunks(2);
+    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+}
