@@ -1,7 +1,13 @@
 //! Peers that lie, stall, or send anything at all: refused by name, with a reason, and nothing of
 //! theirs is stored.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests"
+)]
 
 mod world;
 
