@@ -1,9 +1,5 @@
 //! What a session believes, and when it stops believing: gaps, lost frames, peers that know less
 //! of a fork. The port here refuses to be offered anything that does not extend a log.
-//!
-//! Mutants that these tests caught when tried: offering a batch whose predecessor is not held;
-//! acknowledging it; taking a baseline, or a delta, whose digest does not fit for the peer's heads;
-//! sending a branch without the proof of its fork.
 
 #![allow(
     clippy::unwrap_used,
