@@ -4,7 +4,7 @@
 //! ```text
 //! faulty-disk  the campaigns of test_targets.rs, again and again, each time from a new seed
 //! power-cuts   the tests of the power-cut package, likewise
-//! fuzz         every fuzz target, sharing the time equally
+//! fuzz         every fuzz target, each for that long
 //! ```
 //!
 //! A campaign test reads its seed from `LATERBASE_SEED` and multiplies its counts by
@@ -27,7 +27,7 @@ const USAGE: &str = "\
 cargo xtask soak [CAMPAIGN…] [--minutes N] [--seed S] [--scale K]
 
   CAMPAIGN     faulty-disk, power-cuts, fuzz; all of them when none is named
-  --minutes N  for each campaign; 60 by default
+  --minutes N  for each campaign, and for each fuzz target; 60 by default
   --seed S     the first seed; the clock chooses one by default
   --scale K    how many times continuous integration's counts in one run; 4 by default
 
