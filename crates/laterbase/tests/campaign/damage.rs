@@ -122,6 +122,12 @@ impl World {
         self.options.log.accept_damage = true;
         match self.try_open() {
             Ok(()) => {}
+            // Opening looks for damage in segments that are not sealed. What is damaged in others
+            // is told by name, and cannot be left out where it must be indexed again.
+            Err(OpenError::Read(error)) => {
+                self.tally.one("damage of sealed segments told, not accepted");
+                return is_damage(&error, culprit);
+            }
             Err(error) => return Err(violation!("damage is not accepted: {error} ({error:?})")),
         }
         self.tally.one("damage accepted");
@@ -148,8 +154,11 @@ impl World {
                     return Ok(damages.clone());
                 }
             }
+            // A version is read before the checksum, which another version may keep elsewhere.
             OpenError::Log(
-                LogOpenError::HeaderDamaged { path } | LogOpenError::FooterDamaged { path },
+                LogOpenError::HeaderDamaged { path }
+                | LogOpenError::FooterDamaged { path }
+                | LogOpenError::NewerFormat { path, .. },
             ) if is_culprit(path) => return Ok(Vec::new()),
             // The indexes could not be brought up to date from what is damaged.
             OpenError::Read(error) => return is_damage(error, culprit).map(|()| Vec::new()),
