@@ -194,6 +194,33 @@ fn tailing_reads_never_touch_the_disk() {
     assert_eq!(reads(&world), before);
 }
 
+/// What was read from memory is later read, and checked, from files of several segments, through
+/// one buffer that still holds bytes of another.
+#[test]
+fn one_buffer_serves_memory_and_every_segment() {
+    let mut world = world(12);
+    world.config.cache_bytes = 4 << 20;
+    world.open(0).expect("opens");
+    let mut buffer = EventBuffer::new();
+    for _ in 0..300 {
+        fill(&mut world, 1);
+        let last = world.log().front.last_position();
+        world.log().reader.get(last, &mut buffer).expect("reads what is in memory");
+    }
+    let reader = &world.log.as_ref().expect("open").reader;
+    assert!(reader.segments().expect("lists").len() > 3);
+    let last = world.commits.last().expect("some").next_position - 1;
+    for step in [97, 389, 1] {
+        for at in 0..last {
+            let position = Position::new(1 + at * step % last);
+            let (_, arrival) = reader.get(position, &mut buffer).expect("reads what is in files");
+            let holds = |c: &&world::ModelCommit| c.next_position > position.as_u64();
+            let commit = world.commits.iter().find(holds).expect("some");
+            assert_eq!(arrival, commit.arrival, "{position}");
+        }
+    }
+}
+
 #[test]
 fn closed_log_and_idle_log_open_without_copying_anything() {
     let mut world = world(9);
