@@ -124,7 +124,7 @@ impl World {
             Ok(()) => {}
             // Opening looks for damage in segments that are not sealed. What is damaged in others
             // is told by name, and cannot be left out where it must be indexed again.
-            Err(OpenError::Read(error)) => {
+            Err(OpenError::Read(error)) if names_sealed(&error) => {
                 self.tally.one("damage of sealed segments told, not accepted");
                 return is_damage(&error, culprit);
             }
@@ -278,6 +278,16 @@ enum Got {
     Found(Box<Recorded>),
     Nothing,
     Damaged,
+}
+
+/// Whether an error names a sealed segment.
+fn names_sealed(error: &ReadError) -> bool {
+    match error {
+        ReadError::Log(LogReadError::Corrupt { path, .. } | LogReadError::Footer { path }) => {
+            path.ends_with(".seg")
+        }
+        _ => false,
+    }
 }
 
 /// Whether an error says that something is damaged, and says where.
