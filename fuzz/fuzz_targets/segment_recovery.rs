@@ -10,7 +10,7 @@ use laterbase_event::{
 };
 use laterbase_log::storage::{MemoryStorage, OpenMode, Storage};
 use laterbase_log::{
-    BatchStatus, CommitNumber, EventBuffer, Log, LogConfig, ReadError, StagedBatch, Sync,
+    BatchRole, BatchStatus, CommitNumber, EventBuffer, Log, LogConfig, ReadError, StagedBatch, Sync,
 };
 use libfuzzer_sys::fuzz_target;
 use std::ops::ControlFlow;
@@ -114,6 +114,7 @@ fn stage(log: &mut Log) {
         previous,
         hash,
         status: BatchStatus::Admitted,
+        role: BatchRole::Continues,
         pieces: [&front, body.envelopes, body.payloads, &[]],
     };
     log.front.stage(first_hlc, &[staged]).expect("stages");

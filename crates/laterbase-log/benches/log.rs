@@ -11,7 +11,7 @@ use laterbase_event::{
     Stamp,
 };
 use laterbase_log::storage::{FileStorage, OpenMode, Storage};
-use laterbase_log::{BatchStatus, EventBuffer, Log, LogConfig, StagedBatch, Sync};
+use laterbase_log::{BatchRole, BatchStatus, EventBuffer, Log, LogConfig, StagedBatch, Sync};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -93,6 +93,7 @@ impl Feed {
             previous,
             hash,
             status: BatchStatus::Admitted,
+            role: BatchRole::Continues,
             pieces: [&self.header, body.envelopes, body.payloads, &[]],
         };
         log.front.stage(first_hlc, &[staged]).is_ok()

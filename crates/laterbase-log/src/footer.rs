@@ -1,8 +1,8 @@
 //! The footer of a segment that gets no more frames: its table of contents.
 //!
 //! ```text
-//!   … frames │ index: gaps, marks, blocks │ state: heads, quarantine │ … │ trailer (128)
-//!            ▲ offset                      ▲ offset + index_len            ▲ file end − 128
+//!   … frames │ index: gaps, marks, blocks │ state: heads, quarantine, forks │ … │ trailer (128)
+//!            ▲ offset                      ▲ offset + index_len                   ▲ file end − 128
 //! ```
 //! The trailer is the file's last 128 bytes and says where the footer stands; its checksum, and
 //! those of the two parts, begin with the segment's epoch. The index is what reading needs, the
@@ -14,14 +14,15 @@
 
 use crate::blocks::BlockTable;
 use crate::error::Damage;
-use crate::frame::Epoch;
-use crate::heads::Heads;
+use crate::forks::Forks;
+use crate::frame::{BatchRole, BatchStatus, Epoch};
+use crate::heads::{Head, Heads};
 use crate::number::{CommitNumber, SegmentNumber};
-use crate::quarantine::Quarantine;
+use crate::quarantine::{Quarantine, Quarantined};
 use crate::segment_header::{BLOCK_BYTES, SegmentForm, SegmentHeader};
 use crate::sparse::SparseTable;
 use crate::wire::{Fields, put_varint};
-use laterbase_event::{Hlc, Position};
+use laterbase_event::{Hlc, Position, ReplicaId};
 
 /// The bytes at the end of the file that lead to the footer.
 pub(crate) const TRAILER_BYTES: usize = 128;
@@ -55,6 +56,21 @@ pub(crate) struct SegmentIndex {
 pub(crate) struct LogState {
     pub(crate) heads: Heads,
     pub(crate) quarantine: Quarantine,
+    pub(crate) forks: Forks,
+}
+
+/// What the state must know of a batch that was staged or read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Noted<'a> {
+    pub(crate) commit: CommitNumber,
+    pub(crate) index_in_commit: u16,
+    pub(crate) replica: ReplicaId,
+    pub(crate) root: &'a str,
+    pub(crate) first_seq: u64,
+    pub(crate) event_count: u16,
+    pub(crate) end: Head,
+    pub(crate) status: BatchStatus,
+    pub(crate) role: BatchRole,
 }
 
 /// A stretch without frames where frames were lost.
@@ -160,14 +176,36 @@ impl LogState {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         self.heads.encode(out);
         self.quarantine.encode(out);
+        self.forks.encode(out);
+    }
+
+    /// Takes the next batch of the log into account.
+    pub(crate) fn note(&mut self, batch: &Noted<'_>) {
+        match batch.role {
+            BatchRole::Continues => self.heads.set(batch.replica, batch.root, batch.end),
+            BatchRole::Branch => self.forks.add(batch.root, batch.replica),
+            BatchRole::Release => self.quarantine.release(batch),
+        }
+        match batch.status {
+            BatchStatus::Admitted => {}
+            BatchStatus::Quarantined => self.quarantine.batches.push(Quarantined {
+                commit: batch.commit,
+                index_in_commit: batch.index_in_commit,
+                replica: batch.replica,
+                root: batch.root.into(),
+                first_seq: batch.first_seq,
+                event_count: batch.event_count,
+            }),
+        }
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         let mut fields = Fields::new(bytes);
         let heads = Heads::decode(&mut fields)?;
         let quarantine = Quarantine::decode(&mut fields)?;
+        let forks = Forks::decode(&mut fields)?;
         fields.finish()?;
-        Some(Self { heads, quarantine })
+        Some(Self { heads, quarantine, forks })
     }
 }
 
@@ -310,10 +348,8 @@ impl Trailer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::heads::Head;
-    use crate::quarantine::Quarantined;
     use crate::sparse::Mark;
-    use laterbase_event::{Hash, ReplicaId};
+    use laterbase_event::Hash;
     use proptest::prelude::*;
 
     fn sample() -> (SegmentIndex, LogState) {

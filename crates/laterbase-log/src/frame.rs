@@ -8,7 +8,7 @@
 //!   | arrival HLC     | n |k |0 | b    |   n events admitted (u32), kind, b batches (u16)
 //!   +-----------------+---+--+--+------+
 //!   32                40  44 45 46     48
-//!   then b times: | len u32 | events u16 | status u8 | 0 | canonical bytes of the batch, len |
+//!   then b times: | len u32 | events u16 | status u8 | role u8 | canonical bytes of the batch |
 //!   then zeroes up to a multiple of 8
 //! ```
 //! All numbers are little-endian. `length` counts header and body without the padding. A *group* is
@@ -316,12 +316,46 @@ impl BatchStatus {
     }
 }
 
+/// How a batch stands to the log of its writer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BatchRole {
+    /// It continues the log: its end is the log's end from now on.
+    #[default]
+    Continues,
+    /// It is on another branch of a forked log than the one that came first. The end of the log
+    /// stays, and nothing is said about which batch it follows.
+    Branch,
+    /// It came before and was in quarantine, and is there once more, with positions. The end of the
+    /// log stays.
+    Release,
+}
+
+impl BatchRole {
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Continues => 0,
+            Self::Branch => 1,
+            Self::Release => 2,
+        }
+    }
+
+    pub(crate) const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Continues),
+            1 => Some(Self::Branch),
+            2 => Some(Self::Release),
+            3.. => None,
+        }
+    }
+}
+
 /// One batch in a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameBatch<'a> {
     /// Its place in the commit, from 0.
     pub(crate) index: u16,
     pub(crate) status: BatchStatus,
+    pub(crate) role: BatchRole,
     pub(crate) event_count: u16,
     /// The position of its first event, or of the next one if it is quarantined.
     pub(crate) first_position: Position,
@@ -344,18 +378,31 @@ pub(crate) fn encode_batch_entry(
     batch_len: u32,
     event_count: u16,
     status: BatchStatus,
+    role: BatchRole,
 ) -> [u8; BATCH_ENTRY_BYTES] {
     let [l0, l1, l2, l3] = batch_len.to_le_bytes();
     let [c0, c1] = event_count.to_le_bytes();
-    [l0, l1, l2, l3, c0, c1, status.code(), 0]
+    [l0, l1, l2, l3, c0, c1, status.code(), role.code()]
 }
 
-/// Decodes the 8 bytes before a batch: its length, its events and its status.
-pub(crate) fn decode_batch_entry(bytes: &[u8]) -> Option<(u32, u16, BatchStatus)> {
-    let [l0, l1, l2, l3, c0, c1, status, zero] = *bytes.first_chunk::<BATCH_ENTRY_BYTES>()?;
-    let status = BatchStatus::from_code(status)?;
-    let len = u32::from_le_bytes([l0, l1, l2, l3]);
-    (zero == 0).then_some((len, u16::from_le_bytes([c0, c1]), status))
+/// What the 8 bytes before a batch say of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BatchEntry {
+    pub(crate) len: u32,
+    pub(crate) event_count: u16,
+    pub(crate) status: BatchStatus,
+    pub(crate) role: BatchRole,
+}
+
+/// Decodes the 8 bytes before a batch.
+pub(crate) fn decode_batch_entry(bytes: &[u8]) -> Option<BatchEntry> {
+    let [l0, l1, l2, l3, c0, c1, status, role] = *bytes.first_chunk::<BATCH_ENTRY_BYTES>()?;
+    Some(BatchEntry {
+        len: u32::from_le_bytes([l0, l1, l2, l3]),
+        event_count: u16::from_le_bytes([c0, c1]),
+        status: BatchStatus::from_code(status)?,
+        role: BatchRole::from_code(role)?,
+    })
 }
 
 /// Walks the batches of a frame; ends early where the bytes contradict themselves.
@@ -375,13 +422,14 @@ impl<'a> Iterator for Batches<'a> {
         if self.left == 0 {
             return None;
         }
-        let (len, event_count, status) = decode_batch_entry(self.rest)?;
+        let entry = decode_batch_entry(self.rest)?;
         let (_, behind) = self.rest.split_at_checked(BATCH_ENTRY_BYTES)?;
-        let (bytes, rest) = behind.split_at_checked(len as usize)?;
+        let (bytes, rest) = behind.split_at_checked(entry.len as usize)?;
         let batch = FrameBatch {
             index: self.index,
-            status,
-            event_count,
+            status: entry.status,
+            role: entry.role,
+            event_count: entry.event_count,
             first_position: self.position,
             offset: self.offset + BATCH_ENTRY_BYTES,
             bytes,
@@ -415,9 +463,9 @@ mod tests {
             batch_count: 2,
         };
         let mut frame = header.encode().to_vec();
-        frame.extend(encode_batch_entry(8, 2, BatchStatus::Admitted));
+        frame.extend(encode_batch_entry(8, 2, BatchStatus::Admitted, BatchRole::Continues));
         frame.extend(b"batch  1");
-        frame.extend(encode_batch_entry(3, 9, BatchStatus::Quarantined));
+        frame.extend(encode_batch_entry(3, 9, BatchStatus::Quarantined, BatchRole::Branch));
         frame.extend(b"two");
         frame.resize(padded(frame.len()), 0);
         set_checksum(&mut frame, Epoch::new(EPOCH));
@@ -428,12 +476,13 @@ mod tests {
     fn frame_gives_back_its_batches_with_their_positions() {
         let bytes = sample();
         let frame = Frame::decode(&bytes, Epoch::new(EPOCH)).expect("intact");
-        let batches: Vec<_> = frame.batches().collect();
+        let batches: [_; 2] = frame.batches().collect::<Vec<_>>().try_into().expect("two");
         assert_eq!(batches[0].bytes, b"batch  1");
         assert_eq!((batches[0].first_position.as_u64(), batches[0].event_count), (40, 2));
         assert_eq!(batches[1].bytes, b"two");
         assert_eq!((batches[1].first_position.as_u64(), batches[1].event_count), (42, 9));
         assert_eq!(batches[1].status, BatchStatus::Quarantined);
+        assert_eq!(batches.map(|batch| batch.role), [BatchRole::Continues, BatchRole::Branch]);
         assert_eq!(frame.header.next_position(), Position::new(42));
     }
 
@@ -477,7 +526,7 @@ mod tests {
 
     #[test]
     fn counts_that_contradict_each_other_are_refused_though_the_checksum_is_right() {
-        for (at, value) in [(40, 3), (46, 1), (46, 3), (48, 9), (54, 7), (55, 1), (45, 1), (44, 2)]
+        for (at, value) in [(40, 3), (46, 1), (46, 3), (48, 9), (54, 7), (55, 3), (45, 1), (44, 2)]
         {
             let mut bad = sample();
             bad[at] = value;

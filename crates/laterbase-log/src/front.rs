@@ -22,9 +22,9 @@
 
 use crate::chunk::{Chunk, Placement, Roll};
 use crate::error::StageError;
-use crate::footer::{LogState, SegmentEnd};
+use crate::footer::{LogState, Noted, SegmentEnd};
 use crate::frame::{
-    BATCH_ENTRY_BYTES, BatchStatus, Epoch, FRAME_HEADER_BYTES, FrameHeader, FrameKind,
+    BATCH_ENTRY_BYTES, BatchRole, BatchStatus, Epoch, FRAME_HEADER_BYTES, FrameHeader, FrameKind,
     encode_batch_entry, padded, set_checksum,
 };
 use crate::heads::{Head, Heads};
@@ -64,6 +64,8 @@ pub struct StagedBatch<'a> {
     pub hash: Hash,
     /// Whether its events become visible.
     pub status: BatchStatus,
+    /// How it stands to its writer's log.
+    pub role: BatchRole,
     /// Its bytes in order: header, envelopes, payloads, seal; or all of them in the first piece.
     pub pieces: [&'a [u8]; 4],
 }
@@ -316,6 +318,12 @@ impl LogFront {
         Position::new(self.next_position.as_u64().saturating_sub(1))
     }
 
+    /// The logs that are forked, by root and replica: some batches of theirs were staged as
+    /// [`BatchRole::Branch`].
+    pub fn forked(&self) -> impl Iterator<Item = (&str, ReplicaId)> {
+        self.state.forks.iter()
+    }
+
     /// The arrival of the last commit; [`Hlc::ZERO`] before the first one.
     #[must_use]
     pub const fn last_arrival(&self) -> Hlc {
@@ -364,13 +372,20 @@ impl LogFront {
         Ok(len)
     }
 
-    /// A batch must continue its log, as it will be after the batches before it in the commit.
+    /// A batch must continue its log, as it will be after the batches before it in the commit. Where
+    /// one of another branch stands, and whether one in quarantine came before, the host knows.
     fn check_sequence(
         &self,
         before: &[StagedBatch<'_>],
         batch: &StagedBatch<'_>,
     ) -> Result<(), StageError> {
-        let same_log = |b: &&StagedBatch<'_>| b.replica == batch.replica && b.root == batch.root;
+        match batch.role {
+            BatchRole::Continues => {}
+            BatchRole::Branch | BatchRole::Release => return Ok(()),
+        }
+        let same_log = |b: &&StagedBatch<'_>| {
+            b.role == BatchRole::Continues && b.replica == batch.replica && b.root == batch.root
+        };
         let (last_seq, hash) = match before.iter().rev().find(same_log) {
             Some(b) => (last_seq(b), b.hash),
             None => match self.state.heads.get(&batch.replica, batch.root) {
@@ -464,19 +479,17 @@ impl LogFront {
 
     fn note_batches(&mut self, batches: &[StagedBatch<'_>]) {
         for (batch, index) in batches.iter().zip(0_u16..) {
-            let head = Head { seq: last_seq(batch), hash: batch.hash, hlc: batch.last_hlc };
-            self.state.heads.set(batch.replica, batch.root, head);
-            match batch.status {
-                BatchStatus::Admitted => {}
-                BatchStatus::Quarantined => self.state.quarantine.batches.push(Quarantined {
-                    commit: self.next_commit,
-                    index_in_commit: index,
-                    replica: batch.replica,
-                    root: batch.root.into(),
-                    first_seq: batch.first_seq,
-                    event_count: batch.event_count,
-                }),
-            }
+            self.state.note(&Noted {
+                commit: self.next_commit,
+                index_in_commit: index,
+                replica: batch.replica,
+                root: batch.root,
+                first_seq: batch.first_seq,
+                event_count: batch.event_count,
+                end: Head { seq: last_seq(batch), hash: batch.hash, hlc: batch.last_hlc },
+                status: batch.status,
+                role: batch.role,
+            });
         }
     }
 }
@@ -514,7 +527,7 @@ fn append_frame(
     chunk.buffer.extend_from_slice(&header.encode());
     for batch in batches {
         let len = u32::try_from(batch.len()).unwrap_or(u32::MAX);
-        let entry = encode_batch_entry(len, batch.event_count, batch.status);
+        let entry = encode_batch_entry(len, batch.event_count, batch.status, batch.role);
         chunk.buffer.extend_from_slice(&entry);
         for piece in batch.pieces {
             chunk.buffer.extend_from_slice(piece);

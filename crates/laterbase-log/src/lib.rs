@@ -32,7 +32,7 @@
 //!     BatchBuilder, DatabaseId, EventDraft, Hash, Hlc, Position, ReplicaId, RootName, Stamp,
 //! };
 //! use laterbase_log::storage::MemoryStorage;
-//! use laterbase_log::{BatchStatus, EventBuffer, Log, LogConfig, StagedBatch, Sync};
+//! use laterbase_log::{BatchRole, BatchStatus, EventBuffer, Log, LogConfig, StagedBatch, Sync};
 //! use std::sync::Arc;
 //!
 //! let database = DatabaseId::from_bytes([7; 16]);
@@ -67,6 +67,7 @@
 //!         previous: Hash::ZERO,
 //!         hash,
 //!         status: BatchStatus::Admitted,
+//!         role: BatchRole::Continues,
 //!         pieces: [&front_bytes, body.envelopes, body.payloads, &[]],
 //!     }],
 //! )?;
@@ -91,6 +92,7 @@ mod config;
 mod dictionary;
 mod error;
 mod footer;
+mod forks;
 mod frame;
 mod frames;
 mod front;
@@ -124,7 +126,7 @@ pub use config::{LogConfig, Sealing};
 pub use error::{
     CommitError, Damage, MaintenanceError, OpenError, Poisoned, ReadError, StageError,
 };
-pub use frame::BatchStatus;
+pub use frame::{BatchRole, BatchStatus};
 pub use front::{Group, IdleMark, LogFront, Staged, StagedBatch, Sync};
 pub use heads::{Head, Heads};
 pub use log::Log;

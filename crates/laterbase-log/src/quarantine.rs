@@ -3,6 +3,7 @@
 //! The list says where each one stands. It grows with the log's quarantined batches, which are few;
 //! it is carried from footer to footer.
 
+use crate::footer::Noted;
 use crate::number::CommitNumber;
 use crate::wire::{Fields, put_short_text, put_varint};
 use laterbase_event::ReplicaId;
@@ -31,6 +32,18 @@ pub(crate) struct Quarantine {
 }
 
 impl Quarantine {
+    /// Takes a batch out that was admitted after all: the first one at its address. The host
+    /// releases batches of one address together or not at all.
+    pub(crate) fn release(&mut self, batch: &Noted<'_>) {
+        let address = |held: &Quarantined| {
+            (held.replica, &*held.root, held.first_seq, held.event_count)
+                == (batch.replica, batch.root, batch.first_seq, batch.event_count)
+        };
+        if let Some(at) = self.batches.iter().position(address) {
+            self.batches.remove(at);
+        }
+    }
+
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         put_varint(out, self.batches.len() as u64);
         for batch in &self.batches {

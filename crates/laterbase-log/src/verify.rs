@@ -9,19 +9,18 @@
 //! looked at.
 
 use crate::error::{Damage, ReadError};
-use crate::footer::{LogState, SegmentEnd, SegmentIndex};
+use crate::footer::{LogState, Noted, SegmentEnd, SegmentIndex};
 use crate::frame::Frame;
 use crate::frames::FrameWalk;
 use crate::heads::Head;
 use crate::number::{CommitNumber, SegmentNumber};
-use crate::quarantine::Quarantined;
 use crate::reader::LogReader;
 use crate::segment::Segment;
 use crate::shared::Shared;
 use crate::sparse::{Mark, SparseTable};
 use crate::storage::StorageError;
 use crate::stream::Stream;
-use crate::{BatchStatus, recovery};
+use crate::{BatchRole, recovery};
 use laterbase_event::{BatchView, Hash, Limits, ReplicaId, Verifier, VerifyError};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -315,7 +314,11 @@ impl Check<'_> {
             let root = header.root.as_str();
             let head = self.state.heads.get(&header.replica, root);
             let (seq, previous) = head.map_or((0, Hash::ZERO), |head| (head.seq, head.hash));
-            let follows = header.first_seq == seq + 1 && header.previous == previous;
+            let follows = match batch.role {
+                BatchRole::Continues => header.first_seq == seq + 1 && header.previous == previous,
+                // The host knows what they follow, and verifies it.
+                BatchRole::Branch | BatchRole::Release => true,
+            };
             let fits = u32::from(batch.event_count) == header.count;
             if !fits || (!follows && !self.skipped) {
                 self.problem(Problem::Chain {
@@ -326,19 +329,17 @@ impl Check<'_> {
                     seq: header.first_seq,
                 });
             }
-            let head = Head { seq: header.last_seq(), hash, hlc: header.last_hlc() };
-            self.state.heads.set(header.replica, root, head);
-            match batch.status {
-                BatchStatus::Admitted => {}
-                BatchStatus::Quarantined => self.state.quarantine.batches.push(Quarantined {
-                    commit,
-                    index_in_commit: batch.index,
-                    replica: header.replica,
-                    root: root.into(),
-                    first_seq: header.first_seq,
-                    event_count: batch.event_count,
-                }),
-            }
+            self.state.note(&Noted {
+                commit,
+                index_in_commit: batch.index,
+                replica: header.replica,
+                root,
+                first_seq: header.first_seq,
+                event_count: batch.event_count,
+                end: Head { seq: header.last_seq(), hash, hlc: header.last_hlc() },
+                status: batch.status,
+                role: batch.role,
+            });
         }
     }
 

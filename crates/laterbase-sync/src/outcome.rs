@@ -10,7 +10,7 @@ use crate::{
 /// Something that the host must know, in the order in which it happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// A batch was stored.
+    /// A batch was stored; it is durable as soon as a frame has gone out.
     Stored {
         /// The log that holds it.
         log: LogId,

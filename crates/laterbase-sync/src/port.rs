@@ -5,7 +5,8 @@
 //! again, and should.
 //!
 //! Invariants that a host keeps:
-//! - What it reports, reads out and calls stored is durable. Only flushed events are offered.
+//! - What it has stored is durable when [`Replica::flush`] returns; a session lets no frame out
+//!   before that. So only flushed events are offered, and only they are acknowledged.
 //! - Each call that stores does so whole or not at all.
 //! - [`Replica::change_count`] rises whenever [`Replica::heads`] changes.
 
@@ -73,6 +74,15 @@ pub trait Replica {
     /// [`StoreError`] if the storage fails; nothing is changed then.
     fn split(&mut self, split: &Split, batch: &Checked<'_>) -> Result<(), StoreError>;
 
+    /// Makes everything that was stored so far durable. Called before frames go out, so that many
+    /// batches share a flush.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the storage fails: the session ends, and nothing is acknowledged.
+    fn flush(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// The first batch of this branch, and that of another branch of the same fork.
     fn proof(&self, branch: &LogId) -> Option<(Vec<u8>, Vec<u8>)>;
 
@@ -126,7 +136,7 @@ pub struct Checked<'a> {
 /// What became of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Offer {
-    /// It is durably stored at the end of this log.
+    /// It is stored at the end of this log, and durable after the next [`Replica::flush`].
     Stored {
         /// The log.
         log: LogId,

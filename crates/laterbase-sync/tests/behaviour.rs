@@ -184,10 +184,10 @@ fn peers_exchange_the_roots_that_both_take_part_in_and_always_sys() {
     let mut here = Session::initiator(config, None);
     let mut there = Session::responder(SessionConfig::default());
     for _ in 0..4 {
-        for frame in flight(&mut here, 0, &truck) {
+        for frame in flight(&mut here, 0, &mut truck) {
             there.handle_frame(&frame, 0, &mut hub);
         }
-        for frame in flight(&mut there, 0, &hub) {
+        for frame in flight(&mut there, 0, &mut hub) {
             here.handle_frame(&frame, 0, &mut truck);
         }
     }
@@ -209,10 +209,10 @@ fn a_session_that_was_cut_goes_on_at_the_last_ack() {
     let mut there = Session::responder(config.clone());
     let mut carried = 0;
     for _ in 0..3 {
-        for frame in flight(&mut here, 0, &client) {
+        for frame in flight(&mut here, 0, &mut client) {
             there.handle_frame(&frame, 0, &mut server);
         }
-        for frame in flight(&mut there, 0, &server) {
+        for frame in flight(&mut there, 0, &mut server) {
             carried += batches_of(&frame).map_or(0, |(_, count)| count);
             here.handle_frame(&frame, 0, &mut client);
         }
@@ -239,10 +239,10 @@ fn system_events_go_first_and_then_by_priority() {
     let config = SessionConfig { priorities, ..SessionConfig::default() };
     let mut here = Session::initiator(config.clone(), None);
     let mut there = Session::responder(config);
-    for frame in flight(&mut here, 0, &client) {
+    for frame in flight(&mut here, 0, &mut client) {
         there.handle_frame(&frame, 0, &mut server);
     }
-    let frames = flight(&mut there, 0, &server);
+    let frames = flight(&mut there, 0, &mut server);
     let roots: Vec<_> = frames
         .iter()
         .filter_map(|frame| batches_of(frame))
@@ -265,10 +265,10 @@ fn a_live_session_sends_on_what_comes_later() {
         append(&mut left, "shipment", round, 1);
         append(&mut right, "truck", round, 1);
         for _ in 0..3 {
-            for frame in flight(&mut here, 0, &left) {
+            for frame in flight(&mut here, 0, &mut left) {
                 there.handle_frame(&frame, 0, &mut right);
             }
-            for frame in flight(&mut there, 0, &right) {
+            for frame in flight(&mut there, 0, &mut right) {
                 here.handle_frame(&frame, 0, &mut left);
             }
         }
@@ -290,10 +290,10 @@ fn a_batch_longer_than_the_peers_frames_holds_up_its_own_log_alone() {
     let mut here = Session::initiator(small, None);
     let mut there = Session::responder(SessionConfig::default());
     for _ in 0..3 {
-        for frame in flight(&mut here, 0, &client) {
+        for frame in flight(&mut here, 0, &mut client) {
             there.handle_frame(&frame, 0, &mut server);
         }
-        for frame in flight(&mut there, 0, &server) {
+        for frame in flight(&mut there, 0, &mut server) {
             here.handle_frame(&frame, 0, &mut client);
         }
     }

@@ -124,12 +124,12 @@ fn a_batch_behind_a_gap_is_not_offered_nor_acknowledged_but_asked_for() {
 
     let mut copy = Strict(replica(1));
     let mut greeter = Session::initiator(SessionConfig::default(), None);
-    let hello = greeter.poll_frame(0, &peer).unwrap();
+    let hello = greeter.poll_frame(0, &mut peer).unwrap();
     let mut session = Session::responder(SessionConfig::default());
     for frame in [&hello, &late, &late] {
         session.handle_frame(frame, 0, &mut copy);
     }
-    let frames: Vec<_> = std::iter::from_fn(|| session.poll_frame(0, &copy)).collect();
+    let frames: Vec<_> = std::iter::from_fn(|| session.poll_frame(0, &mut copy)).collect();
     let kinds: Vec<_> = frames.iter().map(|frame| kind(frame)).collect();
     assert_eq!(kinds, ["hello", "want"]);
     assert!(copy.0.batches().is_empty());
@@ -137,7 +137,7 @@ fn a_batch_behind_a_gap_is_not_offered_nor_acknowledged_but_asked_for() {
     for frame in &frames {
         greeter.handle_frame(frame, 0, &mut peer);
     }
-    for frame in flight(&mut greeter, 0, &peer) {
+    for frame in flight(&mut greeter, 0, &mut peer) {
         session.handle_frame(&frame, 0, &mut copy);
     }
     world::assert_same(&copy.0, &peer, "closed");
@@ -150,9 +150,9 @@ fn what_is_held_is_not_offered_again() {
     let mut copy = Strict(replica(1));
     let mut here = Session::initiator(SessionConfig::default(), None);
     let mut there = Session::responder(SessionConfig::default());
-    let hello = here.poll_frame(0, &copy).unwrap();
+    let hello = here.poll_frame(0, &mut copy).unwrap();
     there.handle_frame(&hello, 0, &mut peer);
-    let answer = flight(&mut there, 0, &peer);
+    let answer = flight(&mut there, 0, &mut peer);
     for frame in answer.iter().chain(&answer) {
         here.handle_frame(frame, 0, &mut copy);
     }
@@ -171,10 +171,10 @@ fn after_agreement() -> (MemoryReplica, Session, Vec<Vec<u8>>) {
     assert!(memory.as_ref().is_some_and(|memory| memory.agreed().len() == 2));
     let mut here = Session::initiator(SessionConfig::default(), memory);
     let mut there = Session::responder(SessionConfig::default());
-    for frame in flight(&mut here, 0, &client) {
+    for frame in flight(&mut here, 0, &mut client) {
         there.handle_frame(&frame, 0, &mut server);
     }
-    let answer = flight(&mut there, 0, &server);
+    let answer = flight(&mut there, 0, &mut server);
     (client, here, answer)
 }
 
@@ -188,7 +188,7 @@ fn what_was_agreed_on_travels_as_changes_alone() {
         here.handle_frame(frame, 0, &mut client);
     }
     assert_eq!(client.batches().len(), 3);
-    here.poll_frame(0, &client);
+    here.poll_frame(0, &mut client);
     assert_eq!(here.status(), Status::Settled);
 }
 
@@ -196,7 +196,7 @@ fn what_was_agreed_on_travels_as_changes_alone() {
 fn an_agreement_that_does_not_fit_the_digest_settles_nothing() {
     let (mut client, mut here, answer) = after_agreement();
     here.handle_frame(&answer[0], 0, &mut client);
-    while here.poll_frame(0, &client).is_some() {}
+    while here.poll_frame(0, &mut client).is_some() {}
     assert_eq!(here.status(), Status::Running, "the heads and the batches were lost");
 }
 
@@ -207,7 +207,7 @@ fn changes_that_do_not_fit_the_digest_settle_nothing_and_are_answered_with_all_h
     let section = Section { root: root("shipment"), form: Form::Delta, heads: Vec::new() };
     let nothing = Frame::Heads(HeadsFrame { sections: vec![section] }).encode(None);
     here.handle_frame(&nothing, 0, &mut client);
-    let kinds: Vec<_> = flight(&mut here, 0, &client).iter().map(|frame| kind(frame)).collect();
+    let kinds: Vec<_> = flight(&mut here, 0, &mut client).iter().map(|frame| kind(frame)).collect();
     assert_eq!((kinds, here.status()), (vec!["heads"], Status::Running));
 }
 
@@ -228,11 +228,11 @@ fn a_peer_that_does_not_know_of_a_fork_is_shown_the_proof_first() {
     let mut there = Session::responder(config);
     let mut shown = Vec::new();
     for _ in 0..4 {
-        for frame in flight(&mut here, 0, &hub) {
+        for frame in flight(&mut here, 0, &mut hub) {
             shown.push(kind(&frame));
             there.handle_frame(&frame, 0, &mut unaware);
         }
-        for frame in flight(&mut there, 0, &unaware) {
+        for frame in flight(&mut there, 0, &mut unaware) {
             here.handle_frame(&frame, 0, &mut hub);
         }
     }

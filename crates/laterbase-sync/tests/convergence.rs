@@ -134,7 +134,7 @@ impl World {
         let place = self.random.below(self.links.len());
         let (side, now) = (self.random.below(2), self.now_ms);
         let link = &mut self.links[place];
-        let copy = &self.copies[link.ends[side]];
+        let copy = &mut self.copies[link.ends[side]];
         if let Some(frame) = link.sessions[side].poll_frame(now, copy) {
             if self.random.percent(10) {
                 link.to[1 - side].push(frame.clone());

@@ -28,7 +28,7 @@ fn hello(from: u64) -> Hello {
     let mut copy = replica(from);
     append(&mut copy, "shipment", 1, 1);
     let mut session = Session::initiator(SessionConfig::default(), None);
-    let bytes = session.poll_frame(0, &copy).unwrap();
+    let bytes = session.poll_frame(0, &mut copy).unwrap();
     decode(&bytes, |frame| match frame {
         Frame::Hello(hello) => hello.clone(),
         other => panic!("{other:?}"),
@@ -50,7 +50,7 @@ fn greeted(copy: &mut MemoryReplica, config: SessionConfig) -> Session {
 }
 
 /// What the session says last.
-fn last_bye(session: &mut Session, copy: &MemoryReplica) -> Bye {
+fn last_bye(session: &mut Session, copy: &mut MemoryReplica) -> Bye {
     let frames = flight(session, 0, copy);
     decode(frames.last().unwrap(), |frame| match frame {
         Frame::Bye(bye) => *bye,
@@ -126,7 +126,7 @@ fn check(bytes: &[u8], fault: Fault, seq: u64, stored: usize) {
     let bye = Bye { fault: Some((fault, log, seq)), ..Bye::new(Reason::BadBatch) };
     assert_eq!(outcomes.last(), Some(&Outcome::Refused { peer: Some(id(66)), bye }));
     assert_eq!(copy.batches().len(), stored);
-    assert_eq!(last_bye(&mut session, &copy), bye, "its sender is told");
+    assert_eq!(last_bye(&mut session, &mut copy), bye, "its sender is told");
     assert_eq!(session.status(), Status::Closed(Reason::BadBatch));
     assert_eq!(session.handle_frame(bytes, 0, &mut copy), [], "and it is over");
 }
@@ -184,7 +184,7 @@ fn a_stranger_of_another_database_is_refused() {
     let mut session = Session::responder(SessionConfig::default());
     let other = Hello { database: DatabaseId::from_bytes([7; 16]), ..hello(66) };
     session.handle_frame(&Frame::Hello(other).encode(None), 0, &mut copy);
-    assert_eq!(last_bye(&mut session, &copy), Bye::new(Reason::Database));
+    assert_eq!(last_bye(&mut session, &mut copy), Bye::new(Reason::Database));
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn an_unknown_version_is_refused_with_its_own_reason() {
     let mut copy = replica(1);
     let mut session = Session::responder(SessionConfig::default());
     session.handle_frame(&[4, 1, 2, 9, 0], 0, &mut copy);
-    assert_eq!(last_bye(&mut session, &copy), Bye::new(Reason::Version));
+    assert_eq!(last_bye(&mut session, &mut copy), Bye::new(Reason::Version));
 }
 
 fn heads(entries: Vec<(ReplicaId, Head)>, form: Form) -> Vec<u8> {
@@ -210,7 +210,7 @@ fn a_peer_that_promises_what_it_does_not_keep_is_given_up() {
     let lies = heads(vec![(id(1), lie), (id(9), lie)], Form::Full);
     assert_eq!(session.handle_frame(&lies, 0, &mut copy), [], "bare heads prove nothing");
     for now_ms in (0..100).step_by(5) {
-        while session.poll_frame(now_ms, &copy).is_some() {}
+        while session.poll_frame(now_ms, &mut copy).is_some() {}
     }
     assert_eq!(session.status(), Status::Closed(Reason::Stalled));
     assert_eq!(copy.replica(), id(1), "and force nobody to take a new id");
@@ -224,7 +224,7 @@ fn more_logs_than_a_session_may_take_are_refused() {
     let head = Head { seq: 1, tag: HashTag([1; 8]), branch: None };
     let many = (0..101).map(|number| (id(number), head)).collect();
     session.handle_frame(&heads(many, Form::Full), 0, &mut copy);
-    assert_eq!(last_bye(&mut session, &copy), Bye::new(Reason::TooMuch));
+    assert_eq!(last_bye(&mut session, &mut copy), Bye::new(Reason::TooMuch));
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn a_peer_that_talks_without_end_and_brings_nothing_is_given_up() {
     for _ in 0..20 {
         session.handle_frame(&nothing, 0, &mut copy);
     }
-    assert_eq!(last_bye(&mut session, &copy), Bye::new(Reason::Stalled));
+    assert_eq!(last_bye(&mut session, &mut copy), Bye::new(Reason::Stalled));
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn roots_that_were_not_granted_are_neither_taken_nor_told() {
     let granted = Roots::Only([root("truck")].into());
     let config = SessionConfig { granted, ..SessionConfig::default() };
     let mut session = greeted(&mut copy, config);
-    for bytes in flight(&mut session, 0, &copy) {
+    for bytes in flight(&mut session, 0, &mut copy) {
         decode(&bytes, |frame| match frame {
             Frame::Hello(hello) => {
                 assert_eq!(hello.scope, Scope::Listed);
@@ -259,7 +259,7 @@ fn roots_that_were_not_granted_are_neither_taken_nor_told() {
         });
     }
     session.handle_frame(&frame(&[Forged::first().bytes()]), 0, &mut copy);
-    assert_eq!(last_bye(&mut session, &copy), Bye::new(Reason::Scope));
+    assert_eq!(last_bye(&mut session, &mut copy), Bye::new(Reason::Scope));
     assert_eq!(copy.batches().len(), 2);
 }
 
@@ -275,7 +275,7 @@ fn who_may_not_relay_brings_its_own_events_only() {
     let tag = HashTag::of(&hash(&of_others));
     let relayed = Batches { log, writer: id(67), ends: false, tag, batches: vec![&of_others] };
     session.handle_frame(&Frame::Batches(relayed).encode(None), 0, &mut copy);
-    assert_eq!(last_bye(&mut session, &copy), Bye::new(Reason::Scope));
+    assert_eq!(last_bye(&mut session, &mut copy), Bye::new(Reason::Scope));
     assert_eq!(copy.batches().len(), 1);
 }
 
@@ -303,11 +303,11 @@ fn honest_frames() -> Vec<Vec<u8>> {
     let mut there = Session::responder(SessionConfig::default());
     let mut all = Vec::new();
     for _ in 0..4 {
-        for frame in flight(&mut here, 0, &client) {
+        for frame in flight(&mut here, 0, &mut client) {
             there.handle_frame(&frame, 0, &mut server);
             all.push(frame);
         }
-        for frame in flight(&mut there, 0, &server) {
+        for frame in flight(&mut there, 0, &mut server) {
             here.handle_frame(&frame, 0, &mut client);
             all.push(frame);
         }
@@ -340,7 +340,7 @@ proptest! {
             }
             session.handle_frame(&bytes, 0, &mut copy);
             let mut polled = 0;
-            while session.poll_frame(0, &copy).is_some() {
+            while session.poll_frame(0, &mut copy).is_some() {
                 polled += 1;
                 prop_assert!(polled < 1000);
             }
@@ -358,7 +358,7 @@ proptest! {
             let mut bytes = vec![u8::try_from(body.len() + 1).unwrap(), kind];
             bytes.extend(body);
             session.handle_frame(&bytes, 0, &mut copy);
-            while session.poll_frame(0, &copy).is_some() {}
+            while session.poll_frame(0, &mut copy).is_some() {}
         }
         prop_assert!(copy.batches().is_empty());
     }
@@ -372,6 +372,6 @@ fn a_hello_that_answers_nothing_and_frames_before_it_are_harmless() {
     assert!(copy.batches().is_empty(), "nobody is known yet");
     let answer = Hello { purpose: Purpose::Answer, ..hello(66) };
     session.handle_frame(&Frame::Hello(answer).encode(None), 0, &mut copy);
-    while session.poll_frame(0, &copy).is_some() {}
+    while session.poll_frame(0, &mut copy).is_some() {}
     assert_eq!(session.peer(), Some(id(66)));
 }

@@ -15,7 +15,9 @@ use laterbase_event::{
     BatchBody, BatchBuilder, ClockError, EventId, Hash, Hlc, Key, Position, RootName, Stamp,
     StampError,
 };
-use laterbase_log::{BatchStatus, CommitError, Poisoned, StageError, Staged, StagedBatch};
+use laterbase_log::{
+    BatchRole, BatchStatus, CommitError, Poisoned, StageError, Staged, StagedBatch,
+};
 
 use crate::commit::{Commit, Demands, Slot};
 use crate::condition::Expected;
@@ -396,6 +398,7 @@ impl Inner {
             previous: stamp.previous,
             hash,
             status: BatchStatus::Admitted,
+            role: BatchRole::Continues,
             pieces: [&[]; 4],
         })
     }

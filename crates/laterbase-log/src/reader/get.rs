@@ -234,9 +234,10 @@ fn read_front(
     let mut first_position = place.header.first_position;
     for _ in 0..place.header.batch_count {
         let entry = probe.bytes(segment, &shared.cache, offset, BATCH_ENTRY_BYTES)?;
-        let (len, event_count, status) = decode_batch_entry(entry).ok_or_else(corrupt)?;
+        let entry = decode_batch_entry(entry).ok_or_else(corrupt)?;
+        let (len, event_count) = (entry.len, entry.event_count);
         offset += BATCH_ENTRY_BYTES as u64;
-        let next = match status {
+        let next = match entry.status {
             BatchStatus::Admitted => first_position.as_u64().saturating_add(u64::from(event_count)),
             BatchStatus::Quarantined => first_position.as_u64(),
         };

@@ -14,9 +14,11 @@ use super::LogReader;
 use crate::error::ReadError;
 use crate::footer::{LogState, SegmentEnd, SegmentIndex};
 use crate::heads::Heads;
+use crate::quarantine::Quarantined;
 use crate::recovery::{replay, state_after};
 use crate::segment::Segment;
 use crate::segment_header::SegmentHeader;
+use laterbase_event::ReplicaId;
 use std::sync::Arc;
 
 /// The state of the log at a place in a segment that grows.
@@ -36,14 +38,34 @@ impl LogReader {
     /// # Errors
     /// Damage, or the storage's reason.
     pub fn heads(&self) -> Result<Heads, ReadError> {
+        self.with_state(|state| state.heads.clone())
+    }
+
+    /// The logs that are forked, by root and replica, by what is written.
+    ///
+    /// # Errors
+    /// As [`heads`](Self::heads).
+    pub fn forked(&self) -> Result<Vec<(Box<str>, ReplicaId)>, ReadError> {
+        self.with_state(|state| state.forks.iter().map(|(root, of)| (root.into(), of)).collect())
+    }
+
+    /// Every batch in quarantine, by what is written.
+    ///
+    /// # Errors
+    /// As [`heads`](Self::heads).
+    pub fn quarantined(&self) -> Result<Vec<Quarantined>, ReadError> {
+        self.with_state(|state| state.quarantine.batches.clone())
+    }
+
+    fn with_state<T>(&self, take: impl FnOnce(&LogState) -> T) -> Result<T, ReadError> {
         let table = self.shared.segments();
         let known = self.shared.take_state();
         let (state, last) = read_state(&table.segments, known)?;
-        let heads = state.heads.clone();
+        let taken = take(&state);
         if let Some((segment, end)) = last {
             self.shared.keep_state(StateAt { segment, end, state });
         }
-        Ok(heads)
+        Ok(taken)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A batch as a reader hands it out: its bytes, and what the log knows of it.
 
-use crate::frame::{BatchStatus, Frame, FrameBatch, FrameHeader};
+use crate::frame::{BatchRole, BatchStatus, Frame, FrameBatch, FrameHeader};
 use crate::number::CommitNumber;
 use laterbase_event::{BatchView, DecodeError, Hlc, Position};
 
@@ -21,6 +21,8 @@ pub struct StoredBatch<'a> {
     pub index_in_commit: u16,
     /// Whether its events are visible.
     pub status: BatchStatus,
+    /// How it stands to its writer's log.
+    pub role: BatchRole,
 }
 
 impl<'a> StoredBatch<'a> {
@@ -51,6 +53,7 @@ impl<'a> StoredBatch<'a> {
             commit: header.commit,
             index_in_commit: batch.index,
             status: batch.status,
+            role: batch.role,
         }
     }
 }

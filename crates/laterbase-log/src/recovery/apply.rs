@@ -1,11 +1,10 @@
-//! Applying frames to the state of the log: heads and quarantine.
+//! Applying frames to the state of the log: heads, quarantine and forks.
 
 use crate::error::ReadError;
-use crate::footer::{Gap, LogState, SegmentEnd};
-use crate::frame::{BatchStatus, Frame};
+use crate::footer::{Gap, LogState, Noted, SegmentEnd};
+use crate::frame::Frame;
 use crate::frames::FrameWalk;
 use crate::heads::Head;
-use crate::quarantine::Quarantined;
 use crate::segment::Segment;
 use crate::stream::Stream;
 use laterbase_event::{BatchView, DecodeError};
@@ -40,19 +39,17 @@ fn apply_frame(state: &mut LogState, frame: &Frame<'_>) -> Result<(), DecodeErro
     for batch in frame.batches() {
         let view = BatchView::parse(batch.bytes)?;
         let header = view.header();
-        let head = Head { seq: header.last_seq(), hash: view.hash(), hlc: header.last_hlc() };
-        state.heads.set(header.replica, header.root.as_str(), head);
-        match batch.status {
-            BatchStatus::Admitted => {}
-            BatchStatus::Quarantined => state.quarantine.batches.push(Quarantined {
-                commit: frame.header.commit,
-                index_in_commit: batch.index,
-                replica: header.replica,
-                root: header.root.as_str().into(),
-                first_seq: header.first_seq,
-                event_count: batch.event_count,
-            }),
-        }
+        state.note(&Noted {
+            commit: frame.header.commit,
+            index_in_commit: batch.index,
+            replica: header.replica,
+            root: header.root.as_str(),
+            first_seq: header.first_seq,
+            event_count: batch.event_count,
+            end: Head { seq: header.last_seq(), hash: view.hash(), hlc: header.last_hlc() },
+            status: batch.status,
+            role: batch.role,
+        });
     }
     Ok(())
 }

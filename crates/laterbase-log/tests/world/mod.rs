@@ -11,8 +11,8 @@ use laterbase_event::{
 };
 use laterbase_log::storage::{FaultyStorage, Random, Storage};
 use laterbase_log::{
-    BatchStatus, CommitNumber, EventBuffer, Log, LogConfig, LogReader, MaintenanceError, OpenError,
-    ReadError, StageError, StagedBatch, Sync,
+    BatchRole, BatchStatus, CommitNumber, EventBuffer, Log, LogConfig, LogReader, MaintenanceError,
+    OpenError, ReadError, StageError, StagedBatch, Sync,
 };
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -69,6 +69,7 @@ impl ModelBatch {
             previous: view.header().previous,
             hash: self.hash,
             status: self.status,
+            role: BatchRole::Continues,
             pieces: [&self.bytes[..cut], &self.bytes[cut..], &[], &[]],
         }
     }

@@ -29,9 +29,14 @@ impl Session {
     /// The next frame to send, if there is one now. `now_ms` is the clock of
     /// [`Session::handle_frame`]. `None` ends a flight: what comes next depends on the peer, on
     /// the clock, or on new events.
-    pub fn poll_frame<R: Replica>(&mut self, now_ms: u64, port: &R) -> Option<Vec<u8>> {
+    ///
+    /// Everything that was stored is made durable first.
+    pub fn poll_frame<R: Replica>(&mut self, now_ms: u64, port: &mut R) -> Option<Vec<u8>> {
         if self.closed.is_some() {
             return None;
+        }
+        if port.flush().is_err() {
+            self.intents.bye = Some(Bye::new(Reason::Storage));
         }
         let since = *self.last_progress_ms.get_or_insert(now_ms);
         if self.intents.bye.is_none() {

@@ -87,7 +87,7 @@ pub struct Cost {
 }
 
 /// All frames that a session has to send now.
-pub fn flight(session: &mut Session, now_ms: u64, copy: &MemoryReplica) -> Vec<Vec<u8>> {
+pub fn flight(session: &mut Session, now_ms: u64, copy: &mut MemoryReplica) -> Vec<Vec<u8>> {
     std::iter::from_fn(|| session.poll_frame(now_ms, copy)).collect()
 }
 
