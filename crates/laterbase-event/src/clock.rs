@@ -109,6 +109,11 @@ impl Clock {
         Observed::Taken
     }
 
+    /// Goes on for another replica: what it gave out and took so far still counts.
+    pub fn reincarnate(&mut self, replica: ReplicaId) {
+        self.replica = replica;
+    }
+
     /// Whether this clock itself is further ahead of the wall than the drift bound. Asked when a
     /// database opens: if so, it mints a new replica id and starts a fresh clock at the wall.
     #[must_use]

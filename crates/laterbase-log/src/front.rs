@@ -372,8 +372,8 @@ impl LogFront {
         Ok(len)
     }
 
-    /// A batch must continue its log, as it will be after the batches before it in the commit. Where
-    /// one of another branch stands, and whether one in quarantine came before, the host knows.
+    /// A batch must continue its log, as it will be after the batches before it in the commit.
+    /// Where one of another branch stands, and whether one was in quarantine, the host knows.
     fn check_sequence(
         &self,
         before: &[StagedBatch<'_>],

@@ -36,6 +36,8 @@ pub(crate) fn take<R: Replica>(
 ) -> Taken {
     let header = looked.view.header();
     let (writer, root) = (header.replica, header.root);
+    // The port may take a new id while it stores a batch of this copy's own log.
+    let is_own = writer == port.replica();
     if port.find(writer, &root, header.last_seq(), &looked.hash).is_some() {
         return Taken::Held;
     }
@@ -76,7 +78,7 @@ pub(crate) fn take<R: Replica>(
         Offer::Refused => return Taken::Refused(Fault::Refused),
         Offer::Failed(error) => return Taken::Failed(error),
     };
-    if writer == port.replica() {
+    if is_own {
         outcomes.push(Outcome::Reincarnate {
             root,
             seq: header.first_seq,

@@ -138,6 +138,9 @@ pub enum AppendError {
     /// The ticket gave its answer before.
     #[error("this ticket has given its answer already")]
     TicketUsed,
+    /// A new replica id could not be written. Nothing else was written.
+    #[error("a new replica id could not be written: {0}")]
+    Identity(crate::identity::IdentityError),
     /// A broken invariant of this library.
     #[error("internal: {0}; please report this")]
     Internal(CommitError),
@@ -262,13 +265,13 @@ impl Inner {
         decided_to: Position,
     ) -> Ticket {
         let waits_for = lock(&writer.front).log.as_ref().map_or(0, last_commit);
-        let first = ids.first().copied().unwrap_or(EventId::new(Hlc::ZERO, self.replica));
+        let first = ids.first().copied().unwrap_or(EventId::new(Hlc::ZERO, self.replica()));
         let appended = Appended {
             outcome: Outcome::AlreadyApplied,
             commit: first,
             position: decided_to,
             durability,
-            replica: self.replica,
+            replica: self.replica(),
             ids: Ids::Earlier(ids),
         };
         self.ticket(waits_for, appended)
@@ -308,7 +311,7 @@ impl Inner {
             Err(StageFailure::Refused(error)) => return Err(error),
         };
         let appended = self.record(front, commit, first_hlc, &staged);
-        let indexes_wait = front.pending.len() >= INDEX_RING_ENTRIES;
+        let indexes_wait = self.indexes_should_be_rung(front.pending.len());
         drop(guard);
         if indexes_wait {
             self.bell.ring_index();
@@ -317,6 +320,11 @@ impl Inner {
             self.progress.reveal(appended.position);
         }
         Ok(Attempt::Staged(self.ticket(staged.commit.as_u64(), appended)))
+    }
+
+    /// Whether so many entries wait that the index thread is woken.
+    pub(crate) fn indexes_should_be_rung(&self, waiting: usize) -> bool {
+        waiting >= INDEX_RING_ENTRIES
     }
 
     /// Writes the headers and hands the batches to the log.
@@ -367,10 +375,10 @@ impl Inner {
         commit_hlc: Hlc,
         (part, parts): (u32, u32),
     ) -> Stamp {
-        let head = log.heads().get(&self.replica, body.root.as_str());
+        let head = log.heads().get(&self.replica(), body.root.as_str());
         Stamp {
             database: self.database,
-            replica: self.replica,
+            replica: self.replica(),
             first_seq: head.map_or(1, |head| head.seq + 1),
             first_hlc,
             commit_hlc,
@@ -390,7 +398,7 @@ impl Inner {
         let header = body.stamp(stamp).map_err(|error| StageFailure::Refused(error.into()))?;
         let hash = body.write_front(&header, headers);
         Ok(StagedBatch {
-            replica: self.replica,
+            replica: self.replica(),
             root: body.root.as_str(),
             first_seq: stamp.first_seq,
             event_count: body.count as u16,
@@ -419,10 +427,10 @@ impl Inner {
             let count = u64::from(terms.count());
             let root = &body.root;
             let head =
-                front.log.as_ref().and_then(|log| log.heads().get(&self.replica, root.as_str()));
+                front.log.as_ref().and_then(|log| log.heads().get(&self.replica(), root.as_str()));
             let first_seq = head.map_or(1, |head| head.seq + 1 - count);
             let place = Place {
-                replica: self.replica,
+                replica: self.replica(),
                 root: root.as_str(),
                 first_seq,
                 first_hlc,
@@ -442,10 +450,10 @@ impl Inner {
         front.pending.set_upto(last);
         Appended {
             outcome: Outcome::Recorded,
-            commit: EventId::new(commit_hlc, self.replica),
+            commit: EventId::new(commit_hlc, self.replica()),
             position: last,
             durability: commit.durability,
-            replica: self.replica,
+            replica: self.replica(),
             ids: match consecutive {
                 Some(part) => Ids::Consecutive(part),
                 None => Ids::Parts { parts: recorded, order: commit.order.to_vec() },

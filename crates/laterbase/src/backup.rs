@@ -200,7 +200,7 @@ fn back_up(inner: &Arc<Inner>, to: &dyn Storage) -> Result<BackupReport, BackupE
     let manifest = Manifest {
         version: VERSION,
         database: inner.database.to_string(),
-        replica: inner.replica.to_string(),
+        replica: inner.replica().to_string(),
         position: position.as_u64(),
         files,
     };

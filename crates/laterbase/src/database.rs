@@ -96,6 +96,31 @@ impl Database {
         Opening::of_path(path.as_ref(), options, true)?.create(None)
     }
 
+    /// Creates an empty copy of a database that is elsewhere: what it lacks comes by sync.
+    ///
+    /// # Errors
+    /// As [`Database::create`].
+    pub fn create_joined(
+        path: impl AsRef<Path>,
+        options: Options,
+        database: DatabaseId,
+    ) -> Result<Self, OpenError> {
+        Opening::of_path(path.as_ref(), options, true)?.create(Some(database))
+    }
+
+    /// As [`Database::create_joined`], on any storage, in any environment.
+    ///
+    /// # Errors
+    /// As [`Database::create`].
+    pub fn create_joined_on(
+        storage: Arc<dyn Storage>,
+        environment: Arc<dyn Environment>,
+        options: Options,
+        database: DatabaseId,
+    ) -> Result<Self, OpenError> {
+        Opening { storage, environment, options }.create(Some(database))
+    }
+
     /// Opens a database to read and write. One process at a time may.
     ///
     /// Recovers from a crash, brings the indexes up to date, and takes a new replica id if the
@@ -169,10 +194,11 @@ impl Database {
         self.handle.inner.database
     }
 
-    /// The id under which this copy writes.
+    /// The id under which this copy writes. It changes while the database is open if a peer turns
+    /// out to know this copy's log further than the copy itself.
     #[must_use]
     pub fn replica(&self) -> ReplicaId {
-        self.handle.inner.replica
+        self.handle.inner.replica()
     }
 
     /// Whether this handle only reads.

@@ -6,6 +6,8 @@
 use laterbase_event::{EventView, Position, Timestamp, VersionVector};
 
 use crate::query::{Cut, Query, TimeRange};
+use crate::read::ReadError;
+use crate::sync::Chains;
 
 /// The bounds and filters of a query, resolved against one moment of this copy.
 #[derive(Debug, Clone)]
@@ -16,6 +18,8 @@ pub(crate) struct Filter {
     /// Only positions after this one.
     pub(crate) after: Position,
     vector: Option<VersionVector>,
+    /// The forked logs, if a vector decides: it names branches, and events name their writer.
+    forked: Vec<Chains>,
     recorded_by: Option<Timestamp>,
     /// Reserved roots are shown only when asked for by name.
     hide_reserved: bool,
@@ -30,7 +34,19 @@ impl Filter {
         };
         let hide_reserved = query.root.is_none() && query.unknown_to.is_none();
         let query = query.clone();
-        Self { query, bound, after, vector, recorded_by, hide_reserved }
+        let forked = Vec::new();
+        Self { query, bound, after, vector, forked, recorded_by, hide_reserved }
+    }
+
+    /// Takes over which logs are forked, if that matters to the answer.
+    pub(crate) fn tell_branches(
+        &mut self,
+        forked: impl FnOnce() -> Result<Vec<Chains>, ReadError>,
+    ) -> Result<(), ReadError> {
+        if self.vector.is_some() || self.query.unknown_to.is_some() {
+            self.forked = forked()?;
+        }
+        Ok(())
     }
 
     /// Whether the position may belong to the answer at all.
@@ -57,7 +73,10 @@ impl Filter {
     pub(crate) fn admits_cut(&self, event: &EventView<'_>) -> bool {
         let recorded = Timestamp::from_hlc(event.id().hlc());
         let covers = |vector: &VersionVector| {
-            vector.includes(&event.header().root, event.id().replica(), event.seq())
+            let header = event.header();
+            let branch = self.forked.iter().find_map(|chains| chains.log_of(header));
+            let log = branch.map_or(header.replica, |log| log.replica);
+            vector.includes(&header.root, log, event.seq())
         };
         self.query.tx.contains(recorded)
             && self.recorded_by.is_none_or(|at| recorded <= at)

@@ -5,32 +5,33 @@
 //!                    └─▶ pending entries ─▶ indexer (sort, runs, merges) ─▶ snapshots
 //! ```
 //! Each box is a single-threaded core behind a mutex of its own. Locks are taken in the order
-//! indexer, writer, front; nobody holds the front lock while touching a device. Every step is run
-//! by whoever needs it (an appender that waits, a reader that must see its writes) or by the
-//! background threads in `host.rs`; without threads, `Database::step` runs them.
+//! catalog, indexer, writer, identity, front; nobody holds the front lock while touching a device.
+//! Every step is run by whoever needs it (an appender that waits, a reader that must see its
+//! writes) or by the background threads in `host.rs`; without threads, `Database::step` runs them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use laterbase_event::{Clock, DatabaseId, EventView, Hlc, Position, ReplicaId, VersionVector};
+use laterbase_event::{Clock, DatabaseId, EventView, Hlc, Position, VersionVector};
 use laterbase_index::{
     AbsorbError, IndexConfig, IndexFollower, IndexReader, IndexSnapshot, IndexWriter,
     MaintainError, PendingEntries,
 };
 use laterbase_log::storage::{MemoryStorage, Storage};
-use laterbase_log::{
-    CommitError, EventBuffer, Heads, LogFront, LogReader, LogWriter, Maintenance, Sync,
-};
+use laterbase_log::{CommitError, EventBuffer, LogFront, LogReader, LogWriter, Maintenance, Sync};
 
 use crate::append::AppendError;
 use crate::environment::Environment;
 use crate::follow::{EVERYTHING, readable_to};
 use crate::host::Bell;
+use crate::identity::Identity;
 use crate::lock::{Lease, WriterLock};
+use crate::open::Reincarnation;
 use crate::options::Options;
 use crate::progress::{Durability, Listener, Progress};
 use crate::read::{Access, ReadError};
 use crate::replay::feed;
+use crate::sync::Catalog;
 use crate::terms::TermHasher;
 use crate::walk::View;
 
@@ -44,7 +45,8 @@ pub(crate) struct Inner {
     pub(crate) environment: Arc<dyn Environment>,
     pub(crate) options: Options,
     pub(crate) database: DatabaseId,
-    pub(crate) replica: ReplicaId,
+    /// The id under which this copy writes now. Changed under the lock of the front alone.
+    pub(crate) replica: AtomicU64,
     /// Names this copy in cursors.
     pub(crate) copy: u64,
     pub(crate) hasher: TermHasher,
@@ -59,6 +61,8 @@ pub(crate) struct Inner {
     pub(crate) index_failed: AtomicBool,
     /// Warm buffers for reading single events.
     pub(crate) buffers: Mutex<Vec<EventBuffer>>,
+    /// What sync sessions share. Locked before everything else.
+    pub(crate) catalog: Mutex<Catalog>,
 }
 
 /// What this handle may do.
@@ -77,6 +81,10 @@ pub(crate) struct Writer {
     pub(crate) maintenance: Mutex<Maintenance>,
     /// Given up when the database is closed, however many handles are left.
     pub(crate) lock: Mutex<Option<WriterLock>>,
+    /// Who this copy is. Locked before the front.
+    pub(crate) identity: Mutex<Identity>,
+    /// A reincarnation that is not in `_sys` yet.
+    pub(crate) unrecorded: Mutex<Option<Reincarnation>>,
 }
 
 /// The parts of a process that reads beside it.
@@ -161,14 +169,13 @@ impl Inner {
         }
     }
 
-    /// How far each log is held here, by what is visible.
+    /// How far each log is held here, branches of forks by their own names.
     pub(crate) fn version_vector(&self) -> Result<VersionVector, ReadError> {
-        if let Some(writer) = self.writer()
-            && let Some(log) = &lock(&writer.front).log
-        {
-            return Ok(vector_of(log.heads()));
+        let mut vector = VersionVector::new();
+        for (log, head) in self.heads_at()?.heads.iter() {
+            vector.set(log.root, log.replica, head.seq);
         }
-        Ok(vector_of(&self.reader.heads()?))
+        Ok(vector)
     }
 
     /// Waits until a commit has a durability, doing the work if nobody else is at it.
@@ -399,17 +406,6 @@ impl Inner {
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
     }
-}
-
-/// The heads in the form of a version vector.
-fn vector_of(heads: &Heads) -> VersionVector {
-    let mut vector = VersionVector::new();
-    for (root, replica, head) in heads.iter() {
-        if let Ok(root) = root.try_into() {
-            vector.set(root, replica, head.seq);
-        }
-    }
-    vector
 }
 
 /// Locks a mutex. What they guard stays whole at every point where a panic could start: the cores

@@ -56,6 +56,7 @@ mod recorded;
 mod replay;
 mod statistics;
 mod subscription;
+pub mod sync;
 mod terms;
 mod ticket;
 mod validator;

@@ -9,7 +9,7 @@
 //! it.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 
 use laterbase_event::{Clock, DatabaseId, Hlc, Position, ReplicaId};
@@ -103,6 +103,9 @@ pub enum Reincarnation {
     Copied,
     /// Its clock was further ahead of the wall clock than is believed.
     ClockAhead,
+    /// A peer knew its log further, or other, than it did itself: it was restored or cloned in a
+    /// way that only peers can see.
+    KnownToPeer,
 }
 
 /// What happened while a database was opened.
@@ -252,7 +255,7 @@ impl Opening {
             environment: self.environment,
             options: self.options,
             database: identity.database,
-            replica: identity.replica,
+            replica: AtomicU64::new(identity.replica.as_u64()),
             copy: identity.copy,
             hasher: TermHasher::new(identity.secret),
             reader,
@@ -263,6 +266,7 @@ impl Opening {
             closing: AtomicBool::new(false),
             index_failed: AtomicBool::new(false),
             buffers: Mutex::default(),
+            catalog: Mutex::default(),
         });
         let report = OpenReport { clean: true, ..OpenReport::default() };
         Ok(Database::new(inner, Threads::default(), report))
@@ -323,7 +327,9 @@ impl Opening {
         crate::replay::replay(&hasher, &log.reader, &mut index, last)?;
         let commit = log.recovery.next_commit.as_u64().saturating_sub(1);
         lock.publish(last)?;
-        let clock = self.clock(&identity, own_hlc(&log, identity.replica));
+        let mut clock = self.clock(&identity, own_hlc(&log, identity.replica));
+        // New ids come after what others' events were believed to say, too.
+        let _ = clock.observe(log.front.last_arrival(), self.now_ms());
         let index_reader = index.reader();
         let mut pending = PendingEntries::new();
         pending.set_upto(last);
@@ -342,13 +348,15 @@ impl Opening {
             front: Mutex::new(Front { clock, log: Some(log.front), pending, headers: Vec::new() }),
             maintenance: Mutex::new(log.maintenance),
             lock: Mutex::new(Some(lock)),
+            unrecorded: Mutex::new(unrecorded_reincarnation(&identity, &report)),
+            identity: Mutex::new(identity.clone()),
         };
         let inner = Arc::new(Inner {
             storage: self.storage,
             environment: self.environment,
             options: self.options,
             database: identity.database,
-            replica: identity.replica,
+            replica: AtomicU64::new(identity.replica.as_u64()),
             copy: identity.copy,
             hasher,
             reader: log.reader,
@@ -359,6 +367,7 @@ impl Opening {
             closing: AtomicBool::new(false),
             index_failed: AtomicBool::new(false),
             buffers: Mutex::default(),
+            catalog: Mutex::default(),
         });
         let threads = if inner.options.threads {
             Threads::start(&inner).map_err(OpenError::Threads)?
@@ -376,6 +385,13 @@ impl OpenReport {
         self.torn_tail.clone_from(&recovery.torn_tail);
         self.damages.clone_from(&recovery.damages);
     }
+}
+
+/// Why this copy has another id than before, if it does: it is in `_sys`, or will be.
+fn unrecorded_reincarnation(identity: &Identity, report: &OpenReport) -> Option<Reincarnation> {
+    identity.former.last()?;
+    // It may be recorded already: that is looked up before it is done.
+    Some(report.reincarnation.map_or(Reincarnation::KnownToPeer, |(reason, _)| reason))
 }
 
 /// The highest time that this replica gave out, or saw arrive.

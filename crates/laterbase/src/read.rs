@@ -15,8 +15,9 @@ use laterbase_log::EventBuffer;
 
 use crate::cursor::CursorError;
 use crate::inner::Inner;
+use crate::sync::Chains;
 use crate::terms::TermHasher;
-use crate::walk::Run;
+use crate::walk::{Beyond, LogBatches, Run};
 
 /// Neighbours from which on a whole batch is read instead of one event at a time.
 const RUN_MIN: u64 = 4;
@@ -100,33 +101,68 @@ impl Access {
     /// Where the event of an id stands, if that is within the bound.
     pub(crate) fn find(
         &self,
-        snapshot: &IndexSnapshot,
+        snapshot: &Arc<IndexSnapshot>,
         id: EventId,
         bound: Position,
     ) -> Result<Option<Position>, ReadError> {
         let (replica, hlc) = (id.replica().as_u64(), id.hlc().as_u64());
         let range = Range::new(Family::Id, Entry::floor(replica, 0), Entry::ceiling(replica, hlc))
             .upto(bound);
+        let holds = |entry: &Entry| {
+            let at = hlc - entry.b;
+            let position = Position::new(entry.position() + at);
+            (at < u64::from(entry.extra()) && position <= bound).then_some(position)
+        };
         let Some(entry) = snapshot.last(&range)? else { return Ok(None) };
-        let at = hlc - entry.b;
-        let position = Position::new(entry.position() + at);
-        Ok((at < u64::from(entry.extra()) && position <= bound).then_some(position))
+        let found = holds(&entry);
+        if found.is_some() || !self.inner.is_forked(id.replica())? {
+            return Ok(found);
+        }
+        // Where one id was used by two copies, a batch of one may lie within that of the other.
+        let earliest = hlc.saturating_sub(u64::from(u16::MAX));
+        let near =
+            Range::new(Family::Id, Entry::floor(replica, earliest), Entry::ceiling(replica, hlc));
+        let mut cursor = snapshot.cursor(&near.upto(bound).descending());
+        while let Some(entry) = cursor.next()? {
+            if let Some(position) = holds(&entry) {
+                return Ok(Some(position));
+            }
+        }
+        Ok(None)
     }
 
-    /// The logs that go further than a vector: their hashes, and what it covers of them.
+    /// The forked logs.
+    pub(crate) fn forked(&self) -> Result<Vec<Chains>, ReadError> {
+        let catalog = self.inner.catalog()?;
+        Ok(catalog.iter().map(|(_, _, chains)| chains.clone()).collect())
+    }
+
+    /// The logs that go further than a vector, and what it covers of them.
     pub(crate) fn logs_beyond(
         &self,
         vector: &VersionVector,
         root: Option<&RootName>,
         hasher: &TermHasher,
-    ) -> Result<Vec<(u64, u64)>, ReadError> {
-        let held = self.inner.version_vector()?;
+    ) -> Result<Vec<Beyond>, ReadError> {
+        let mut catalog = self.inner.catalog()?;
+        let held = self.inner.heads_in(&mut catalog)?;
         let beyond = held
+            .heads
             .iter()
-            .filter(|(log_root, _, _)| root.is_none_or(|root| root == *log_root))
-            .filter_map(|(log_root, replica, seq)| {
-                let covered = vector.get(log_root, replica);
-                (seq > covered).then(|| (hasher.log(replica, log_root.as_str()), covered))
+            .filter(|(log, _)| root.is_none_or(|root| *root == log.root))
+            .filter_map(|(log, head)| {
+                let covered = vector.get(&log.root, log.replica);
+                let writer = head.writer(log);
+                let batches = match catalog.of(&log.root, writer) {
+                    None => LogBatches::Indexed(u64::MAX),
+                    // What is before the first fork, and then each branch by itself.
+                    Some(chains) if head.branch.is_none() && covered < chains.trunk_seq() => {
+                        LogBatches::Indexed(chains.trunk_seq())
+                    }
+                    Some(chains) => LogBatches::Listed(chains.visible(log)),
+                };
+                let log = hasher.log(writer, log.root.as_str());
+                (head.seq > covered).then_some(Beyond { log, covered, batches })
             });
         Ok(beyond.collect())
     }

@@ -66,7 +66,7 @@ impl Database {
         };
         Ok(Statistics {
             database: inner.database,
-            replica: inner.replica,
+            replica: inner.replica(),
             events: inner.progress.visible().as_u64(),
             flushed: inner.progress.flushed(),
             clock,

@@ -7,7 +7,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use laterbase_event::{EventId, Timestamp};
+use laterbase_event::{EventId, EventView, Hash, Timestamp};
+use laterbase_sync::HashTag;
 
 /// An event that wants to be recorded.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +39,7 @@ type Check = dyn Fn(&Candidate<'_>) -> Result<(), String> + Send + Sync;
 #[derive(Clone, Default)]
 pub struct Validators {
     checks: Vec<Arc<Check>>,
+    version: Option<String>,
 }
 
 impl Validators {
@@ -51,10 +53,50 @@ impl Validators {
         self
     }
 
+    /// Names this set of validators, so that peers notice when theirs are others.
+    #[must_use]
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = Some(version.into());
+        self
+    }
+
+    /// What peers compare: equal for sets with the same number of validators and the same version;
+    /// `None` if there are no validators.
+    pub(crate) fn fingerprint(&self) -> Option<[u8; 8]> {
+        if self.checks.is_empty() {
+            return None;
+        }
+        let version = self.version.as_deref().unwrap_or_default();
+        let text = format!("{} {version}", self.checks.len());
+        let HashTag(tag) = HashTag::of(&Hash::of(text.as_bytes()));
+        Some(tag)
+    }
+
     /// The first objection, if there is one.
     pub(crate) fn check(&self, candidate: &Candidate<'_>) -> Result<(), String> {
         self.checks.iter().try_for_each(|check| check(candidate))
     }
+}
+
+/// The first objection to an event that was received; what a database records about itself is
+/// nobody's to refuse.
+pub(crate) fn refusal(validators: &Validators, event: &EventView<'_>) -> Option<String> {
+    if validators.checks.is_empty() || event.root().starts_with('_') {
+        return None;
+    }
+    let tags: Vec<(&str, &str)> = event.tags().collect();
+    let candidate = Candidate {
+        root: event.root(),
+        key: Some(event.key()),
+        type_name: event.type_name(),
+        version: event.version(),
+        valid_at: (!event.valid_is_default()).then(|| event.valid_at()),
+        tags: &tags,
+        cause: event.cause(),
+        content_type: event.content_type(),
+        payload: event.payload(),
+    };
+    validators.check(&candidate).err()
 }
 
 impl fmt::Debug for Validators {

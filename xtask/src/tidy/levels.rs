@@ -59,6 +59,7 @@ const PACKAGES: &[Package] = &[
             "serde_json",
             "siphasher",
             "thiserror",
+            "zstd",
         ],
     },
     Package {

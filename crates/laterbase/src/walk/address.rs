@@ -12,12 +12,48 @@ use super::batches::Run;
 use super::{Candidate, Source};
 use crate::read::{Access, ReadError};
 
+/// A log that goes further than a vector.
+#[derive(Debug, Clone)]
+pub(crate) struct Beyond {
+    /// The hash of its writer and root.
+    pub(crate) log: u64,
+    /// The last seq that the vector covers.
+    pub(crate) covered: u64,
+    pub(crate) batches: LogBatches,
+}
+
+/// How the batches of a log are found.
+#[derive(Debug, Clone)]
+pub(crate) enum LogBatches {
+    /// By the index, up to this seq.
+    Indexed(u64),
+    /// These: first seq, count and position of each. So it is where a log is forked.
+    Listed(Vec<(u64, u64, Position)>),
+}
+
 /// The rest of one log.
 struct LogWalk {
-    cursor: Cursor,
+    entries: Entries,
     run: Option<Run>,
     /// The last seq that the vector covers.
     covered: u64,
+}
+
+enum Entries {
+    Indexed(Box<Cursor>),
+    Listed(std::vec::IntoIter<(u64, u64, Position)>),
+}
+
+impl Entries {
+    /// The next batch: first seq, count, position.
+    fn next(&mut self) -> Result<Option<(u64, u64, Position)>, ReadError> {
+        Ok(match self {
+            Self::Indexed(cursor) => cursor
+                .next()?
+                .map(|entry| (entry.b, u64::from(entry.extra()), Position::new(entry.position()))),
+            Self::Listed(listed) => listed.next(),
+        })
+    }
 }
 
 /// The events outside a version vector, in HLC order.
@@ -27,24 +63,34 @@ pub(crate) struct Missing {
 }
 
 impl Missing {
-    /// Opens a walk over what follows `covered` in each log, named by its hash.
+    /// Opens a walk over what follows `covered` in each log.
     pub(crate) fn open(
         snapshot: &Arc<IndexSnapshot>,
         access: Arc<Access>,
-        logs: &[(u64, u64)],
+        logs: Vec<Beyond>,
         upto: Position,
     ) -> Result<Self, ReadError> {
         let mut walks = Vec::with_capacity(logs.len());
-        for &(log, covered) in logs {
-            // The batch that holds the first missing event may begin before it.
-            let whole = Range::new(Family::Address, Entry::MIN, Entry::ceiling(log, covered + 1));
-            let from = snapshot
-                .last(&whole)?
-                .filter(|entry| entry.a == log)
-                .unwrap_or(Entry::floor(log, 0));
-            let range = Range::new(Family::Address, from, Entry::ceiling(log, u64::MAX)).upto(upto);
-            let cursor = snapshot.cursor(&range);
-            let mut walk = LogWalk { cursor, run: None, covered };
+        for Beyond { log, covered, batches } in logs {
+            let entries = match batches {
+                LogBatches::Indexed(last) => {
+                    // The batch that holds the first missing event may begin before it.
+                    let end = Entry::ceiling(log, covered + 1);
+                    let whole = Range::new(Family::Address, Entry::MIN, end);
+                    let from = snapshot
+                        .last(&whole)?
+                        .filter(|entry| entry.a == log)
+                        .unwrap_or(Entry::floor(log, 0));
+                    let to = Entry::ceiling(log, last);
+                    let range = Range::new(Family::Address, from, to).upto(upto);
+                    Entries::Indexed(Box::new(snapshot.cursor(&range)))
+                }
+                LogBatches::Listed(mut listed) => {
+                    listed.retain(|(_, _, position)| *position <= upto);
+                    Entries::Listed(listed.into_iter())
+                }
+            };
+            let mut walk = LogWalk { entries, run: None, covered };
             walk.advance(&access)?;
             walks.push(walk);
         }
@@ -56,14 +102,13 @@ impl LogWalk {
     /// Goes on to the next batch that holds something missing.
     fn advance(&mut self, access: &Access) -> Result<(), ReadError> {
         self.run = None;
-        while let Some(entry) = self.cursor.next()? {
-            let count = u64::from(entry.extra());
+        while let Some((first_seq, count, position)) = self.entries.next()? {
             let first_missing = self.covered + 1;
-            if entry.b + count <= first_missing {
+            if first_seq + count <= first_missing {
                 continue;
             }
-            let run = access.run(Position::new(entry.position()))?;
-            self.run = Some(run.without_first(first_missing.saturating_sub(entry.b)));
+            let run = access.run(position)?;
+            self.run = Some(run.without_first(first_missing.saturating_sub(first_seq)));
             break;
         }
         Ok(())

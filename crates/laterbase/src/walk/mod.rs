@@ -17,6 +17,7 @@ mod postings;
 mod ties;
 mod valid;
 
+pub(crate) use address::{Beyond, LogBatches};
 pub(crate) use batches::Run;
 pub use events::Events;
 pub(crate) use events::Walk;

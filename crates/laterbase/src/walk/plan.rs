@@ -43,6 +43,7 @@ pub(crate) struct View {
 /// Plans the walk of a query. Positions up to and including `after` are left out.
 pub(crate) fn plan(view: &View, query: &Query, after: Position) -> Result<Walk, ReadError> {
     let mut filter = Filter::new(query, view.bound, after);
+    filter.tell_branches(|| view.access.forked())?;
     let mut bounds = bounds_of(query, &filter);
     if let Some(cursor) = query.after {
         narrow(&mut bounds, &mut filter, cursor.place, query.direction);
@@ -171,7 +172,7 @@ impl Planner<'_> {
             && let Some(vector) = &self.query.unknown_to
         {
             let logs = access.logs_beyond(vector, self.query.root.as_ref(), &self.view.hasher)?;
-            return Ok(Box::new(Missing::open(snapshot, access, &logs, self.bounds.upto)?));
+            return Ok(Box::new(Missing::open(snapshot, access, logs, self.bounds.upto)?));
         }
         let hasher = &self.view.hasher;
         let types: Vec<TermHash> =

@@ -1,0 +1,161 @@
+//! What sessions share: the forked logs, and the heads of all logs at one moment.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, MutexGuard};
+
+use laterbase_event::{ReplicaId, RootName};
+use laterbase_sync::{BatchEnd, Head, Heads, LogId};
+
+use super::chains::Chains;
+use super::shelf::Shelved;
+use crate::inner::{Inner, lock};
+use crate::read::ReadError;
+
+/// The forked logs of a database and the last heads that were made.
+///
+/// Whoever takes a batch in holds it until the batch is staged, so that of two sessions that bring
+/// the same batch one finds it held.
+#[derive(Debug, Default)]
+pub(crate) struct Catalog {
+    /// By root and writer.
+    chains: BTreeMap<(RootName, ReplicaId), Chains>,
+    heads: Option<HeadsAt>,
+}
+
+/// The heads of all logs, and a number that rises whenever they change.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct HeadsAt {
+    pub(crate) commit: u64,
+    pub(crate) heads: Arc<Heads>,
+}
+
+impl Inner {
+    /// The catalog, with the chains of all logs that are forked by now.
+    pub(crate) fn catalog(&self) -> Result<MutexGuard<'_, Catalog>, ReadError> {
+        let mut catalog = lock(&self.catalog);
+        for (root, writer) in self.forked_logs()? {
+            if catalog.of(&root, writer).is_none() {
+                let from = self.first_fork(&root, writer)?;
+                let chains = self.build_chains(&root, writer, from)?;
+                catalog.set(root, writer, chains);
+            }
+        }
+        Ok(catalog)
+    }
+
+    /// The number of the first event at which two batches of the log begin.
+    fn first_fork(&self, root: &RootName, writer: ReplicaId) -> Result<u64, ReadError> {
+        let (mut last, mut fork) = (0, None);
+        self.shelved_after(root, writer, 0, |batch| {
+            if batch.first_seq == last {
+                fork = Some(last);
+            }
+            last = batch.first_seq;
+            Ok(fork.is_none())
+        })?;
+        // One of the two may be lost to damage; then all of the log is looked at.
+        Ok(fork.unwrap_or(1))
+    }
+
+    /// The tree of a writer's batches from an event on.
+    pub(crate) fn build_chains(
+        &self,
+        root: &RootName,
+        writer: ReplicaId,
+        from: u64,
+    ) -> Result<Chains, ReadError> {
+        let mut frame = Vec::new();
+        let trunk = match from.checked_sub(1).filter(|seq| *seq > 0) {
+            Some(before) => self.plain_end_before(root, writer, before)?,
+            None => None,
+        };
+        let mut chains = Chains::new(*root, writer, trunk);
+        let mut places: Vec<Shelved> = Vec::new();
+        self.shelved_after(root, writer, from.saturating_sub(1), |batch| {
+            places.push(batch);
+            Ok(true)
+        })?;
+        // By number, so that each comes behind the one it follows.
+        for batch in places {
+            chains.add(self.held(batch.place, &mut frame)?);
+        }
+        Ok(chains)
+    }
+
+    /// The last batch that ends at or before `seq` in a log, or in the part of it that is not
+    /// forked.
+    pub(crate) fn plain_end_before(
+        &self,
+        root: &RootName,
+        writer: ReplicaId,
+        seq: u64,
+    ) -> Result<Option<BatchEnd>, ReadError> {
+        let Some(batch) = self.shelved(root, writer, seq)? else { return Ok(None) };
+        let (header, hash) = self.batch_front(batch.place, &mut Vec::new())?;
+        if header.replica != writer || header.root != *root {
+            return Ok(None);
+        }
+        if header.last_seq() == seq {
+            return Ok(Some(BatchEnd { seq, hash }));
+        }
+        let before = header.first_seq.saturating_sub(1);
+        Ok((before > 0).then_some(BatchEnd { seq: before, hash: header.previous }))
+    }
+
+    /// The heads of all logs, branches among them.
+    pub(crate) fn heads_at(&self) -> Result<HeadsAt, ReadError> {
+        let mut catalog = self.catalog()?;
+        self.heads_in(&mut catalog)
+    }
+
+    /// The heads of all logs, by a catalog that is held.
+    pub(crate) fn heads_in(&self, catalog: &mut Catalog) -> Result<HeadsAt, ReadError> {
+        if let Some(made) = &catalog.heads
+            && made.commit == self.next_commit()
+        {
+            return Ok(made.clone());
+        }
+        let logs = self.logs_at()?;
+        let mut heads = Heads::new();
+        for (root, replica, head) in logs.heads.iter() {
+            if let Ok(root) = RootName::try_from(root)
+                && !catalog.chains.contains_key(&(root, replica))
+            {
+                heads.insert(LogId::new(root, replica), Head::plain(head.seq, &head.hash));
+            }
+        }
+        heads.extend(catalog.chains.values().flat_map(Chains::heads));
+        let made = HeadsAt { commit: logs.commit, heads: Arc::new(heads) };
+        catalog.heads = Some(made.clone());
+        Ok(made)
+    }
+}
+
+impl Catalog {
+    /// The chains of a writer, if its log is forked.
+    pub(crate) fn of(&self, root: &RootName, writer: ReplicaId) -> Option<&Chains> {
+        self.chains.get(&(*root, writer))
+    }
+
+    /// The same, to change.
+    pub(crate) fn of_mut(&mut self, root: &RootName, writer: ReplicaId) -> Option<&mut Chains> {
+        self.chains.get_mut(&(*root, writer))
+    }
+
+    /// Sets the chains of a writer.
+    pub(crate) fn set(&mut self, root: RootName, writer: ReplicaId, chains: Chains) {
+        self.chains.insert((root, writer), chains);
+    }
+
+    /// All chains, with their root and writer.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&RootName, ReplicaId, &Chains)> {
+        self.chains.iter().map(|((root, writer), chains)| (root, *writer, chains))
+    }
+
+    /// The chains that have a log of this name.
+    pub(crate) fn with_log(&self, log: &LogId) -> Option<(ReplicaId, &Chains)> {
+        let chains = self.chains.iter().filter(|((root, _), _)| *root == log.root);
+        let mut named = chains.filter(|(_, chains)| chains.has(log));
+        named.next().map(|((_, writer), chains)| (*writer, chains))
+    }
+}

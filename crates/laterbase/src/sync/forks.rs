@@ -1,0 +1,60 @@
+//! Which logs are forked, and into what.
+
+use laterbase_event::{ReplicaId, RootName};
+use laterbase_sync::{Heads, LogId};
+
+use crate::database::Database;
+use crate::read::ReadError;
+
+/// A place at which one replica id wrote two different batches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fork {
+    /// The root.
+    pub root: RootName,
+    /// The replica id that both carry.
+    pub replica: ReplicaId,
+    /// The log that ends there: the replica's own, or a branch that forked again.
+    pub log: LogId,
+    /// The number of the first event that there is twice.
+    pub seq: u64,
+    /// The logs that go on from there: their names, and the number of their last event here.
+    pub branches: Vec<(ReplicaId, u64)>,
+}
+
+impl Database {
+    /// The forks of all logs, by root, replica and number. Every branch is held and forwarded.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the logs cannot be read.
+    pub fn forks(&self) -> Result<Vec<Fork>, ReadError> {
+        let catalog = self.inner().catalog()?;
+        let mut forks: Vec<Fork> = Vec::new();
+        for (root, replica, chains) in catalog.iter() {
+            let heads: Heads = chains.heads().collect();
+            let mut branches: Vec<_> = chains.branches().collect();
+            branches.sort_by_key(|(name, from, seq)| (*seq, *from, *name));
+            for (name, log, seq) in branches {
+                let end = heads.get(&name).map_or(seq, |head| head.seq);
+                match forks.last_mut().filter(|fork| fork.log == log && fork.seq == seq) {
+                    Some(fork) => fork.branches.push((name.replica, end)),
+                    None => forks.push(Fork {
+                        root: *root,
+                        replica,
+                        log,
+                        seq,
+                        branches: vec![(name.replica, end)],
+                    }),
+                }
+            }
+        }
+        Ok(forks)
+    }
+
+    /// How far each log is held, branches of forks among them: what sync compares.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the logs cannot be read.
+    pub fn log_heads(&self) -> Result<Heads, ReadError> {
+        Ok(Heads::clone(&self.inner().heads_at()?.heads))
+    }
+}

@@ -1,0 +1,456 @@
+//! The database as sync sessions see it: [`laterbase_sync::Replica`] over log and indexes.
+//!
+//! Batches that are offered are staged; [`Replica::flush`] makes them durable together, and takes
+//! the heads that the session works with until the next flush. So what a session offers, reads out
+//! and acknowledges is always on the device.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use laterbase_event::{DatabaseId, Hash, Hlc, ReplicaId, RootName};
+use laterbase_log::BatchRole;
+use laterbase_sync::frame::Codec;
+use laterbase_sync::{
+    BatchEnd, Checked, Found, Heads, LogId, Offer, Outcome, PeerMemory, Replica, Split, StoreError,
+};
+
+use super::admit::{Admission, AdmitError};
+use super::catalog::{Catalog, HeadsAt};
+use super::chains::{Belongs, Held, Place};
+use super::codec::Zstd;
+use crate::append::AppendError;
+use crate::database::Database;
+use crate::inner::{Inner, Writer};
+use crate::progress::Durability;
+use crate::read::ReadError;
+
+/// The first batches of two branches of one fork.
+type Proof = (Vec<u8>, Vec<u8>);
+
+/// A database as one sync session sees it. Made by [`Database::sync_port`]; cheap.
+#[derive(Debug)]
+pub struct SyncPort {
+    inner: Arc<Inner>,
+    heads: HeadsAt,
+    /// A look-up failed: nothing that was decided since may leave.
+    failed: Cell<bool>,
+}
+
+impl Database {
+    /// This database as a session of [`sync`](crate::sync) sees it: one port per session, as many
+    /// at a time as there are peers.
+    ///
+    /// Everything that a peer sends is checked, stored and forwarded; what a validator refuses is
+    /// quarantined. When a peer turns out to know this copy's own log further than the copy itself,
+    /// the copy was restored or cloned: it takes a new replica id before it stores anything of
+    /// that, so [`Database::replica`] may change.
+    ///
+    /// # Errors
+    /// [`AppendError::ReadOnly`] if the handle only reads; [`AppendError::Read`] if the log or the
+    /// indexes cannot be read.
+    pub fn sync_port(&self) -> Result<SyncPort, AppendError> {
+        let inner = Arc::clone(self.inner());
+        let writer = inner.writer().ok_or(AppendError::ReadOnly)?;
+        inner.record_reincarnation()?;
+        inner.settle(writer, Durability::Flushed)?;
+        let heads = inner.heads_at()?;
+        Ok(SyncPort { inner, heads, failed: Cell::new(false) })
+    }
+}
+
+impl SyncPort {
+    /// Keeps what a session has learnt of its peer, so that the next one sends changes only. Asked
+    /// of [`Session::memory`](laterbase_sync::Session::memory) at the end, or whenever it is cut.
+    pub fn remember(&mut self, memory: &PeerMemory) {
+        self.inner.remember(memory);
+    }
+
+    /// Records what a session reports and what must outlast it: forks go to `_sys`, with the peer
+    /// that brought them.
+    ///
+    /// # Errors
+    /// [`AppendError`] if it cannot be recorded. The fork itself is kept all the same.
+    pub fn record(&mut self, outcome: &Outcome) -> Result<(), AppendError> {
+        self.inner.record_outcome(outcome)
+    }
+
+    fn writer(&self) -> Result<&Writer, StoreError> {
+        self.inner.writer().ok_or(StoreError::Failed)
+    }
+
+    /// The answer, or nothing, and then the session ends at the next flush.
+    fn noted<T>(&self, answer: Result<Option<T>, ReadError>) -> Option<T> {
+        answer.unwrap_or_else(|_| {
+            self.failed.set(true);
+            None
+        })
+    }
+
+    fn try_end_before(&self, log: &LogId, seq: u64) -> Result<Option<BatchEnd>, ReadError> {
+        let catalog = self.inner.catalog()?;
+        let writer = match catalog.with_log(log) {
+            Some((_, chains)) if seq >= chains.trunk_seq() => {
+                return Ok(chains.end_before(log, seq));
+            }
+            Some((writer, _)) => writer,
+            None => {
+                // The heads may be older than the log, and only what they cover counts.
+                if let Some(head) = self.inner.log_end(log)
+                    && head.seq <= seq
+                {
+                    return Ok(Some(head));
+                }
+                log.replica
+            }
+        };
+        drop(catalog);
+        self.inner.plain_end_before(&log.root, writer, seq)
+    }
+
+    fn try_find(
+        &self,
+        writer: ReplicaId,
+        root: &RootName,
+        last_seq: u64,
+        hash: &Hash,
+    ) -> Result<Option<Found>, ReadError> {
+        let catalog = self.inner.catalog()?;
+        self.inner.find_batch(&catalog, writer, root, last_seq, hash)
+    }
+
+    fn try_read(
+        &self,
+        log: &LogId,
+        after: u64,
+        bytes_max: u64,
+        out: &mut Vec<Vec<u8>>,
+    ) -> Result<(), ReadError> {
+        let inner = &self.inner;
+        let (writer, upto, behind) = {
+            let catalog = inner.catalog()?;
+            match catalog.with_log(log) {
+                Some((writer, chains)) => (writer, chains.trunk_seq(), chains.way(log, after)),
+                None => (log.replica, u64::MAX, Vec::new()),
+            }
+        };
+        let mut frame = Vec::new();
+        let mut left = bytes_max;
+        let mut take = |place: Place| -> Result<bool, ReadError> {
+            let bytes = inner.batch_bytes(place, &mut frame)?;
+            let size = bytes.len() as u64;
+            if size > left && !out.is_empty() {
+                return Ok(false);
+            }
+            left = left.saturating_sub(size);
+            out.push(bytes.to_vec());
+            Ok(true)
+        };
+        let mut is_full = false;
+        if after < upto {
+            inner.shelved_after(&log.root, writer, after, |batch| {
+                if batch.first_seq > upto {
+                    return Ok(false);
+                }
+                let goes_on = take(batch.place)?;
+                is_full = !goes_on;
+                Ok(goes_on)
+            })?;
+        }
+        for held in behind {
+            if is_full {
+                break;
+            }
+            is_full = !take(held.place)?;
+        }
+        Ok(())
+    }
+
+    fn try_offer(&self, batch: &Checked<'_>) -> Result<Offer, AdmitError> {
+        let inner = &self.inner;
+        let writer = inner.writer().ok_or(AppendError::ReadOnly)?;
+        let admission = Admission::prepare(inner, batch).map_err(AppendError::Read)?;
+        loop {
+            let mut catalog = inner.catalog().map_err(AppendError::Read)?;
+            let place = inner.place_of(&mut catalog, batch).map_err(AppendError::Read)?;
+            let (log, role) = match place {
+                Belongs::Held => return Ok(Offer::AlreadyHeld),
+                Belongs::Elsewhere => return Ok(Offer::Gap),
+                Belongs::Fork { log, ours } => {
+                    let mut frame = Vec::new();
+                    let ours = inner.batch_bytes(ours, &mut frame).map_err(AppendError::Read)?;
+                    return Ok(Offer::Fork { log, ours: ours.to_vec() });
+                }
+                Belongs::EndOf(log) => (log, inner.role_of(batch)),
+            };
+            if batch.header.replica == inner.replica() {
+                inner.reincarnate(writer)?;
+            }
+            match inner.admit(writer, &admission, role) {
+                Ok(place) => {
+                    let root = &batch.header.root;
+                    if let Some(chains) = catalog.of_mut(root, batch.header.replica) {
+                        chains.push(log, admission.held(place));
+                    }
+                    return Ok(Offer::Stored { log });
+                }
+                // A local append came between: look again.
+                Err(AdmitError::Own | AdmitError::Moved) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn try_split(&self, split: &Split, batch: &Checked<'_>) -> Result<(), AdmitError> {
+        let inner = &self.inner;
+        let writer = inner.writer().ok_or(AppendError::ReadOnly)?;
+        let admission = Admission::prepare(inner, batch).map_err(AppendError::Read)?;
+        let (root, of) = (batch.header.root, batch.header.replica);
+        let mut catalog = inner.catalog().map_err(AppendError::Read)?;
+        let found = inner
+            .find_batch(&catalog, of, &root, batch.header.last_seq(), &batch.hash)
+            .map_err(AppendError::Read)?;
+        if found.is_some() {
+            return Ok(());
+        }
+        if of == inner.replica() {
+            inner.reincarnate(writer)?;
+        }
+        inner.grow_chains(&mut catalog, &root, of, split).map_err(AppendError::Read)?;
+        let place = inner.admit(writer, &admission, BatchRole::Branch)?;
+        if let Some(chains) = catalog.of_mut(&root, of) {
+            chains.split(split, admission.held(place));
+        }
+        Ok(())
+    }
+
+    fn try_proof(&self, branch: &LogId) -> Result<Option<Proof>, ReadError> {
+        let proof = {
+            let catalog = self.inner.catalog()?;
+            catalog.with_log(branch).and_then(|(_, chains)| chains.proof(branch))
+        };
+        let Some((one, other)) = proof else { return Ok(None) };
+        let mut frame = Vec::new();
+        let one = self.inner.batch_bytes(one, &mut frame)?.to_vec();
+        let other = self.inner.batch_bytes(other, &mut frame)?.to_vec();
+        Ok(Some((one, other)))
+    }
+
+    fn try_flush(&mut self) -> Result<(), AppendError> {
+        let inner = &self.inner;
+        inner.record_reincarnation()?;
+        if self.heads.commit == inner.next_commit() {
+            return inner.check_failure();
+        }
+        let heads = inner.heads_at()?;
+        inner.wait_for(heads.commit.saturating_sub(1), Durability::Flushed)?;
+        self.heads = heads;
+        Ok(())
+    }
+}
+
+impl Replica for SyncPort {
+    fn database(&self) -> DatabaseId {
+        self.inner.database
+    }
+
+    fn replica(&self) -> ReplicaId {
+        self.inner.replica()
+    }
+
+    fn clock(&self) -> Hlc {
+        self.inner.clock_value()
+    }
+
+    fn wall_ms(&self) -> u64 {
+        self.inner.environment.now_us().max(0).unsigned_abs() / 1000
+    }
+
+    fn change_count(&self) -> u64 {
+        self.heads.commit
+    }
+
+    fn heads(&self) -> Heads {
+        Heads::clone(&self.heads.heads)
+    }
+
+    fn end_before(&self, log: &LogId, seq: u64) -> Option<BatchEnd> {
+        self.noted(self.try_end_before(log, seq))
+    }
+
+    fn find(
+        &self,
+        writer: ReplicaId,
+        root: &RootName,
+        last_seq: u64,
+        hash: &Hash,
+    ) -> Option<Found> {
+        self.noted(self.try_find(writer, root, last_seq, hash))
+    }
+
+    fn read(
+        &self,
+        log: &LogId,
+        after: u64,
+        bytes_max: u64,
+        out: &mut Vec<Vec<u8>>,
+    ) -> Result<(), StoreError> {
+        self.try_read(log, after, bytes_max, out).map_err(|_| StoreError::Failed)
+    }
+
+    fn offer(&mut self, batch: &Checked<'_>) -> Offer {
+        match self.try_offer(batch) {
+            Ok(offer) => offer,
+            Err(AdmitError::TooLarge) => Offer::Refused,
+            Err(error) => Offer::Failed(store_error(&error)),
+        }
+    }
+
+    fn split(&mut self, split: &Split, batch: &Checked<'_>) -> Result<(), StoreError> {
+        self.try_split(split, batch).map_err(|error| store_error(&error))
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        if self.failed.get() || self.writer().is_err() {
+            return Err(StoreError::Failed);
+        }
+        self.try_flush().map_err(|error| store_error(&AdmitError::Append(error)))
+    }
+
+    fn proof(&self, branch: &LogId) -> Option<(Vec<u8>, Vec<u8>)> {
+        self.noted(self.try_proof(branch))
+    }
+
+    fn recall(&self, peer: ReplicaId) -> Option<PeerMemory> {
+        self.inner.recall(peer)
+    }
+
+    fn validators(&self) -> Option<[u8; 8]> {
+        self.inner.options.validators.fingerprint()
+    }
+
+    fn codec(&self) -> Option<&dyn Codec> {
+        Some(&Zstd)
+    }
+}
+
+impl Inner {
+    /// The end of an unforked log, by the log itself.
+    fn log_end(&self, log: &LogId) -> Option<BatchEnd> {
+        let parts = self.writer()?;
+        let front = crate::inner::lock(&parts.front);
+        let head = front.log.as_ref()?.heads().get(&log.replica, log.root.as_str())?;
+        Some(BatchEnd { seq: head.seq, hash: head.hash })
+    }
+
+    /// The highest clock value given out or taken.
+    fn clock_value(&self) -> Hlc {
+        let front = self.writer().map(|parts| crate::inner::lock(&parts.front).clock.last());
+        front.unwrap_or(Hlc::ZERO)
+    }
+
+    /// The held batch with this last number and hash.
+    fn find_batch(
+        &self,
+        catalog: &Catalog,
+        writer: ReplicaId,
+        root: &RootName,
+        last_seq: u64,
+        hash: &Hash,
+    ) -> Result<Option<Found>, ReadError> {
+        let plain = LogId::new(*root, writer);
+        if let Some(chains) = catalog.of(root, writer)
+            && last_seq > chains.trunk_seq()
+        {
+            let found = chains.find(last_seq, hash);
+            return Ok(found.map(|(log, held)| Found { log, last_hlc: held.last_hlc }));
+        }
+        if let Some(parts) = self.writer()
+            && let Some(log) = &crate::inner::lock(&parts.front).log
+            && catalog.of(root, writer).is_none()
+        {
+            match log.heads().get(&writer, root.as_str()) {
+                Some(head) if head.seq == last_seq => {
+                    let found = Found { log: plain, last_hlc: head.hlc };
+                    return Ok((head.hash == *hash).then_some(found));
+                }
+                Some(head) if head.seq > last_seq => {}
+                Some(_) | None => return Ok(None),
+            }
+        }
+        let Some(batch) = self.shelved(root, writer, last_seq)? else { return Ok(None) };
+        if batch.first_seq + batch.count - 1 != last_seq {
+            return Ok(None);
+        }
+        let held: Held = self.held(batch.place, &mut Vec::new())?;
+        Ok((held.hash == *hash).then_some(Found { log: plain, last_hlc: held.last_hlc }))
+    }
+
+    /// Where a batch belongs.
+    fn place_of(&self, catalog: &mut Catalog, batch: &Checked<'_>) -> Result<Belongs, ReadError> {
+        let header = batch.header;
+        let (writer, root) = (header.replica, header.root);
+        let log = LogId::new(root, writer);
+        if catalog.of(&root, writer).is_none() && self.role_of(batch) == BatchRole::Continues {
+            return Ok(Belongs::EndOf(log));
+        }
+        if self.find_batch(catalog, writer, &root, header.last_seq(), &batch.hash)?.is_some() {
+            return Ok(Belongs::Held);
+        }
+        if let Some(chains) = catalog.of(&root, writer)
+            && header.first_seq > chains.trunk_seq()
+        {
+            let numbers = (header.first_seq, header.last_seq());
+            return Ok(chains.belongs(numbers, &header.previous, &batch.hash));
+        }
+        let before = header.first_seq.saturating_sub(1);
+        if before > 0
+            && self.find_batch(catalog, writer, &root, before, &header.previous)?.is_none()
+        {
+            return Ok(Belongs::Elsewhere);
+        }
+        // The one before it is here, and is the end of the log or not.
+        let next = self.shelved(&root, writer, header.first_seq)?;
+        Ok(next.map_or(Belongs::EndOf(log), |next| Belongs::Fork { log, ours: next.place }))
+    }
+
+    /// Whether a batch continues its writer's log as the log itself knows it.
+    fn role_of(&self, batch: &Checked<'_>) -> BatchRole {
+        let header = batch.header;
+        let end = self.log_end(&LogId::new(header.root, header.replica));
+        let (seq, hash) = end.map_or((0, Hash::ZERO), |end| (end.seq, end.hash));
+        if header.first_seq == seq + 1 && header.previous == hash {
+            BatchRole::Continues
+        } else {
+            BatchRole::Branch
+        }
+    }
+
+    /// Has the batches of a writer in the catalog from a fork on.
+    fn grow_chains(
+        &self,
+        catalog: &mut Catalog,
+        root: &RootName,
+        writer: ReplicaId,
+        split: &Split,
+    ) -> Result<(), ReadError> {
+        let is_there =
+            catalog.of(root, writer).is_some_and(|chains| split.after >= chains.trunk_seq());
+        if !is_there {
+            let chains = self.build_chains(root, writer, split.after + 1)?;
+            catalog.set(*root, writer, chains);
+        }
+        Ok(())
+    }
+}
+
+fn store_error(error: &AdmitError) -> StoreError {
+    match error {
+        AdmitError::Append(AppendError::Failed { cause }) if cause.cause.is_full() => {
+            StoreError::Full
+        }
+        AdmitError::Append(AppendError::IndexesFull { .. }) => StoreError::Full,
+        AdmitError::Append(_) | AdmitError::Own | AdmitError::Moved | AdmitError::TooLarge => {
+            StoreError::Failed
+        }
+    }
+}

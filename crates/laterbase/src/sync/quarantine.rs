@@ -1,0 +1,146 @@
+//! Batches that a validator refused: listing them, and letting them in after all.
+
+use std::sync::Arc;
+
+use laterbase_event::{BatchView, DecodeScratch, EventId, Position, ReplicaId, RootName};
+use laterbase_log::{BatchRole, BatchStatus, Quarantined};
+use laterbase_sync::Checked;
+
+use super::admit::{Admission, AdmitError};
+use super::chains::Place;
+use crate::append::AppendError;
+use crate::database::Database;
+use crate::inner::Inner;
+use crate::progress::Durability;
+use crate::read::ReadError;
+use crate::validator::refusal;
+
+/// A batch in quarantine: held, forwarded, and left out of reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuarantinedBatch {
+    /// Who wrote it.
+    pub replica: ReplicaId,
+    /// Its root.
+    pub root: RootName,
+    /// The number of its first event in its log.
+    pub first_seq: u64,
+    /// The ids of its events.
+    pub events: Vec<EventId>,
+    /// The event that a validator of this process refuses, and its message; `None` if the
+    /// validators that refused it are not registered here.
+    pub refusal: Option<(EventId, String)>,
+}
+
+/// What came of looking at the quarantine again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retried {
+    /// Batches that are visible now.
+    pub admitted: u64,
+    /// Their events.
+    pub admitted_events: u64,
+    /// Batches that stay in quarantine.
+    pub refused: u64,
+}
+
+impl Database {
+    /// The batches that a validator refused when they arrived, in the order of arrival.
+    ///
+    /// # Errors
+    /// [`ReadError`] if one cannot be read.
+    pub fn quarantined(&self) -> Result<Vec<QuarantinedBatch>, ReadError> {
+        let inner = self.inner();
+        let mut frame = Vec::new();
+        let all = inner.in_quarantine()?;
+        all.iter().map(|batch| inner.describe(batch, &mut frame)).collect()
+    }
+
+    /// Has the validators of this process look at the quarantine again. What they take becomes
+    /// visible, at new positions, and is durable when this returns.
+    ///
+    /// # Errors
+    /// [`AppendError`]; what was admitted before it stays so.
+    pub fn retry_quarantine(&self) -> Result<Retried, AppendError> {
+        self.inner().retry_quarantine()
+    }
+}
+
+impl Inner {
+    fn describe(
+        &self,
+        batch: &Quarantined,
+        frame: &mut Vec<u8>,
+    ) -> Result<QuarantinedBatch, ReadError> {
+        let decode = |source| ReadError::Decode { position: Position::NONE, source };
+        let place = Place::Quarantined(batch.commit, batch.index_in_commit);
+        let view = BatchView::parse(self.batch_bytes(place, frame)?).map_err(decode)?;
+        let mut scratch = DecodeScratch::default();
+        let mut events = view.events(&mut scratch).map_err(decode)?;
+        let (mut ids, mut refused) = (Vec::new(), None);
+        while let Some(event) = events.next().map_err(decode)? {
+            ids.push(event.id());
+            if refused.is_none() {
+                refused = refusal(&self.options.validators, &event).map(|text| (event.id(), text));
+            }
+        }
+        Ok(QuarantinedBatch {
+            replica: batch.replica,
+            root: view.header().root,
+            first_seq: batch.first_seq,
+            events: ids,
+            refusal: refused,
+        })
+    }
+
+    fn retry_quarantine(self: &Arc<Self>) -> Result<Retried, AppendError> {
+        let writer = self.writer().ok_or(AppendError::ReadOnly)?;
+        let mut retried = Retried::default();
+        let mut frame = Vec::new();
+        // Whoever takes batches in waits, so that the list stays what it is.
+        let catalog = self.catalog()?;
+        let mut all = self.in_quarantine()?;
+        // Batches of one address leave together or not at all: the log tells them by it.
+        all.sort_by(|a, b| address(a).cmp(&address(b)));
+        for group in all.chunk_by(|a, b| address(a) == address(b)) {
+            let mut ready = Vec::new();
+            for batch in group {
+                let place = Place::Quarantined(batch.commit, batch.index_in_commit);
+                ready.push(self.batch_bytes(place, &mut frame)?.to_vec());
+            }
+            let mut admissions = Vec::new();
+            for bytes in &ready {
+                let view = BatchView::parse(bytes)
+                    .map_err(|source| ReadError::Decode { position: Position::NONE, source })?;
+                admissions.push((view.header().clone(), view.hash(), bytes));
+            }
+            let batches: Vec<Checked<'_>> = admissions
+                .iter()
+                .map(|(header, hash, bytes)| Checked { header, hash: *hash, bytes })
+                .collect();
+            let mut prepared = Vec::new();
+            for batch in &batches {
+                prepared.push(Admission::prepare(self, batch)?);
+            }
+            if prepared.iter().any(|admission| admission.status == BatchStatus::Quarantined) {
+                retried.refused += group.len() as u64;
+                continue;
+            }
+            for (admission, batch) in prepared.iter().zip(group) {
+                match self.admit(writer, admission, BatchRole::Release) {
+                    Ok(_) => {}
+                    Err(AdmitError::Append(error)) => return Err(error),
+                    // It stood in the log before, and belongs nowhere else.
+                    Err(AdmitError::Own | AdmitError::Moved | AdmitError::TooLarge) => continue,
+                }
+                retried.admitted += 1;
+                retried.admitted_events += u64::from(batch.event_count);
+            }
+        }
+        drop(catalog);
+        self.settle(writer, Durability::Flushed)?;
+        Ok(retried)
+    }
+}
+
+fn address(batch: &Quarantined) -> (&str, ReplicaId, u64, u16) {
+    (&batch.root, batch.replica, batch.first_seq, batch.event_count)
+}

@@ -1,0 +1,119 @@
+//! A new replica id for a copy that others know further than it knows itself, and the record of it.
+//!
+//! ```text
+//!   own log comes back ─▶ identity: new id, on the device ─▶ front writes under it ─▶ batch stored
+//!                                                                └─▶ `_sys`: reincarnated
+//! ```
+//! The identity comes first: after a crash at any point the copy never writes under the old id
+//! again. The record in `_sys` is made when the database syncs next: a copy that is only opened
+//! stays as it is.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use laterbase_sync::{LogId, Outcome};
+use serde_json::json;
+
+use crate::append::AppendError;
+use crate::commit::Commit;
+use crate::inner::{Inner, Writer, lock};
+use crate::new_event::NewEvent;
+use crate::open::Reincarnation;
+use crate::progress::Durability;
+use crate::validator::Validators;
+
+/// The root of what a database records about itself.
+pub(crate) const SYSTEM_ROOT: &str = "_sys";
+
+impl Inner {
+    /// Takes a new replica id, durably, before anything else is written.
+    pub(crate) fn reincarnate(&self, writer: &Writer) -> Result<(), AppendError> {
+        let mut identity = lock(&writer.identity);
+        identity.reincarnate(self.environment.as_ref()).map_err(AppendError::Identity)?;
+        identity.write(self.storage.as_ref()).map_err(AppendError::Identity)?;
+        let mut front = lock(&writer.front);
+        front.clock.reincarnate(identity.replica);
+        self.replica.store(identity.replica.as_u64(), Ordering::Release);
+        drop(front);
+        *lock(&writer.unrecorded) = Some(Reincarnation::KnownToPeer);
+        Ok(())
+    }
+
+    /// Records the last reincarnation in `_sys`, unless that was done.
+    pub(crate) fn record_reincarnation(self: &Arc<Self>) -> Result<(), AppendError> {
+        let Some(writer) = self.writer() else { return Ok(()) };
+        let Some(reason) = *lock(&writer.unrecorded) else { return Ok(()) };
+        let (replica, former) = {
+            let identity = lock(&writer.identity);
+            (identity.replica, identity.former.last().copied())
+        };
+        let Some(former) = former else { return Ok(()) };
+        let key = format!("reincarnated/{replica}");
+        let content = json!({ "from": former.to_string(), "to": replica.to_string(),
+            "reason": reason_text(reason) });
+        self.record_in_system(&replica.to_string(), "reincarnated", &key, &content)?;
+        let mut unrecorded = lock(&writer.unrecorded);
+        // Another one may have come meanwhile.
+        if lock(&writer.identity).replica == replica {
+            *unrecorded = None;
+        }
+        Ok(())
+    }
+
+    /// Records what a session reports.
+    pub(crate) fn record_outcome(self: &Arc<Self>, outcome: &Outcome) -> Result<(), AppendError> {
+        let Outcome::Forked { log, writer, seq, ours, theirs, via, signed } = outcome else {
+            return Ok(());
+        };
+        let name = |log: &LogId| log.replica.to_string();
+        let mut branches = [name(ours), name(theirs)];
+        branches.sort_unstable();
+        let key = format!("forked/{}/{}", log.root.as_str(), branches.join("/"));
+        let content = json!({
+            "root": log.root.as_str(), "replica": writer.to_string(), "seq": seq,
+            "branches": branches,
+            "brought_by": via.map(|via| via.to_string()), "signed": signed,
+        });
+        self.record_in_system(&writer.to_string(), "forked", &key, &content)
+    }
+
+    /// Appends an event to `_sys`, once per idempotency key.
+    fn record_in_system(
+        self: &Arc<Self>,
+        key: &str,
+        type_name: &str,
+        idempotency_key: &str,
+        content: &serde_json::Value,
+    ) -> Result<(), AppendError> {
+        let term = self.hasher.idempotency(SYSTEM_ROOT, idempotency_key.as_bytes());
+        let named = (SYSTEM_ROOT, idempotency_key.as_bytes());
+        let view = self.view()?;
+        if crate::decide::find_keyed_with(&view, term, named, |_, _| ())?.is_some() {
+            return Ok(());
+        }
+        let limits = laterbase_event::Limits::default();
+        let validators = Validators::default();
+        let mut commit = Commit::new(self.hasher, limits, validators, Durability::Flushed);
+        let event = NewEvent::new(SYSTEM_ROOT, key, type_name)
+            .bytes(crate::CONTENT_TYPE_JSON, content.to_string())
+            .idempotency_key(idempotency_key);
+        // Its parts are names and numbers of ours, which keep to every limit.
+        if commit.push(&event).is_err() {
+            return Ok(());
+        }
+        match self.append(&mut commit) {
+            Ok(ticket) => ticket.wait().map(drop),
+            // Another replica's record of it is here already, and not visible yet.
+            Err(AppendError::IdempotencyConflict { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn reason_text(reason: Reincarnation) -> &'static str {
+    match reason {
+        Reincarnation::Copied => "copied",
+        Reincarnation::ClockAhead => "clock_ahead",
+        Reincarnation::KnownToPeer => "known_to_peer",
+    }
+}

@@ -1,0 +1,272 @@
+//! Databases that sync: all hold the same in the end, whatever became of their copies.
+//!
+//! Caught here: a fork of which one branch is dropped, an id that is used on after a restore, heads
+//! that a reopened database computes otherwise, a quarantined batch that is not forwarded or that
+//! a retry makes visible twice.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use laterbase::sync::{Outcome, Replica, Session, SessionConfig, Status, SyncPort};
+use laterbase::{Database, Durability, EventId, NewEvent, Order, Query, Validators, VersionVector};
+use support::options;
+
+fn append(db: &Database, root: &str, count: usize) -> Vec<EventId> {
+    let mut commit = db.commit();
+    for at in 0..count {
+        let event = NewEvent::new(root, format!("k{}", at % 3), "seen").version(1);
+        commit.push(&event.json(&at).unwrap()).unwrap();
+    }
+    let appended = db.append(&mut commit).unwrap().wait().unwrap();
+    (0..count).map(|at| appended.id(at).unwrap()).collect()
+}
+
+/// A session over requests and responses, until neither has anything to say.
+fn exchange(here: &Database, there: &Database) -> Vec<Outcome> {
+    let (mut client, mut server) = (here.sync_port().unwrap(), there.sync_port().unwrap());
+    let config = SessionConfig::default();
+    let mut asks = Session::initiator(config.clone(), client.recall(there.replica()));
+    let mut answers = Session::responder(config);
+    let mut outcomes = Vec::new();
+    let mut carry =
+        |from: &mut Session, port: &mut SyncPort, to: &mut Session, at: &mut SyncPort| {
+            let mut carried = 0;
+            while let Some(frame) = from.poll_frame(0, port) {
+                carried += 1;
+                for outcome in to.handle_frame(&frame, 0, at) {
+                    at.record(&outcome).unwrap();
+                    outcomes.push(outcome);
+                }
+            }
+            carried
+        };
+    for _ in 0..100 {
+        let up = carry(&mut asks, &mut client, &mut answers, &mut server);
+        let down = carry(&mut answers, &mut server, &mut asks, &mut client);
+        if up + down == 0 {
+            break;
+        }
+    }
+    assert!(matches!(asks.status(), Status::Closed(_)), "{:?} {outcomes:?}", asks.status());
+    client.remember(&asks.memory().unwrap());
+    server.remember(&answers.memory().unwrap());
+    outcomes
+}
+
+/// Syncs every pair until nothing changes, and compares everything.
+fn converge(all: &[&Database]) {
+    for _ in 0..6 {
+        for (at, here) in all.iter().enumerate() {
+            for there in &all[at + 1..] {
+                exchange(here, there);
+            }
+        }
+    }
+    for db in all {
+        assert_eq!(db.log_heads().unwrap(), all[0].log_heads().unwrap());
+        assert_eq!(db.version_vector(), all[0].version_vector());
+        assert_eq!(db.forks().unwrap(), all[0].forks().unwrap());
+        assert_eq!(seen(db), seen(all[0]));
+        assert!(db.verify(&mut |_| {}).unwrap().problems.is_empty());
+    }
+}
+
+/// All events, reserved roots among them, in the order of their ids.
+fn seen(db: &Database) -> Vec<(EventId, String, u64, Vec<u8>)> {
+    let query = Query::all().unknown_to(VersionVector::new());
+    let events = db.read(&query).unwrap().map(|event| event.unwrap().event);
+    events.map(|event| (event.id, event.root.to_string(), event.seq, event.payload)).collect()
+}
+
+fn shown(db: &Database) -> BTreeSet<EventId> {
+    let query = Query::all().order(Order::Arrival);
+    db.read(&query).unwrap().map(|event| event.unwrap().event.id).collect()
+}
+
+fn joined(dir: &Path, of: &Database) -> Database {
+    Database::create_joined(dir, options(), of.id()).unwrap()
+}
+
+/// The content of all files of a directory.
+fn contents(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            let inner = contents(&entry.path());
+            all.extend(inner.into_iter().map(|(path, bytes)| (format!("{name}/{path}"), bytes)));
+        } else {
+            all.push((name, std::fs::read(entry.path()).unwrap()));
+        }
+    }
+    all
+}
+
+/// Puts a directory back to what it was, in the same files where they are still there: what a
+/// restored disk image looks like from inside.
+fn roll_back(dir: &Path, contents: &[(String, Vec<u8>)]) {
+    for part in ["log", "index"] {
+        for entry in std::fs::read_dir(dir.join(part)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                std::fs::remove_file(path).unwrap();
+            }
+        }
+    }
+    for (path, bytes) in contents {
+        std::fs::write(dir.join(path), bytes).unwrap();
+    }
+}
+
+#[test]
+fn two_copies_end_with_the_same_events_in_the_same_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let a = Database::create(dir.path().join("a"), options()).unwrap();
+    let b = joined(&dir.path().join("b"), &a);
+    let mut all = append(&a, "truck", 5);
+    all.extend(append(&b, "truck", 3));
+    all.extend(append(&b, "depot", 2));
+    converge(&[&a, &b]);
+    assert_eq!(shown(&a), all.iter().copied().collect());
+    all.extend(append(&a, "truck", 1));
+    converge(&[&a, &b]);
+    assert_eq!(shown(&b), all.iter().copied().collect());
+}
+
+#[test]
+fn a_copy_that_was_put_back_takes_a_new_id_and_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a");
+    let a = Database::create(&path, options()).unwrap();
+    let b = joined(&dir.path().join("b"), &a);
+    let mut all = append(&a, "truck", 2);
+    a.close().unwrap();
+    let yesterday = contents(&path);
+    let a = Database::open(&path, options()).unwrap();
+    all.extend(append(&a, "truck", 2));
+    converge(&[&a, &b]);
+    let former = a.replica();
+    a.close().unwrap();
+    roll_back(&path, &yesterday);
+    let a = Database::open(&path, options()).unwrap();
+    assert_eq!(a.opened().reincarnation, None, "it cannot know");
+    let outcomes = exchange(&a, &b);
+    let news = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Reincarnate { .. }));
+    assert!(news.count() >= 1, "{outcomes:?}");
+    assert_ne!(a.replica(), former);
+    all.extend(append(&a, "truck", 1));
+    converge(&[&a, &b]);
+    assert_eq!(shown(&b), all.iter().copied().collect());
+    assert_eq!(b.forks().unwrap(), []);
+    let records = seen(&b).into_iter().filter(|(_, root, _, _)| root == "_sys");
+    let texts: Vec<_> = records.map(|(_, _, _, text)| String::from_utf8(text).unwrap()).collect();
+    assert!(texts.iter().any(|text| text.contains("known_to_peer")), "{texts:?}");
+}
+
+/// A copy that was put back and written before it met anybody: both of its futures are kept.
+#[test]
+fn both_branches_of_a_fork_are_everywhere_under_the_same_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a");
+    let a = Database::create(&path, options()).unwrap();
+    let b = joined(&dir.path().join("b"), &a);
+    let c = joined(&dir.path().join("c"), &a);
+    let mut all = append(&a, "truck", 2);
+    a.close().unwrap();
+    let yesterday = contents(&path);
+    let a = Database::open(&path, options()).unwrap();
+    all.extend(append(&a, "truck", 2));
+    all.extend(append(&a, "truck", 1));
+    converge(&[&a, &b]);
+    a.close().unwrap();
+    roll_back(&path, &yesterday);
+    let a = Database::open(&path, options()).unwrap();
+    all.extend(append(&a, "truck", 3));
+    all.extend(append(&a, "depot", 1));
+    converge(&[&a, &b, &c]);
+    let forks = c.forks().unwrap();
+    assert_eq!((forks.len(), forks[0].seq, forks[0].branches.len()), (1, 3, 2));
+    assert_eq!(shown(&c), all.iter().copied().collect());
+    // What is opened anew names everything as before.
+    let heads = a.log_heads().unwrap();
+    a.close().unwrap();
+    let a = Database::open(&path, options()).unwrap();
+    assert_eq!(a.log_heads().unwrap(), heads);
+    let mut more = append(&a, "truck", 1);
+    more.extend(append(&b, "truck", 1));
+    all.extend(more);
+    converge(&[&c, &b, &a]);
+    assert_eq!(shown(&a), all.iter().copied().collect());
+    // The vector of one names what another lacks, branches among them.
+    let d = joined(&dir.path().join("d"), &a);
+    exchange(&d, &c);
+    assert_eq!(d.read(&Query::all().unknown_to(c.version_vector())).unwrap().count(), 0);
+    assert_eq!(shown(&d), shown(&c));
+}
+
+#[test]
+fn what_a_validator_refuses_is_forwarded_and_lives_after_a_retry() {
+    let dir = tempfile::tempdir().unwrap();
+    let a = Database::create(dir.path().join("a"), options()).unwrap();
+    let strict = Validators::default()
+        .with(|event| if event.root == "depot" { Err("no depots here".into()) } else { Ok(()) });
+    let path = dir.path().join("b");
+    drop(joined(&path, &a));
+    let b = Database::open(&path, options().validators(strict.clone())).unwrap();
+    let c = joined(&dir.path().join("c"), &a);
+    let trucks = append(&a, "truck", 2);
+    let depots = append(&a, "depot", 3);
+    let more = append(&a, "depot", 1);
+    exchange(&b, &a);
+    assert_eq!(shown(&b), trucks.iter().copied().collect());
+    let held = b.quarantined().unwrap();
+    assert_eq!(held.len(), 2);
+    let (id, message) = held[0].refusal.clone().unwrap();
+    assert_eq!((id, message.as_str()), (depots[0], "no depots here"));
+    // Forwarded on, and admitted where nobody objects.
+    exchange(&c, &b);
+    assert_eq!(c.log_heads().unwrap(), a.log_heads().unwrap());
+    assert_eq!(shown(&c).len(), 6);
+    assert_eq!(b.retry_quarantine().unwrap().refused, 2);
+    b.close().unwrap();
+    let b = Database::open(&path, options()).unwrap();
+    assert_eq!(b.quarantined().unwrap().len(), 2);
+    assert_eq!(b.retry_quarantine().unwrap().admitted_events, 4);
+    assert_eq!(b.retry_quarantine().unwrap().admitted, 0);
+    assert_eq!(shown(&b).len(), 6);
+    b.close().unwrap();
+    let b = Database::open(&path, options()).unwrap();
+    assert_eq!((b.quarantined().unwrap().len(), shown(&b).len()), (0, 6));
+    assert!(more.iter().all(|id| b.get(*id).unwrap().is_some()));
+    append(&a, "depot", 1);
+    converge(&[&a, &b, &c]);
+}
+
+#[test]
+fn nothing_leaves_before_it_is_on_the_device() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut alone = options();
+    alone.threads = false;
+    let a = Database::create(dir.path().join("a"), alone).unwrap();
+    let b = joined(&dir.path().join("b"), &a);
+    let mut commit = a.commit();
+    commit.durability(Durability::Relaxed);
+    commit.push(&NewEvent::new("truck", "7", "seen")).unwrap();
+    let ticket = a.append(&mut commit).unwrap();
+    exchange(&b, &a);
+    assert_eq!(shown(&b).len(), 1);
+    drop(a);
+    let a = Database::open(dir.path().join("a"), options()).unwrap();
+    assert_eq!(shown(&a).len(), 1, "what was offered is there");
+    drop(ticket);
+}
