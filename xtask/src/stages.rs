@@ -118,7 +118,16 @@ fn campaigns(repository: &Repository) -> Result<Outcome, Failure> {
 
 /// Built with the faults, which are all off until a test names one.
 fn mutants(repository: &Repository) -> Result<Outcome, Failure> {
-    let selection = ["-p", "laterbase-log", "-p", "laterbase", "--features", "laterbase/mutants"];
+    let selection = [
+        "-p",
+        "laterbase-log",
+        "-p",
+        "laterbase",
+        "-p",
+        "laterbase-sim",
+        "--features",
+        "laterbase/mutants,laterbase-sim/mutants",
+    ];
     run_targets(repository, TestStage::Mutant, &selection)
 }
 

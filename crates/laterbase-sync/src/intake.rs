@@ -5,12 +5,13 @@
 
 use alloc::{boxed::Box, vec::Vec};
 
-use laterbase_event::{BatchView, Verifier};
+use laterbase_event::{BatchView, Hash, Verifier};
 
 use crate::{
     check::{self, Looked},
     frame::Fault,
     log_id::{LogId, alias},
+    mutant::{self, Mutant},
     outcome::Outcome,
     port::{Checked, Offer, Replica, Split, StoreError},
 };
@@ -38,13 +39,15 @@ pub(crate) fn take<R: Replica>(
     let (writer, root) = (header.replica, header.root);
     // The port may take a new id while it stores a batch of this copy's own log.
     let is_own = writer == port.replica();
-    if port.find(writer, &root, header.last_seq(), &looked.hash).is_some() {
+    let is_held = port.find(writer, &root, header.last_seq(), &looked.hash).is_some();
+    if is_held && !mutant::is_active(Mutant::NoDuplicateCheck) {
         return Taken::Held;
     }
     let mut before = None;
     if let Some(last_seq) = header.first_seq.checked_sub(1).filter(|last| *last > 0) {
         match port.find(writer, &root, last_seq, &header.previous) {
             Some(found) => before = Some(found.last_hlc),
+            None if mutant::is_active(Mutant::AcceptGap) => {}
             None => return Taken::Gap,
         }
     }
@@ -100,11 +103,14 @@ fn keep<R: Replica>(
     let header = looked.view.header();
     let held = BatchView::parse(ours).map_err(|_| StoreError::Failed)?.hash();
     let name = |hash| alias(header.replica, &header.root, header.first_seq, hash);
+    // The mutant names the newcomer after whom it found here.
+    let is_mutant = mutant::is_active(Mutant::AliasByArrival);
+    let newcomer = if is_mutant { Hash::of(held.as_bytes()) } else { looked.hash };
     let split = Split {
         log,
         after: header.first_seq.saturating_sub(1),
         ours: name(&held),
-        theirs: name(&looked.hash),
+        theirs: name(&newcomer),
     };
     port.split(&split, checked)?;
     Ok(split)

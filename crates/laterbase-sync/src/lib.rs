@@ -32,6 +32,7 @@ mod gossip;
 mod intake;
 mod log_id;
 mod memory_replica;
+pub mod mutant;
 mod outcome;
 mod peer_memory;
 mod port;

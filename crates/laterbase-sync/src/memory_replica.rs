@@ -8,6 +8,7 @@ use laterbase_event::{
 
 use crate::{
     log_id::{Branch, HashTag, Head, Heads, LogId},
+    mutant::{self, Mutant},
     peer_memory::PeerMemory,
     port::{BatchEnd, Checked, Found, Offer, Replica, Split, StoreError},
 };
@@ -225,7 +226,11 @@ impl Replica for MemoryReplica {
     fn offer(&mut self, batch: &Checked<'_>) -> Offer {
         let header = batch.header;
         let (writer, root) = (header.replica, header.root);
-        if self.locate(writer, &root, &batch.hash).is_some() {
+        if let Some((log, _)) = self.locate(writer, &root, &batch.hash) {
+            if mutant::is_active(Mutant::NoDuplicateCheck) {
+                self.push(log, Held::of(batch));
+                return Offer::Stored { log };
+            }
             return Offer::AlreadyHeld;
         }
         let (log, count) = if header.first_seq == 1 {
@@ -233,6 +238,11 @@ impl Replica for MemoryReplica {
         } else {
             match self.locate(writer, &root, &header.previous) {
                 Some((log, place)) => (log, place + 1),
+                None if mutant::is_active(Mutant::AcceptGap) => {
+                    let log = LogId::new(root, writer);
+                    self.push(log, Held::of(batch));
+                    return Offer::Stored { log };
+                }
                 None => return Offer::Gap,
             }
         };
