@@ -39,7 +39,7 @@ use laterbase_event::{ReplicaId, RootName, Verifier};
 use crate::{
     config::{SYSTEM_ROOT, SessionConfig},
     digest::Agreement,
-    frame::{self, Bye, Fault, Frame, FrameError, Hello, Purpose, Reason, Scope},
+    frame::{self, Bye, Fault, Frame, FrameError, Hello, Place, Purpose, Reason, Scope},
     log_id::{HashTag, Heads, LogId, of_root},
     outcome::Outcome,
     peer_memory::PeerMemory,
@@ -100,6 +100,9 @@ pub struct Session {
     in_flight_bytes: u64,
     /// Logs that the peer has been asked for, and up to where.
     pulls: BTreeMap<LogId, u64>,
+    /// Per log, the last batch that the peer sent of it and that is held: common ground, however
+    /// far from a fork.
+    met: BTreeMap<LogId, Place>,
     /// Logs that cannot go on, and behind which event.
     too_large: BTreeMap<LogId, u64>,
     must_plan: bool,
@@ -154,6 +157,7 @@ impl Session {
             in_flight: BTreeMap::new(),
             in_flight_bytes: 0,
             pulls: BTreeMap::new(),
+            met: BTreeMap::new(),
             too_large: BTreeMap::new(),
             must_plan: true,
             last_progress_ms: None,

@@ -114,6 +114,20 @@ fn two_clones_that_both_wrote_end_with_both_branches() {
     }
 }
 
+#[test]
+fn a_fork_far_behind_the_last_common_place_is_reached_in_small_answers() {
+    let mut copy = replica(1);
+    (0..60).for_each(|at| append(&mut copy, "shipment", 10 + at, 1));
+    let mut clone = copy.clone();
+    (0..70).for_each(|at| append(&mut copy, "shipment", 100 + at, 1));
+    (0..70).for_each(|at| append(&mut clone, "shipment", 200 + at, 1));
+    // Three batches an answer; the places that a want tells are up to 64 apart.
+    let config = SessionConfig { want_bytes_max: 600, ..SessionConfig::default() };
+    exchange(&mut copy, &mut clone, &config, &mut 900);
+    assert_same(&copy, &clone, "forked long ago");
+    assert_eq!(copy.batches().len(), 200);
+}
+
 /// Branches within branches, met in any order.
 fn family() -> Vec<MemoryReplica> {
     let mut base = replica(1);

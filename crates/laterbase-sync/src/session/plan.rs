@@ -205,6 +205,15 @@ impl Session {
                 None => break,
             }
         }
+        // Else a fork that is further behind the last place than one answer holds would be asked
+        // for from the same place for ever.
+        let met = self.met.get(log).filter(|met| is_on_way(port, &known, met.seq, &met.tag));
+        if let (Some(met), Extent::Way) = (met, extent) {
+            let before = places.partition_point(|place| place.seq > met.seq);
+            if places.get(before).is_none_or(|place| place.seq < met.seq) {
+                places.insert(before, *met);
+            }
+        }
         places
     }
 }

@@ -7,7 +7,7 @@ use laterbase_event::BatchView;
 use super::{Session, intent::Extent};
 use crate::{
     check::{self, Claim, Looked},
-    frame::{Acked, Announce, Batches, Bye, Fault, Fork, Form, Reason},
+    frame::{Acked, Announce, Batches, Bye, Fault, Fork, Form, Place, Reason},
     intake::{Taken, take},
     log_id::{Branch, HashTag, Head, LogId},
     outcome::Outcome,
@@ -54,6 +54,7 @@ impl Session {
             acked = Some((header.last_seq(), HashTag::of(&batch.hash)));
         }
         if let Some((seq, tag)) = acked {
+            self.met.insert(frame.log, Place { seq, tag });
             self.intents.acks.insert(frame.log, Acked { log: frame.log, seq, tag });
             let until = self.pulls.get(&frame.log).copied();
             if frame.ends || until.is_some_and(|until| seq >= until) {
