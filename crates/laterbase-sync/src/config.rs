@@ -40,7 +40,7 @@ pub struct SessionConfig {
     pub heads_max: u32,
     /// Bytes of batches that may be under way without an ack, either way.
     pub window_bytes: u64,
-    /// Bytes of batches that are sent before the peer's first frame.
+    /// Bytes of batches that are sent before the peer's first frame; 0 for none at all.
     pub optimistic_bytes: u64,
     /// Bytes of batches that one want asks for.
     pub want_bytes_max: u64,

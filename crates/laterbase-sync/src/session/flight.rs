@@ -205,7 +205,9 @@ impl Session {
     }
 
     fn next_batches<R: Replica>(&mut self, port: &R) -> Option<Vec<u8>> {
-        while self.in_flight_bytes < self.window() || self.in_flight.is_empty() {
+        // A batch may be longer than the window; but no window at all means nothing.
+        let may_exceed = self.window() > 0;
+        while self.in_flight_bytes < self.window() || (may_exceed && self.in_flight.is_empty()) {
             let ((priority, log), send) = self.intents.sends.pop_first()?;
             if let Some(frame) = self.batches_of(priority, log, send, port) {
                 return Some(frame);

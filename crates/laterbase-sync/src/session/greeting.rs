@@ -27,6 +27,10 @@ impl Session {
             return self.refuse(Bye::new(Reason::Malformed), outcomes);
         }
         let is_first = self.peer.is_none();
+        if is_first {
+            // What was going to be sent on a guess is decided anew: the peer may hold it by now.
+            self.intents.sends.clear();
+        }
         if is_first && self.memory.as_ref().is_none_or(|memory| memory.peer != hello.replica) {
             self.memory = port.recall(hello.replica).filter(|memory| memory.peer == hello.replica);
             self.view.clear();
