@@ -7,7 +7,7 @@
 
 use laterbase_sync::{Replica, Session, SessionConfig, Status};
 
-use crate::carry::{Via, batches_of};
+use crate::carry::{Via, batches_of, describe};
 use crate::coverage::Passage;
 use crate::node::{Care, Ending, Node, Trouble, Violation, Wish, violation};
 use crate::world::World;
@@ -113,6 +113,8 @@ impl<N: Node> World<N> {
             side = 1 - side;
             for frame in frames {
                 silent = 0;
+                let (from, to) = (ends[1 - side], ends[side]);
+                self.note(format!("{from}>{to}: {}", describe(&frame)));
                 let (session, port) = (&mut sessions[side], &mut ports[side]);
                 let outcomes = session.handle_frame(&frame, self.now_ms, port);
                 let stored = batches_of(&outcomes, port);

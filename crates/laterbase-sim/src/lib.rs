@@ -21,8 +21,10 @@
 
 mod carry;
 mod check;
+mod command;
 mod coverage;
 mod deeds;
+mod gossip;
 mod heal;
 mod held;
 mod liar;
@@ -35,7 +37,9 @@ mod trace;
 mod weather;
 mod world;
 
+pub use command::{Command, Nodes, USAGE};
 pub use coverage::{Coverage, Happening, Passage};
+pub use gossip::{GossipOrder, GossipReport, Spread, TABLE_HEAD, gossip};
 pub use heal::ROUNDS_MAX;
 pub use held::{Batch, Batches, batches_of, hashes_of, heads_of};
 pub use memory_node::{MemoryNode, MemoryPort, events_of, see};

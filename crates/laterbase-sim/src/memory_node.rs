@@ -52,8 +52,11 @@ impl State {
         }
     }
 
+    /// Takes a new id, durably before anything else.
     fn mint(&mut self) {
-        self.live.reincarnate(ReplicaId::from_u64(self.random.next_u64() | 1));
+        let id = ReplicaId::from_u64(self.random.next_u64() | 1);
+        self.live.reincarnate(id);
+        self.durable.reincarnate(id);
     }
 
     /// With a batch that is stored: another copy writes under this id, if it is this one's.
@@ -273,7 +276,7 @@ impl Node for MemoryNode {
         let copy = self.backup();
         let mut twin = Self::on(copy, birth);
         twin.copy.state().is_up = false;
-        twin.must_mint = place == Place::Elsewhere;
+        twin.must_mint = place == Place::Elsewhere || self.must_mint;
         twin
     }
 
