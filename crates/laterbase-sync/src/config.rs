@@ -77,7 +77,7 @@ impl SessionConfig {
 }
 
 impl Default for SessionConfig {
-    /// Everything is in scope and granted; 8 MiB under way, 4 MiB per want, 256 KiB per frame; a
+    /// Everything is in scope and granted; 8 MiB under way, 4 MiB per want, 1 MiB per frame; a
     /// peer without progress is asked again after 10 s, five times.
     fn default() -> Self {
         Self {
@@ -92,7 +92,7 @@ impl Default for SessionConfig {
             window_bytes: 8 << 20,
             optimistic_bytes: 1 << 20,
             want_bytes_max: 4 << 20,
-            frame_bytes_target: 256 << 10,
+            frame_bytes_target: 1 << 20,
             retry_ms: 10_000,
             retries_max: 5,
             idle_frames_max: 4096,

@@ -4,7 +4,7 @@
 //! Whoever hears it stores what extends its logs, forwards it once while it is news and hops are
 //! left, and pulls the rest in a session. Nothing depends on an Announce arriving.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{borrow::Cow, collections::BTreeMap, vec::Vec};
 
 use laterbase_event::{ReplicaId, RootName, Verifier};
 
@@ -74,7 +74,7 @@ pub fn announce<R: Replica>(
                 writer: head.writer(log),
                 ends: false,
                 tag: head.tag,
-                batches: batches.iter().map(Vec::as_slice).collect(),
+                batches: batches.iter().map(|batch| Cow::Borrowed(batch.as_slice())).collect(),
             })
             .collect(),
     };

@@ -119,7 +119,8 @@ fn a_batch_behind_a_gap_is_not_offered_nor_acknowledged_but_asked_for() {
     peer.read(&log, 0, u64::MAX, &mut all).unwrap();
     let end = peer.end_before(&log, 3).unwrap();
     let tag = HashTag::of(&end.hash);
-    let late = Batches { log, writer: id(2), ends: false, tag, batches: vec![&all[2]] };
+    let late =
+        Batches { log, writer: id(2), ends: false, tag, batches: vec![all[2].as_slice().into()] };
     let late = Frame::Batches(late).encode(None);
 
     let mut copy = Strict(replica(1));

@@ -112,7 +112,7 @@ fn frame(batches: &[Vec<u8>]) -> Vec<u8> {
         writer: id(66),
         ends: false,
         tag: tag.map_or(HashTag::default(), |hash| HashTag::of(&hash)),
-        batches: batches.iter().map(Vec::as_slice).collect(),
+        batches: batches.iter().map(|batch| batch.as_slice().into()).collect(),
     };
     Frame::Batches(frame).encode(None)
 }
@@ -154,7 +154,8 @@ fn a_batch_that_fails_is_refused_with_its_fault_and_nothing_is_stored() {
     *changed.last_mut().unwrap() ^= 1;
     let tag = HashTag::of(&hash(&good));
     let log = LogId::new(root("shipment"), id(66));
-    let announced = Batches { log, writer: id(66), ends: false, tag, batches: vec![&changed] };
+    let announced =
+        Batches { log, writer: id(66), ends: false, tag, batches: vec![changed.as_slice().into()] };
     check(&Frame::Batches(announced).encode(None), Fault::Hash, 1, 0);
 }
 
@@ -273,7 +274,13 @@ fn who_may_not_relay_brings_its_own_events_only() {
     let of_others = Forged { writer: id(67), ..Forged::first() }.bytes();
     let log = LogId::new(root("shipment"), id(67));
     let tag = HashTag::of(&hash(&of_others));
-    let relayed = Batches { log, writer: id(67), ends: false, tag, batches: vec![&of_others] };
+    let relayed = Batches {
+        log,
+        writer: id(67),
+        ends: false,
+        tag,
+        batches: vec![of_others.as_slice().into()],
+    };
     session.handle_frame(&Frame::Batches(relayed).encode(None), 0, &mut copy);
     assert_eq!(last_bye(&mut session, &mut copy), Bye::new(Reason::Scope));
     assert_eq!(copy.batches().len(), 1);

@@ -85,12 +85,7 @@ const PACKAGES: &[Package] = &[
             "thiserror",
         ],
     },
-    Package {
-        name: "laterbase-sim",
-        folder: "crates/laterbase-sim",
-        level: None,
-        outside: &[],
-    },
+    Package { name: "laterbase-sim", folder: "crates/laterbase-sim", level: None, outside: &[] },
     Package { name: "xtask", folder: "xtask", level: None, outside: &[] },
     Package {
         name: "laterbase-bench",

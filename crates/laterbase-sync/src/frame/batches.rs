@@ -3,16 +3,21 @@
 //! ```text
 //! Batches   text8 root, u64 replica, u8 flags: 1 the answer to a want ends here, 2 a branch;
 //!           if a branch: u64 writer; [8] tag of the last batch;
-//!           varint batches, from 1: varint length, batch
+//!           varint batches, from 1: varint length x 2, + 1 if linked; batch
 //! Ack       varint entries, from 1, ascending by log: text8 root, u64 replica, varint seq, [8] tag
 //! Fork      varint length, batch, varint length, batch
 //! ```
-//! The batches of one frame follow each other. The two of a Fork have one writer, root, first
+//! The batches of one frame follow each other, so that each names the hash of the one before it. A
+//! *linked* batch leaves these 32 bytes out, which nothing compresses: the receiver hashes the batch
+//! before it anyway. Where they can be left out they are.
+//!
+//! The two of a Fork have one writer, root, first
 //! number and batch before them, and are different; the order is that of their bytes.
 
-use alloc::vec::Vec;
+use alloc::{borrow::Cow, vec::Vec};
+use core::ops::Range;
 
-use laterbase_event::{Limits, ReplicaId};
+use laterbase_event::{BatchView, Hash, Limits, ReplicaId};
 
 use super::{FrameError, FrameLimits};
 use crate::{
@@ -35,7 +40,7 @@ pub struct Batches<'a> {
     /// The tag of the last batch.
     pub tag: HashTag,
     /// The batches' bytes.
-    pub batches: Vec<&'a [u8]>,
+    pub batches: Vec<Cow<'a, [u8]>>,
 }
 
 /// A log's part that is durably stored.
@@ -75,8 +80,18 @@ impl<'a> Batches<'a> {
         }
         out.extend_from_slice(&self.tag.0);
         put(self.batches.len() as u64, out);
+        let mut before: Option<&[u8]> = None;
         for batch in &self.batches {
-            write_batch(batch, out);
+            let linked = before.and_then(|before| unlink(batch, before));
+            put((batch.len() as u64) << 1 | u64::from(linked.is_some()), out);
+            match linked {
+                Some((head, tail)) => {
+                    out.extend_from_slice(head);
+                    out.extend_from_slice(tail);
+                }
+                None => out.extend_from_slice(batch),
+            }
+            before = Some(batch);
         }
     }
 
@@ -92,9 +107,10 @@ impl<'a> Batches<'a> {
         if count == 0 {
             return Err(FrameError::Empty);
         }
-        let mut batches = Vec::new();
+        let mut batches: Vec<Cow<'a, [u8]>> = Vec::new();
         for _ in 0..count {
-            batches.push(read_batch(reader)?);
+            let batch = read_linked(reader, batches.last())?;
+            batches.push(batch);
         }
         Ok(Self { log, writer, ends: flags & ENDS != 0, tag, batches })
     }
@@ -151,6 +167,54 @@ impl<'a> Fork<'a> {
         }
         Ok(Self { first, second })
     }
+}
+
+/// Where a batch names the hash of the one before it: behind form, format, flags, database, replica
+/// and first HLC.
+const PREVIOUS: Range<usize> = 35..67;
+
+/// The hash that a batch would be named by; `None` if the bytes are no batch.
+fn hash_of(batch: &[u8]) -> Option<Hash> {
+    BatchView::parse(batch).ok().map(|view| view.hash())
+}
+
+/// What is left of a batch without the hash of the one before it, if that is what it names.
+fn unlink<'b>(batch: &'b [u8], before: &[u8]) -> Option<(&'b [u8], &'b [u8])> {
+    let named = batch.get(PREVIOUS)?;
+    // Most that are not linked differ from anything that could be before them.
+    (named != Hash::ZERO.as_bytes() && *named == *hash_of(before)?.as_bytes())
+        .then(|| (batch.get(..PREVIOUS.start), batch.get(PREVIOUS.end..)))
+        .and_then(|(head, tail)| Some((head?, tail?)))
+}
+
+fn read_linked<'a>(
+    reader: &mut Reader<'a>,
+    before: Option<&Cow<'a, [u8]>>,
+) -> Result<Cow<'a, [u8]>, FrameError> {
+    let number = reader.varint()?;
+    let (found, max) = (number >> 1, Limits::BATCH_BYTES_MAX as u64);
+    if found > max {
+        return Err(FrameError::TooLong { found, max });
+    }
+    if number & 1 == 0 {
+        if found == 0 {
+            return Err(FrameError::Empty);
+        }
+        let batch = reader.bytes(found)?;
+        // One encoding: what can be linked is.
+        if before.is_some_and(|before| unlink(batch, before).is_some()) {
+            return Err(FrameError::Flags { found: 0 });
+        }
+        return Ok(Cow::Borrowed(batch));
+    }
+    let linked = FrameError::Flags { found: 1 };
+    let hash = before.and_then(|before| hash_of(before)).ok_or(linked)?;
+    let behind = found.checked_sub(PREVIOUS.end as u64).ok_or(linked)?;
+    let (head, tail) = (reader.bytes(PREVIOUS.start as u64)?, reader.bytes(behind)?);
+    if hash == Hash::ZERO {
+        return Err(linked);
+    }
+    Ok(Cow::Owned([head, hash.as_bytes().as_slice(), tail].concat()))
 }
 
 fn write_batch(batch: &[u8], out: &mut Vec<u8>) {

@@ -1,6 +1,7 @@
 //! What goes out, in the order in which the other side can use it.
 
 use alloc::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
@@ -259,7 +260,7 @@ impl Session {
             writer: head.writer(&log),
             ends: send.answers && is_spent,
             tag,
-            batches: batches.iter().map(Vec::as_slice).collect(),
+            batches: batches.iter().map(|batch| Cow::Borrowed(batch.as_slice())).collect(),
         };
         Some(Frame::Batches(frame).encode(self.codec(port)))
     }

@@ -177,7 +177,7 @@ impl Session {
 
 /// Hashes all batches of a frame before any is stored.
 pub(crate) fn look_at_all<'a>(
-    frame: &Batches<'a>,
+    frame: &'a Batches<'_>,
     claim: &Claim,
 ) -> Result<Vec<Looked<'a>>, (Fault, u64)> {
     let mut all: Vec<Looked<'a>> = Vec::new();
