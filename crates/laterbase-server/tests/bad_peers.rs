@@ -133,7 +133,7 @@ fn liars_and_strangers_are_refused_by_name() {
         writer: ReplicaId::from_u64(9),
         ends: false,
         tag: HashTag([1; 8]),
-        batches: vec![batch],
+        batches: vec![batch.as_slice().into()],
     };
     let flight = [hello, Frame::Batches(batches).encode(None)].concat();
     assert_eq!(world.told(&flight), Some(Reason::BadBatch));
