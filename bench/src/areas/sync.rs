@@ -91,7 +91,7 @@ impl Serving {
         let listening = Listening::new(server, check_address("127.0.0.1:0")?)?;
         let wire = HttpWire::new(PeerAddress::new(listening.address(), "default"), TIMEOUT);
         let (stop, told) = watch::channel(false);
-        let thread = Some(std::thread::spawn(move || drop(listening.run(told))));
+        let thread = Some(std::thread::spawn(move || listening.run(told)));
         Ok(Self { database, wire, stop, thread })
     }
 }

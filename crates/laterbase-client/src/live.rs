@@ -1,7 +1,7 @@
 //! A session over a WebSocket, for as long as the connection lasts.
 //!
-//! One thread reads and writes: it waits for a message for a moment, then looks for news of its own.
-//! The moments are short while something happens and longer when nothing does, so that an idle
+//! One thread reads and writes: it waits for a message for a moment, then looks for news of its
+//! own. The moments are short while something happens and longer when nothing does, so that an idle
 //! connection costs little.
 
 use std::io;

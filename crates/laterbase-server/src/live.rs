@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use axum::extract::ws::{Message, WebSocket};
+use futures_util::stream::SplitSink;
 use futures_util::{SinkExt as _, StreamExt as _};
 use laterbase::sync::{Outcome, Session, SessionConfig, Status, SyncPort};
 use tokio::sync::mpsc;
@@ -40,30 +41,11 @@ pub(crate) async fn serve(shared: Arc<Shared>, hosted: Arc<Hosted>, socket: WebS
         idle_frames_max: IDLE_FRAMES_MAX,
         ..shared.config.session.clone()
     };
-    let port = {
-        let hosted = Arc::clone(&hosted);
-        tokio::task::spawn_blocking(move || hosted.database.port()).await
-    };
-    let port = match port {
-        Ok(Ok(port)) => port,
-        Ok(Err(reason)) => {
-            let what = What::Failed { reason };
-            return shared.notice(&Notice { database: hosted.name.clone(), peer: None, what });
-        }
-        Err(_) => return,
-    };
+    let Some(port) = port(&shared, &hosted).await else { return };
     let mut news = hosted.news.subscribe();
-    let (mut sink, mut messages) = socket.split();
-    let (flights, mut waiting) = mpsc::channel::<Vec<u8>>(1);
-    let writer = tokio::spawn(async move {
-        while let Some(flight) = waiting.recv().await {
-            let sent = sink.send(Message::Binary(Bytes::from(flight)));
-            if !matches!(tokio::time::timeout(SEND_TIMEOUT, sent).await, Ok(Ok(()))) {
-                return;
-            }
-        }
-        let _ = tokio::time::timeout(SEND_TIMEOUT, sink.close()).await;
-    });
+    let (sink, mut messages) = socket.split();
+    let (flights, waiting) = mpsc::channel::<Vec<u8>>(1);
+    let writer = tokio::spawn(write(sink, waiting));
     let mut live = Box::new(Live::new(Session::responder(config), port));
     let mut remembered = Instant::now();
     let mut incoming: Option<Bytes> = None;
@@ -107,6 +89,31 @@ pub(crate) async fn serve(shared: Arc<Shared>, hosted: Arc<Hosted>, socket: WebS
     drop(flights);
     let _ = tokio::task::spawn_blocking(move || live.remember()).await;
     let _ = writer.await;
+}
+
+/// What the session works on.
+async fn port(shared: &Shared, hosted: &Arc<Hosted>) -> Option<SyncPort> {
+    let opened = Arc::clone(hosted);
+    match tokio::task::spawn_blocking(move || opened.database.port()).await {
+        Ok(Ok(port)) => Some(port),
+        Ok(Err(reason)) => {
+            let what = What::Failed { reason };
+            shared.notice(&Notice { database: hosted.name.clone(), peer: None, what });
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+/// Sends flights until there are no more, or one does not go out.
+async fn write(mut sink: SplitSink<WebSocket, Message>, mut waiting: mpsc::Receiver<Vec<u8>>) {
+    while let Some(flight) = waiting.recv().await {
+        let sent = sink.send(Message::Binary(Bytes::from(flight)));
+        if !matches!(tokio::time::timeout(SEND_TIMEOUT, sent).await, Ok(Ok(()))) {
+            return;
+        }
+    }
+    let _ = tokio::time::timeout(SEND_TIMEOUT, sink.close()).await;
 }
 
 /// What is done on a thread that may block.
