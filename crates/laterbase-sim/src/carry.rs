@@ -193,6 +193,7 @@ impl<N: Node> World<N> {
         outcomes: &[Outcome],
         via: Via,
     ) -> Result<(), Violation> {
+        self.seats[at].node.record(outcomes);
         let is_honest = via != Via::Stranger && self.weather.corruption == 0;
         for outcome in outcomes {
             match outcome {
@@ -246,7 +247,7 @@ impl<N: Node> World<N> {
             }
             if let Some(memory) = session.memory().filter(|_| self.random.chance(9, 10)) {
                 let kept = PeerMemory::decode(&memory.encode());
-                if let (Ok(kept), true) = (kept, self.seats[at].node.port().is_some()) {
+                if let (Ok(kept), true) = (kept, self.seats[at].node.is_up()) {
                     self.seats[at].node.remember(&kept);
                 }
             }
@@ -363,8 +364,9 @@ pub(crate) fn batches_of<R: Replica>(outcomes: &[Outcome], port: &R) -> Vec<Arri
 pub(crate) fn describe(bytes: &[u8]) -> String {
     const KINDS: [&str; 9] =
         ["?", "hello", "heads", "want", "batches", "ack", "fork", "announce", "bye"];
-    let kind = frame::open(bytes, &frame::FrameLimits::default(), None)
-        .ok()
-        .and_then(|opened| KINDS.get(usize::from(opened.kind)).copied());
-    format!("{} ({} B)", kind.unwrap_or("?"), bytes.len())
+    const COMPRESSED: u8 = 0x80;
+    // The length goes before it: bytes with the high bit set, and one without.
+    let kind = bytes.iter().skip_while(|byte| **byte & 0x80 != 0).nth(1);
+    let kind = kind.map_or(0, |kind| usize::from(kind & !COMPRESSED));
+    format!("{} ({} B)", KINDS.get(kind).unwrap_or(&"?"), bytes.len())
 }

@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use laterbase_sim::{
-    Command, Coverage, GossipOrder, MemoryNode, Nodes, Order, Report, TABLE_HEAD, USAGE, gossip,
-    run,
+    Command, Coverage, DatabaseNode, GossipOrder, MemoryNode, Nodes, Order, Report, TABLE_HEAD,
+    USAGE, gossip, run,
 };
 
 /// Lines of the trace that a failure shows.
@@ -95,6 +95,6 @@ fn simulate(command: &Command) -> Result<(), String> {
 fn one(nodes: Nodes, order: Order) -> Report {
     match nodes {
         Nodes::Memory => run::<MemoryNode>(order),
-        Nodes::Database => run::<MemoryNode>(order),
+        Nodes::Database => run::<DatabaseNode>(order),
     }
 }

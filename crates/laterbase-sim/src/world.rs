@@ -68,6 +68,8 @@ pub(crate) struct Seat<N: Node> {
     pub(crate) trouble: Option<Trouble>,
     /// It wakes up as it was, or another one was, and does not know.
     pub(crate) is_rolled_back: bool,
+    /// It may have taken a new id when it failed to open.
+    pub(crate) is_unsure: bool,
     /// It wakes up in another place.
     pub(crate) is_moved: bool,
     /// Its own logs, promised up to where.
@@ -196,6 +198,7 @@ impl<N: Node> World<N> {
             is_strict: birth.is_strict,
             trouble: None,
             is_rolled_back: false,
+            is_unsure: false,
             is_moved: false,
             own: BTreeMap::new(),
         });
@@ -269,6 +272,9 @@ impl<N: Node> World<N> {
             }
         }
         if let Some(ending) = self.seats[at].node.is_struck() {
+            if self.seats[at].trouble.is_none() {
+                return Err(violation!("copy {at} fails, {ending:?}, without any trouble"));
+            }
             self.end(at, ending)?;
         }
         Ok(())
