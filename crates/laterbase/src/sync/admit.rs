@@ -6,7 +6,7 @@
 //! The same walk as an append's, without ids to stamp: the batch has its own. What a validator
 //! refuses is stored all the same, in quarantine.
 
-use laterbase_event::{BatchView, DecodeScratch, Hlc, Position, ReplicaId};
+use laterbase_event::{BatchView, DecodeScratch, Hlc, Position, ReplicaId, RootName};
 use laterbase_log::{BatchRole, BatchStatus, StageError, StagedBatch};
 use laterbase_sync::Checked;
 use laterbase_sync::mutant::{self, Mutant};
@@ -70,6 +70,11 @@ impl<'a> Admission<'a> {
             terms.add_view(&inner.hasher, &event);
         }
         Ok(Self { batch, terms, status })
+    }
+
+    /// Its root.
+    pub(crate) fn root(&self) -> RootName {
+        self.batch.header.root
     }
 
     /// The batch as it is held once it stands there.
