@@ -89,7 +89,7 @@ impl<N: Node> World<N> {
             return Ok(false);
         };
         let status = session.status();
-        self.promise(at);
+        self.promise_by(at, status);
         if self.random.chance(1, 20) {
             self.overheard.push_back(bytes.clone());
             self.overheard.truncate(40);
@@ -102,7 +102,14 @@ impl<N: Node> World<N> {
         Ok(self.links.get(place).is_some_and(|link| link.number == number))
     }
 
-    /// Everything that came in is durable now: a frame has gone out.
+    /// A frame has gone out: what came in before is promised, unless it said that storing failed.
+    pub(crate) fn promise_by(&mut self, at: usize, status: Status) {
+        if status != Status::Closed(frame::Reason::Storage) {
+            self.promise(at);
+        }
+    }
+
+    /// Everything that came in is durable now.
     pub(crate) fn promise(&mut self, at: usize) {
         let seat = &mut self.seats[at];
         for (hash, writer) in seat.staged.drain(..) {

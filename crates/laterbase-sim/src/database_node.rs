@@ -227,18 +227,14 @@ impl Node for DatabaseNode {
 
     fn stop(&mut self, ending: Ending, random: &mut Random) {
         self.take_replica();
-        match ending {
-            Ending::Closed => {
-                if let Some(database) = self.database.take() {
-                    let _ = database.close();
-                }
-            }
-            Ending::Killed => {}
-            Ending::PowerCut => {
-                self.disk = self.disk.crash(Survival::random(random));
-                self.disk.set_capacity(None);
-                self.trouble = None;
-            }
+        if let (Ending::Closed, Some(database)) = (ending, self.database.take()) {
+            let _ = database.close();
+        }
+        // Closing may have met the power cut that was planned.
+        if ending == Ending::PowerCut || self.disk.is_off() {
+            self.disk = self.disk.crash(Survival::random(random));
+            self.disk.set_capacity(None);
+            self.trouble = None;
         }
         self.process.kill();
         self.database = None;
@@ -330,7 +326,12 @@ impl Node for DatabaseNode {
             read.insert(see(&event.map_err(failed)?.event));
         }
         if own != read {
-            return Err(violation!("reads {} events by arrival, {} by id", read.len(), own.len()));
+            let differs = own.symmetric_difference(&read).next();
+            return Err(violation!(
+                "reads {} events by arrival, {} by id; the first that is not in both: {differs:?}",
+                read.len(),
+                own.len()
+            ));
         }
         Ok(seen)
     }

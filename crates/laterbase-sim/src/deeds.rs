@@ -151,9 +151,7 @@ impl<N: Node> World<N> {
 
     /// A copy gives out no time that its own wall clock has not come near.
     fn check_clock(&mut self, at: usize, millis: u64) -> Result<(), Violation> {
-        let wall_ms = self.wall_us(at).max(0).unsigned_abs() / 1000;
-        let seat = &mut self.seats[at];
-        seat.wall_max_ms = seat.wall_max_ms.max(wall_ms);
+        let seat = &self.seats[at];
         let latest = seat.wall_max_ms.max(CLOCK_FLOOR_MS) + DRIFT_MAX_MS + 1000;
         if N::KEEPS_CLOCK && millis > latest {
             return Err(violation!(
@@ -364,7 +362,7 @@ impl<N: Node> World<N> {
         let (was_rolled_back, was_moved) = (self.seats[at].is_rolled_back, self.seats[at].is_moved);
         let now_ms = self.now_ms;
         let twin = &mut self.seats[number];
-        twin.wall_max_ms = wall_max_ms;
+        twin.wall_max_ms = twin.wall_max_ms.max(wall_max_ms);
         twin.is_rolled_back = place == Place::InPlace || was_rolled_back;
         twin.is_moved = place == Place::Elsewhere || was_moved;
         twin.down_until = Some(now_ms + 1);

@@ -109,7 +109,8 @@ impl<N: Node> World<N> {
             let (session, port) = (&mut sessions[side], &mut ports[side]);
             let frames: Vec<Vec<u8>> =
                 std::iter::from_fn(|| session.poll_frame(self.now_ms, port)).collect();
-            self.promise(ends[side]);
+            let status = session.status();
+            self.promise_by(ends[side], status);
             side = 1 - side;
             for frame in frames {
                 silent = 0;
