@@ -10,7 +10,7 @@ use crate::held::hashes_of;
 use crate::node::{
     Appended, Care, Ending, Node, Opened, Place, REFUSED_TYPE, Trouble, Violation, Wish, violation,
 };
-use crate::world::{DRIFT_MAX_MS, World, signed};
+use crate::world::{DRIFT_MAX_MS, Seat, World, signed};
 
 const ROOTS: [&str; 3] = ["shipment", "truck", "driver"];
 
@@ -174,6 +174,9 @@ impl<N: Node> World<N> {
     pub(crate) fn back_up(&mut self, at: usize) -> Result<(), Violation> {
         let now_ms = self.now_ms;
         let seat = &mut self.seats[at];
+        if !seat.node.is_up() {
+            return Ok(());
+        }
         let backup = seat.node.backup();
         seat.backups.push_back((backup, seat.promises.clone(), seat.node.replica()));
         if seat.backups.len() > BACKUPS_MAX {
@@ -359,11 +362,13 @@ impl<N: Node> World<N> {
         let wall_max_ms = self.seats[at].wall_max_ms;
         self.seat(twin, &birth, promises);
         self.note(format!("{number}: is a clone of {at}, {place:?}"));
-        let (was_rolled_back, was_moved) = (self.seats[at].is_rolled_back, self.seats[at].is_moved);
+        let Seat { is_rolled_back: was_rolled_back, is_moved: was_moved, is_unsure, .. } =
+            self.seats[at];
         let now_ms = self.now_ms;
         let twin = &mut self.seats[number];
         twin.wall_max_ms = twin.wall_max_ms.max(wall_max_ms);
         twin.is_rolled_back = place == Place::InPlace || was_rolled_back;
+        twin.is_unsure = is_unsure;
         twin.is_moved = place == Place::Elsewhere || was_moved;
         twin.down_until = Some(now_ms + 1);
         self.coverage.fault(match place {

@@ -29,6 +29,7 @@ impl<N: Node> World<N> {
             self.drop_link(0);
         }
         for at in 0..self.seats.len() {
+            self.look_at(at)?;
             self.seats[at].trouble = None;
             self.seats[at].node.trouble(None::<Trouble>);
             if self.seats[at].is_strict && self.seats[at].down_until.is_none() {
