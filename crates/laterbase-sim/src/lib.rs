@@ -34,6 +34,7 @@ pub mod mutant;
 mod network;
 mod node;
 mod process;
+mod record;
 mod run;
 mod trace;
 mod weather;
@@ -50,6 +51,7 @@ pub use node::{
     Appended, Birth, Care, Ending, ForkSeen, Node, Opened, Place, REFUSED_TYPE, Seen, Trouble,
     Violation, Wish, is_refused,
 };
+pub use record::{Stretch, next_seed};
 pub use run::{EVENTS_MIN, KINDS_MIN, REPLICAS_MIN, Report, run};
 pub use trace::Trace;
 pub use world::{Order, World};

@@ -53,12 +53,12 @@ fn taking_over_a_clock_of_the_far_future_is_caught() {
 
 #[test]
 fn accepting_a_gap_is_caught() {
-    assert_caught(Mutant::AcceptGap, &["a gap", "under which one copy wrote"], 20);
+    assert_caught(Mutant::AcceptGap, &["a gap", "that it had acknowledged"], 20);
 }
 
 #[test]
 fn storing_what_is_held_is_caught() {
-    let by = ["held twice", "under which one copy wrote", "a gap", "events"];
+    let by = ["held twice", "a gap", "refuses an honest batch"];
     assert_caught(Mutant::NoDuplicateCheck, &by, 20);
 }
 
