@@ -92,6 +92,11 @@ pub trait Replica {
         None
     }
 
+    /// Keeps what a session learned of its peer. Losing it costs bytes, never correctness.
+    fn remember(&mut self, memory: &PeerMemory) {
+        let _ = memory;
+    }
+
     /// A fingerprint of the validators that are registered here.
     fn validators(&self) -> Option<[u8; 8]> {
         None

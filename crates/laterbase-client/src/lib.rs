@@ -1,0 +1,30 @@
+//! The client side of sync: transports, peers, and keeping in touch with them.
+//!
+//! ```text
+//!   peers ──▶ background ──▶ contact ──▶ drive ──▶ wire: http, socket
+//!   (file)    (when)         (retries)   (one session)     (frames as bytes)
+//!                                  bundle: the same frames in a file
+//! ```
+//! Everything here blocks and runs on threads of its own; what is synced is any
+//! [`laterbase_sync::Replica`], in practice a database's sync port.
+//!
+//! Left out: TLS and tokens, hence every peer but those on this machine.
+#![forbid(unsafe_code)]
+
+mod address;
+mod backoff;
+mod bundle;
+mod contact;
+mod drive;
+mod http;
+mod peers;
+mod wire;
+
+pub use address::{AddressError, PeerAddress};
+pub use backoff::Backoff;
+pub use bundle::{BundleError, Imported, export, import};
+pub use contact::{Contact, ContactFile};
+pub use drive::{Report, SyncError, drive};
+pub use http::{Described, HttpWire};
+pub use peers::{Peer, Peers, PeersError};
+pub use wire::{Reply, Wire, WireError};
