@@ -10,9 +10,9 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
-use laterbase_event_ids::{DatabaseId, ReplicaId};
+use laterbase_event::{BatchHeader, DatabaseId, ReplicaId};
 use laterbase_sync::{
-    Agreement, Digest, Head, Heads, LogId, Outcome, Replica, Session, SessionConfig, StoreError,
+    Agreement, Digest, HashTag, Head, Heads, LogId, Outcome, Replica, Session, SessionConfig, StoreError,
     frame::{
         self, Batches, Bye, Capabilities, Fork, Form, Frame, FrameError, HeadsFrame, Hello,
         Purpose, Reason, RootDigest, Scope, Section,
@@ -213,7 +213,7 @@ fn export_log<R: Replica>(
     sink: &mut Sink<'_>,
 ) -> Result<(), BundleError> {
     let is_held = |at: &&Head| {
-        port.end_before(log, at.seq).is_some_and(|end| end.seq == at.seq && at.fits(&end.hash))
+        port.end_before(log, at.seq).is_some_and(|end| end.seq == at.seq && HashTag::of(&end.hash) == at.tag)
     };
     let base = head.branch.map_or(0, |branch| branch.first_seq.saturating_sub(1));
     let mut after = since.filter(is_held).map_or(0, |at| at.seq).max(base);
@@ -239,11 +239,122 @@ fn export_log<R: Replica>(
             log: *log,
             writer: head.writer(log),
             ends: false,
-            tag: laterbase_sync::HashTag::of(&end.hash),
+            tag: HashTag::of(&end.hash),
             batches: batches.iter().map(Vec::as_slice).collect(),
         };
         sink.frame(port, &Frame::Batches(frame))?;
         after = last;
     }
     Ok(())
+}
+
+fn last_seq(batch: &[u8]) -> Option<u64> {
+    let (header, _) = BatchHeader::decode(batch.get(1..)?).ok()?;
+    Some(header.last_seq())
+}
+
+fn hello<R: Replica>(port: &R, heads: &Heads) -> Hello {
+    let mut roots: Vec<RootDigest> = Vec::new();
+    for log in heads.keys() {
+        if roots.last().is_none_or(|entry| entry.root != log.root) {
+            roots.push(RootDigest { root: log.root, digest: Digest::of(heads, &log.root) });
+        }
+    }
+    let config = SessionConfig::default();
+    Hello {
+        database: port.database(),
+        replica: port.replica(),
+        purpose: Purpose::Answer,
+        scope: Scope::All,
+        heads_follow: true,
+        capabilities: Capabilities(0),
+        frame_bytes_max: u64::from(config.frames.frame_bytes_max),
+        window_bytes: config.window_bytes,
+        wall_ms: port.wall_ms(),
+        hlc: port.clock(),
+        validators: port.validators(),
+        agreement: Agreement::NONE,
+        roots,
+    }
+}
+
+/// All heads, in frames of a bounded size. A root that takes more than one frame is told as
+/// changes after the first.
+fn heads_frames(heads: &Heads) -> Vec<HeadsFrame> {
+    let mut frames: Vec<HeadsFrame> = Vec::new();
+    let mut count = HEADS_PER_FRAME;
+    let mut last_root = None;
+    for (log, head) in heads {
+        let is_new_root = last_root.replace(log.root) != Some(log.root);
+        let is_full = count >= HEADS_PER_FRAME;
+        if is_full {
+            frames.push(HeadsFrame { sections: Vec::new() });
+            count = 0;
+        }
+        let Some(frame) = frames.last_mut() else { continue };
+        if is_new_root || is_full {
+            let form = if is_new_root { Form::Full } else { Form::Delta };
+            frame.sections.push(Section { root: log.root, form, heads: Vec::new() });
+        }
+        if let Some(section) = frame.sections.last_mut() {
+            section.heads.push((log.replica, *head));
+        }
+        count += 1;
+    }
+    frames
+}
+
+/// Where frames go, and how much went there.
+struct Sink<'a> {
+    out: &'a mut dyn Write,
+    exported: Exported,
+}
+
+impl Sink<'_> {
+    fn frame<R: Replica>(&mut self, port: &R, frame: &Frame<'_>) -> Result<(), BundleError> {
+        let codec = match frame {
+            Frame::Heads(_) | Frame::Batches(_) | Frame::Fork(_) => port.codec(),
+            Frame::Hello(_) | Frame::Want(_) | Frame::Ack(_) | Frame::Announce(_)
+            | Frame::Bye(_) => None,
+        };
+        let bytes = frame.encode(codec);
+        self.exported.bytes += bytes.len() as u64;
+        Ok(self.out.write_all(&bytes)?)
+    }
+}
+
+/// Whole frames from a file, one at a time.
+struct Frames<'a> {
+    input: &'a mut dyn Read,
+    held: Vec<u8>,
+    at: usize,
+}
+
+impl<'a> Frames<'a> {
+    fn new(input: &'a mut dyn Read) -> Self {
+        Self { input, held: Vec::new(), at: 0 }
+    }
+
+    /// The next frame; `None` at the end of the file.
+    fn next(&mut self, config: &SessionConfig) -> Result<Option<Vec<u8>>, BundleError> {
+        loop {
+            let rest = self.held.get(self.at..).unwrap_or_default();
+            if let Some((frame, _)) = frame::split(rest, &config.frames)? {
+                self.at += frame.len();
+                return Ok(Some(frame.to_vec()));
+            }
+            let is_between = rest.is_empty();
+            self.held.drain(..self.at);
+            self.at = 0;
+            let before = self.held.len();
+            self.held.resize(before + READ_BYTES, 0);
+            let read = self.input.read(self.held.get_mut(before..).unwrap_or_default())?;
+            self.held.truncate(before + read);
+            match (read, is_between) {
+                (0, true) => return Ok(None),
+                (0, false) => return Err(BundleError::CutOff),
+                (1.., _) => {}
+            }
+        }
+    }
 }

@@ -20,11 +20,11 @@ mod http;
 mod peers;
 mod wire;
 
-pub use address::{AddressError, PeerAddress};
+pub use address::{AddressError, DEFAULT_DATABASE, PeerAddress, is_database_name};
 pub use backoff::Backoff;
-pub use bundle::{BundleError, Imported, export, import};
-pub use contact::{Contact, ContactFile};
-pub use drive::{Report, SyncError, drive};
+pub use bundle::{BundleError, Exported, Imported, database_of, export, import};
+pub use contact::{CONTACTS_FOLDER, Contact, ContactFile};
+pub use drive::{Report, SyncError, drive, told};
 pub use http::{Described, HttpWire};
-pub use peers::{Peer, Peers, PeersError};
-pub use wire::{Reply, Wire, WireError};
+pub use peers::{PEERS_FILE, Peer, PeerError, Peers, PeersError};
+pub use wire::{FRAMES_TYPE, Reply, SESSION_HEADER, Wire, WireError};

@@ -7,7 +7,8 @@ use crate::{frame, outcome::Outcome, port::Replica};
 
 impl Session {
     /// Takes in the frames of a whole flight, one behind the other. What is left over at the end
-    /// and is no whole frame is refused like any frame that makes no sense.
+    /// and is no whole frame is refused like any frame that makes no sense. The port records
+    /// what must outlast the session.
     pub fn handle_flight<R: Replica>(
         &mut self,
         flight: &[u8],
@@ -26,6 +27,9 @@ impl Session {
                 Ok(None) | Err(_) => core::mem::take(&mut rest),
             };
             outcomes.extend(self.handle_frame(frame, now_ms, port));
+        }
+        for outcome in &outcomes {
+            port.record(outcome);
         }
         outcomes
     }
