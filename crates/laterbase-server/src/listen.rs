@@ -1,15 +1,17 @@
 //! Listening: on this machine only, until it is told to stop.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
+use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
@@ -117,10 +119,12 @@ impl Listening {
         let grace = server.config().grace;
         runtime.block_on(async {
             let ended = until_ended(stop)?;
-            let connections = accept(&server, &listener, ended).await;
+            let (closing, _) = watch::channel(false);
+            accept(&server, &listener, &closing, ended).await;
             drop(listener);
+            closing.send_replace(true);
             // Whoever does not come to an end is cut off.
-            let _ = tokio::time::timeout(grace, connections.shutdown()).await;
+            let _ = tokio::time::timeout(grace, closing.closed()).await;
             Ok(())
         })?;
         runtime.shutdown_timeout(grace);
@@ -136,58 +140,79 @@ fn until_ended(
     let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
         .map_err(ListenError::Start)?;
     Ok(async move {
-        let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+        let mut interrupted = pin!(tokio::signal::ctrl_c());
         #[cfg(unix)]
-        let mut terminated = std::pin::pin!(terminated.recv());
+        let mut terminated = pin!(terminated.recv());
         #[cfg(not(unix))]
-        let mut terminated = std::pin::pin!(std::future::pending::<Option<()>>());
-        let mut told = std::pin::pin!(async move {
+        let mut terminated = pin!(std::future::pending::<Option<()>>());
+        let mut told = pin!(async move {
             // A handle that is gone says nothing any more.
             if stop.wait_for(|told| *told).await.is_err() {
                 std::future::pending::<()>().await;
             }
         });
-        std::future::poll_fn(move |cx| {
+        poll_fn(move |cx| {
             let is_over = interrupted.as_mut().poll(cx).is_ready()
                 || terminated.as_mut().poll(cx).is_ready()
                 || told.as_mut().poll(cx).is_ready();
-            if is_over { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+            if is_over { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     })
 }
 
+/// Serves connections until `ended`. Each holds a receiver of `closing` for as long as it lasts.
 async fn accept(
     server: &Server,
     listener: &TcpListener,
+    closing: &watch::Sender<bool>,
     ended: impl Future<Output = ()>,
-) -> GracefulShutdown {
-    let connections = GracefulShutdown::new();
+) {
     let router = server.router();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-    let mut ended = std::pin::pin!(ended);
+    let mut ended = pin!(ended);
     loop {
-        let mut next = std::pin::pin!(listener.accept());
-        let accepted = std::future::poll_fn(|cx| {
+        let mut next = pin!(listener.accept());
+        let accepted = poll_fn(|cx| {
             if ended.as_mut().poll(cx).is_ready() {
-                return std::task::Poll::Ready(None);
+                return Poll::Ready(None);
             }
             next.as_mut().poll(cx).map(Some)
         });
         match accepted.await {
-            None => return connections,
+            None => return,
             Some(Ok((stream, _))) => {
                 let _ = stream.set_nodelay(true);
                 let service = TowerToHyperService::new(router.clone());
                 let connection = http.serve_connection(TokioIo::new(stream), service);
-                let watched = connections.watch(connection.with_upgrades());
-                tokio::spawn(async move {
-                    // A connection that breaks is the client's affair.
-                    let _ = watched.await;
-                });
+                tokio::spawn(serve(connection.with_upgrades(), closing.subscribe()));
             }
             Some(Err(_)) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
+}
+
+/// Serves one connection; when the server is closing, to the end of the request at work.
+async fn serve(
+    connection: http1::UpgradeableConnection<TokioIo<TcpStream>, TowerToHyperService<Router>>,
+    mut closing: watch::Receiver<bool>,
+) {
+    let mut connection = pin!(connection);
+    let mut told = pin!(async move {
+        let _ = closing.wait_for(|told| *told).await;
+        closing
+    });
+    let mut kept = None;
+    poll_fn(|cx| {
+        if kept.is_none()
+            && let Poll::Ready(closing) = told.as_mut().poll(cx)
+        {
+            kept = Some(closing);
+            connection.as_mut().graceful_shutdown();
+        }
+        // A connection that breaks is the client's affair.
+        connection.as_mut().poll(cx).map(|_| ())
+    })
+    .await;
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 /// A refusal.
 #[derive(Clone, Debug)]
-pub struct Problem {
+pub(crate) struct Problem {
     status: StatusCode,
     kind: &'static str,
     title: &'static str,
