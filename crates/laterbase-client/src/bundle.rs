@@ -10,14 +10,15 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
-use laterbase_event::{BatchHeader, DatabaseId, ReplicaId};
-use laterbase_sync::{
-    Agreement, Digest, HashTag, Head, Heads, LogId, Outcome, Replica, Session, SessionConfig, StoreError,
+use laterbase::sync::{
+    Agreement, Digest, HashTag, Head, Heads, LogId, Outcome, Replica, Session, SessionConfig,
+    StoreError,
     frame::{
         self, Batches, Bye, Capabilities, Fork, Form, Frame, FrameError, HeadsFrame, Hello,
         Purpose, Reason, RootDigest, Scope, Section,
     },
 };
+use laterbase_event::{BatchHeader, DatabaseId, ReplicaId};
 
 use crate::drive::told;
 
@@ -43,7 +44,9 @@ pub enum BundleError {
     #[error("the bundle is cut off; what came before the end was taken in; copy it again")]
     CutOff,
     /// It is of another database.
-    #[error("the bundle is of database {found}, and this is {expected}; use a copy of the same one")]
+    #[error(
+        "the bundle is of database {found}, and this is {expected}; use a copy of the same one"
+    )]
     OtherDatabase {
         /// Whose it is.
         found: DatabaseId,
@@ -213,7 +216,8 @@ fn export_log<R: Replica>(
     sink: &mut Sink<'_>,
 ) -> Result<(), BundleError> {
     let is_held = |at: &&Head| {
-        port.end_before(log, at.seq).is_some_and(|end| end.seq == at.seq && HashTag::of(&end.hash) == at.tag)
+        port.end_before(log, at.seq)
+            .is_some_and(|end| end.seq == at.seq && HashTag::of(&end.hash) == at.tag)
     };
     let base = head.branch.map_or(0, |branch| branch.first_seq.saturating_sub(1));
     let mut after = since.filter(is_held).map_or(0, |at| at.seq).max(base);
@@ -314,7 +318,10 @@ impl Sink<'_> {
     fn frame<R: Replica>(&mut self, port: &R, frame: &Frame<'_>) -> Result<(), BundleError> {
         let codec = match frame {
             Frame::Heads(_) | Frame::Batches(_) | Frame::Fork(_) => port.codec(),
-            Frame::Hello(_) | Frame::Want(_) | Frame::Ack(_) | Frame::Announce(_)
+            Frame::Hello(_)
+            | Frame::Want(_)
+            | Frame::Ack(_)
+            | Frame::Announce(_)
             | Frame::Bye(_) => None,
         };
         let bytes = frame.encode(codec);

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use laterbase_sync::{Head, Heads};
+use laterbase::sync::{Head, Heads};
 use serde::{Deserialize, Serialize};
 
 use crate::drive::Report;
@@ -116,7 +116,7 @@ impl Contact {
     /// What it lacks of these heads, in events, by root and log.
     #[must_use]
     pub fn lacks(&self, ours: &Heads) -> BTreeMap<(String, String), u64> {
-        let missing = |(log, head): (&laterbase_sync::LogId, &Head)| {
+        let missing = |(log, head): (&laterbase::sync::LogId, &Head)| {
             let (root, replica) = (log.root.to_string(), log.replica.to_string());
             let base = head.branch.map_or(0, |branch| branch.first_seq.saturating_sub(1));
             let held = self.heads.get(&root).and_then(|logs| logs.get(&replica)).copied();

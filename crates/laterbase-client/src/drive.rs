@@ -10,7 +10,7 @@
 
 use std::time::Instant;
 
-use laterbase_sync::{
+use laterbase::sync::{
     Heads, Outcome, PeerMemory, Progress, Replica, Session, SessionConfig, Status,
     frame::{Bye, Reason},
 };

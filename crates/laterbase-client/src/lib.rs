@@ -6,7 +6,7 @@
 //!                                  bundle: the same frames in a file
 //! ```
 //! Everything here blocks and runs on threads of its own; what is synced is any
-//! [`laterbase_sync::Replica`], in practice a database's sync port.
+//! [`laterbase::sync::Replica`], in practice a database's sync port.
 //!
 //! Left out: TLS and tokens, hence every peer but those on this machine.
 #![forbid(unsafe_code)]

@@ -283,8 +283,7 @@ mod tests {
         assert!(!peers.remove("paris").unwrap());
         let text = fs::read_to_string(directory.path().join(PEERS_FILE)).unwrap();
         let kept = FIXTURE.lines().filter(|line| !line.starts_with("paris"));
-        let expected: Vec<&str> =
-            kept.chain(["lyon       http://127.0.0.1:7413"]).collect();
+        let expected: Vec<&str> = kept.chain(["lyon       http://127.0.0.1:7413"]).collect();
         assert_eq!(text.lines().collect::<Vec<_>>(), expected);
     }
 

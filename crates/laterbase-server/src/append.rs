@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use laterbase::{
-    Appended, AppendError, CONTENT_TYPE_JSON, Cause, Database, NewEvent, Outcome, PushError, Tag,
+    AppendError, Appended, CONTENT_TYPE_JSON, Cause, Database, NewEvent, Outcome, PushError, Tag,
     Timestamp,
 };
 use serde::{Deserialize, Deserializer};
@@ -60,9 +60,8 @@ pub(crate) fn append(
     key: Option<&str>,
     body: &[u8],
 ) -> Result<Value, Problem> {
-    let text = std::str::from_utf8(body).map_err(|error| {
-        Problem::bad_request(format_args!("the body is not UTF-8: {error}"))
-    })?;
+    let text = std::str::from_utf8(body)
+        .map_err(|error| Problem::bad_request(format_args!("the body is not UTF-8: {error}")))?;
     let mut events = events(root, form, text)?;
     if events.is_empty() {
         return Err(Problem::bad_request("the body has no events; send at least one"));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use laterbase_sync::SessionConfig;
+use laterbase::sync::SessionConfig;
 
 /// How a server behaves.
 #[derive(Clone, Debug)]

@@ -80,8 +80,7 @@ impl Databases {
         if is_database(directory) {
             found.insert(DEFAULT_DATABASE.to_owned(), directory.to_owned());
         }
-        let failed =
-            |source| DatabasesError::Directory { directory: directory.to_owned(), source };
+        let failed = |source| DatabasesError::Directory { directory: directory.to_owned(), source };
         for entry in fs::read_dir(directory).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let Ok(name) = entry.file_name().into_string() else { continue };
@@ -91,9 +90,8 @@ impl Databases {
         }
         let mut databases = Self::default();
         for (name, directory) in found {
-            let database = Database::open(&directory, options.clone()).map_err(|source| {
-                DatabasesError::Open { directory: directory.clone(), source }
-            })?;
+            let database = Database::open(&directory, options.clone())
+                .map_err(|source| DatabasesError::Open { directory: directory.clone(), source })?;
             databases.add(name, directory, database, config);
         }
         if databases.by_name.is_empty() {

@@ -9,9 +9,7 @@ use crate::problem::Problem;
 
 /// All databases, by name.
 pub(crate) fn list(databases: &Databases) -> Value {
-    let one = |hosted: &std::sync::Arc<Hosted>| {
-        json!({ "name": hosted.name, "database": hosted.database.id().to_string() })
-    };
+    let one = |hosted: &std::sync::Arc<Hosted>| json!({ "name": hosted.name, "database": hosted.database.id().to_string() });
     json!({ "databases": databases.iter().map(one).collect::<Vec<_>>() })
 }
 

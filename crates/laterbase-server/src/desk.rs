@@ -15,12 +15,12 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 
-use laterbase_event::ReplicaId;
-use laterbase_sync::{
+use laterbase::sync::{
     Heard, Outcome, PeerMemory, Replica, Session, Status,
     frame::{self, FrameError},
     hear,
 };
+use laterbase_event::ReplicaId;
 
 use crate::config::ServerConfig;
 

@@ -133,9 +133,7 @@ impl Listening {
 }
 
 /// Ends when the process is told to, or `stop` says so.
-fn until_ended(
-    mut stop: watch::Receiver<bool>,
-) -> Result<impl Future<Output = ()>, ListenError> {
+fn until_ended(mut stop: watch::Receiver<bool>) -> Result<impl Future<Output = ()>, ListenError> {
     #[cfg(unix)]
     let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
         .map_err(ListenError::Start)?;

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use laterbase::sync::{Outcome, frame::Bye};
 use laterbase_event::ReplicaId;
-use laterbase_sync::{Outcome, frame::Bye};
 
 /// Something that an operator may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]

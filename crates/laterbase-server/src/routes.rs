@@ -74,7 +74,9 @@ impl Server {
 
 impl fmt::Debug for Server {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Server").field("databases", &self.shared.databases).finish_non_exhaustive()
+        out.debug_struct("Server")
+            .field("databases", &self.shared.databases)
+            .finish_non_exhaustive()
     }
 }
 
@@ -144,7 +146,8 @@ async fn append_default(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    guarded(&shared, append_events(&shared, DEFAULT_DATABASE.to_owned(), root, &headers, body)).await
+    guarded(&shared, append_events(&shared, DEFAULT_DATABASE.to_owned(), root, &headers, body))
+        .await
 }
 
 async fn append_events(

@@ -15,11 +15,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use laterbase::sync::Replica as _;
 use laterbase::sync::SessionConfig;
 use laterbase::{Database, NewEvent, Options};
 use laterbase_client::{HttpWire, PeerAddress, Report, SyncError, drive};
 use laterbase_server::{Databases, Listening, Notice, Server, ServerConfig, check_address};
-use laterbase_sync::Replica as _;
 use tokio::sync::watch;
 
 /// A server and what it said.
@@ -74,7 +74,8 @@ impl Running {
 
     /// A request, as one would write it by hand: status and body.
     pub fn ask(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> (u16, String) {
-        let mut request = format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n");
+        let mut request =
+            format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n");
         for header in headers {
             request.push_str(&format!("{header}\r\n"));
         }
@@ -102,8 +103,7 @@ pub fn sync(database: &Database, server: &Running) -> (Result<(), SyncError>, Re
     let memory = port.recall(peer);
     let mut report = Report::default();
     let config = SessionConfig::default();
-    let done =
-        drive(&mut port, &mut server.wire(), &config, memory, &mut report, &mut |_| {});
+    let done = drive(&mut port, &mut server.wire(), &config, memory, &mut report, &mut |_| {});
     (done, report)
 }
 
