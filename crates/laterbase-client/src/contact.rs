@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use laterbase::sync::{Head, Heads};
 use serde::{Deserialize, Serialize};
@@ -82,7 +82,13 @@ impl ContactFile {
             fs::create_dir_all(folder)?;
         }
         let bytes = serde_json::to_vec(&Contact { format: FORMAT, ..contact.clone() })?;
-        replace(&self.path, &bytes)
+        replace(&self.path, &bytes, false)
+    }
+
+    /// Whether it was not written for so long.
+    pub(crate) fn is_old(&self, age: Duration) -> bool {
+        let written = fs::metadata(&self.path).and_then(|found| found.modified());
+        written.map_or(true, |at| at.elapsed().map_or(true, |since| since >= age))
     }
 
     /// Removes it.

@@ -43,6 +43,23 @@ pub struct Report {
     pub outcomes: Vec<Outcome>,
 }
 
+impl Report {
+    /// Adds what a further session with the same peer did.
+    pub fn add(&mut self, next: &Self) {
+        self.peer = next.peer.or(self.peer);
+        self.round_trips += next.round_trips;
+        self.bytes_out += next.bytes_out;
+        self.bytes_in += next.bytes_in;
+        self.progress.pull_events += next.progress.pull_events;
+        self.progress.push_events += next.progress.push_events;
+        self.progress.bytes_in += next.progress.bytes_in;
+        self.progress.bytes_out += next.progress.bytes_out;
+        (self.lacked_here, self.lacked_there) = (next.lacked_here, next.lacked_there);
+        self.peer_heads.clone_from(&next.peer_heads);
+        self.outcomes.extend(next.outcomes.iter().cloned());
+    }
+}
+
 /// A session ended before both held the same.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SyncError {
@@ -184,8 +201,8 @@ fn ended(reason: Reason, report: &Report) -> Result<(), SyncError> {
         | Outcome::Forked { .. }
         | Outcome::Malformed(_) => None,
     });
-    match reason {
-        Reason::Done => Ok(()),
-        _ => Err(last.unwrap_or(SyncError::Refused { bye: Bye::new(reason) })),
+    if reason == Reason::Done {
+        return Ok(());
     }
+    Err(last.unwrap_or(SyncError::Refused { bye: Bye::new(reason) }))
 }

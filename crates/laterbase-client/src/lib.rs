@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod background;
 mod backoff;
 mod bundle;
 mod contact;
@@ -20,7 +21,8 @@ mod http;
 mod peers;
 mod wire;
 
-pub use address::{AddressError, DEFAULT_DATABASE, PeerAddress, is_database_name};
+pub use address::{AddressError, DEFAULT_DATABASE, PeerAddress};
+pub use background::{Background, BackgroundConfig, PeerNotice, PeerNotices, sync_once};
 pub use backoff::Backoff;
 pub use bundle::{BundleError, Exported, Imported, database_of, export, import};
 pub use contact::{CONTACTS_FOLDER, Contact, ContactFile};

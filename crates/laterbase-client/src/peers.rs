@@ -13,7 +13,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::address::{AddressError, PeerAddress, is_database_name};
+use crate::address::{AddressError, PeerAddress};
 
 /// The file's name in the directory of a database.
 pub const PEERS_FILE: &str = "peers";
@@ -124,7 +124,7 @@ impl Peer {
     /// # Errors
     /// [`PeerError`] if one of them is none.
     pub fn new(name: &str, address: &str) -> Result<Self, PeerError> {
-        if !is_database_name(name) {
+        if !is_peer_name(name) {
             return Err(PeerError::Name { name: name.to_owned() });
         }
         Ok(Self { name: name.to_owned(), address: address.parse()? })
@@ -242,19 +242,30 @@ impl Peers {
                 Line::Other(other) => text.push_str(&format!("{other}\n")),
             }
         }
-        replace(&self.path, text.as_bytes())
+        replace(&self.path, text.as_bytes(), true)
             .map_err(|source| PeersError::File { path: self.path.clone(), source })
     }
 }
 
+/// Whether a text can be the name of a peer: `[a-z0-9][a-z0-9_-]{0,62}`.
+fn is_peer_name(name: &str) -> bool {
+    let is_first = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let mut bytes = name.bytes();
+    bytes.next().is_some_and(is_first)
+        && bytes.all(|byte| is_first(byte) || byte == b'_' || byte == b'-')
+        && name.len() <= 63
+}
+
 /// Replaces a file by one with these bytes: readers find the old one or the new one.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8], is_lasting: bool) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let new = path.with_file_name(name);
     let mut file = File::create(&new)?;
     file.write_all(bytes)?;
-    file.sync_all()?;
+    if is_lasting {
+        file.sync_all()?;
+    }
     fs::rename(&new, path)
 }
 

@@ -52,6 +52,9 @@ struct Seat<P> {
     used: Instant,
 }
 
+/// A new session and what names it.
+type Opened<P> = (String, Arc<Mutex<Work<P>>>);
+
 /// A session and what it works on.
 #[derive(Debug)]
 pub(crate) struct Work<P> {
@@ -199,7 +202,7 @@ impl<H: Host> Desk<H> {
         Ok(Arc::clone(&seat.work))
     }
 
-    fn open(&self) -> Result<(String, Arc<Mutex<Work<H::Port>>>), Turned> {
+    fn open(&self) -> Result<Opened<H::Port>, Turned> {
         let port = self.host.port().map_err(Turned::Host)?;
         let token = token().map_err(Turned::Host)?;
         let work = Work::new(Session::responder(self.config.session.clone()), port);

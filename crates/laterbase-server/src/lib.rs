@@ -34,4 +34,4 @@ pub use desk::{Answer, Desk, Host, Turned};
 pub use listen::{ListenError, Listening, check_address};
 pub use names::{DEFAULT_DATABASE, is_database_name};
 pub use notice::{Notice, Notices, What};
-pub use routes::{Lacking, Server};
+pub use routes::{Gossip, Server};

@@ -9,7 +9,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use laterbase_event::ReplicaId;
+use laterbase::sync::Heard;
 use tokio::sync::Semaphore;
 
 use crate::append::{BodyForm, append};
@@ -22,8 +22,8 @@ use crate::problem::Problem;
 use crate::request::{blocking, guarded, json, media_type, whole};
 use crate::sync_post;
 
-/// Told when a peer announced what this copy still lacks: the database's name, and the peer.
-pub type Lacking = Arc<dyn Fn(&str, ReplicaId) + Send + Sync>;
+/// Takes what gossip told: the database's name, and what came of it.
+pub type Gossip = Arc<dyn Fn(&str, &Heard) + Send + Sync>;
 
 /// A server that does not listen yet.
 pub struct Server {
@@ -36,21 +36,21 @@ pub(crate) struct Shared {
     pub(crate) config: Arc<ServerConfig>,
     pub(crate) requests: Arc<Semaphore>,
     pub(crate) notices: Notices,
-    pub(crate) lacking: Lacking,
+    pub(crate) gossip: Gossip,
 }
 
 impl Server {
-    /// A server of these databases. Notices go to `notices`, and to `lacking` what gossip tells
-    /// of and did not bring.
+    /// A server of these databases. Notices go to `notices`, and to `gossip` what peers
+    /// announced.
     #[must_use]
     pub fn new(
         databases: Databases,
         config: Arc<ServerConfig>,
         notices: Notices,
-        lacking: Lacking,
+        gossip: Gossip,
     ) -> Self {
         let requests = Arc::new(Semaphore::new(config.requests_max));
-        Self { shared: Arc::new(Shared { databases, config, requests, notices, lacking }) }
+        Self { shared: Arc::new(Shared { databases, config, requests, notices, gossip }) }
     }
 
     pub(crate) fn config(&self) -> &ServerConfig {

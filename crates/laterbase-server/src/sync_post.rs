@@ -79,8 +79,8 @@ fn gossip(shared: &Shared, hosted: &Hosted, flight: &Bytes) -> Result<Response, 
         }
         if heard.lacks {
             response.headers_mut().insert(LACKS, HeaderValue::from_static("1"));
-            (shared.lacking)(&hosted.name, heard.from);
         }
+        (shared.gossip)(&hosted.name, &heard);
     }
     Ok(response)
 }
