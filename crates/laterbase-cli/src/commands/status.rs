@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Context;
 use super::peer::{micros, read};
-use super::stats::{grouped, size};
+use super::stats::{counted, grouped, size};
 use crate::failure::Failure;
 use crate::output::Ink;
 use crate::refusals;
@@ -73,7 +73,7 @@ impl Status {
         for (name, value) in [
             ("database", id.to_string()),
             ("replica", replica.to_string()),
-            ("events", format!("{} in {} logs", grouped(events), grouped(heads.len() as u64))),
+            ("events", format!("{} in {}", grouped(events), counted(heads.len() as u64, "log"))),
         ] {
             let name = style.paint(Ink::Faint, &format!("{name:<9}"));
             context.out.line(format_args!("{name}  {value}"))?;

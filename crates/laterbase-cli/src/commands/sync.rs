@@ -161,9 +161,9 @@ fn show(
     }
     let style = context.out.style();
     let name = style.paint(Ink::Name, &peer.name);
-    let events = match (progress.pull_events, progress.push_events) {
-        (0, 0) => "nothing to do".to_owned(),
-        (pulled, pushed) => format!("{} in, {} out", counted(pulled, "event"), grouped(pushed)),
+    let events = match (progress.pull_events, progress.push_events, done.is_ok()) {
+        (0, 0, true) => "nothing to do".to_owned(),
+        (pulled, pushed, _) => format!("{} in, {} out", counted(pulled, "event"), grouped(pushed)),
     };
     let ended = if done.is_ok() { String::new() } else { style.paint(Ink::Bad, "not finished: ") };
     let trips = counted(u64::from(report.round_trips), "round trip");
