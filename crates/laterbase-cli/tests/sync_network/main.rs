@@ -31,7 +31,7 @@ use support::{Sandbox, ndjson};
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 /// Events of one request.
-const TOGETHER: u64 = 50;
+const TOGETHER: u64 = 20;
 /// After so long without agreement something is stuck.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -150,6 +150,8 @@ fn write(index: usize, count: u64, places: &Places) -> Vec<String> {
             Some((201, _)) => {
                 next += keys.len() as u64;
                 acknowledged.extend(keys);
+                // Others write, sync and are killed meanwhile.
+                thread::sleep(Duration::from_millis(5));
             }
             Some((status, body)) if status < 500 => panic!("{status}: {body}"),
             Some(_) | None => thread::sleep(Duration::from_millis(20)),
@@ -191,7 +193,8 @@ fn three_servers_and_a_bundle_agree_whatever_the_network_and_the_processes_do() 
     let is_pending = |world: &World| {
         (0..4).any(|kind| world.proxies.iter().all(|proxy| proxy.fired()[kind] == 0))
     };
-    while kills < 6
+    let kills_wanted = (events_wanted() / 4_000).max(6);
+    while kills < kills_wanted
         || (kills < 100 && is_pending(&world))
         || writers.iter().any(|writer| !writer.is_finished())
     {
