@@ -37,6 +37,8 @@ pub enum Exit {
     NotADatabase = 10,
     /// There is one already.
     AlreadyExists = 11,
+    /// A peer was not reached, or the sync with it did not come to its end.
+    Peer = 12,
 }
 
 /// Why a command did not do what it was asked to.
@@ -71,6 +73,7 @@ impl Exit {
             Self::NewerFormat => "newer_format",
             Self::NotADatabase => "not_a_database",
             Self::AlreadyExists => "already_exists",
+            Self::Peer => "peer",
         }
     }
 }

@@ -290,8 +290,8 @@ impl Node for MemoryNode {
 
     fn remember(&mut self, memory: &PeerMemory) {
         let mut state = self.copy.state();
-        state.live.remember(memory.clone());
-        state.durable.remember(memory.clone());
+        state.live.remember(memory);
+        state.durable.remember(memory);
     }
 
     fn visible(&self) -> Result<Vec<Seen>, Violation> {

@@ -72,11 +72,6 @@ impl MemoryReplica {
         self.replica = replica;
     }
 
-    /// Keeps what a session learned of its peer.
-    pub fn remember(&mut self, memory: PeerMemory) {
-        self.peers.insert(memory.peer(), memory);
-    }
-
     /// Appends one event per draft to the copy's own log, at the wall clock `now_ms`, as one
     /// batch. `false` if a draft is not allowed or the log ends in a fork; nothing is written then.
     pub fn append(&mut self, root: &RootName, now_ms: u64, drafts: &[EventDraft<'_>]) -> bool {
@@ -293,6 +288,10 @@ impl Replica for MemoryReplica {
 
     fn recall(&self, peer: ReplicaId) -> Option<PeerMemory> {
         self.peers.get(&peer).cloned()
+    }
+
+    fn remember(&mut self, memory: &PeerMemory) {
+        self.peers.insert(memory.peer(), memory.clone());
     }
 }
 

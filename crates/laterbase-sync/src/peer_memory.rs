@@ -32,6 +32,13 @@ pub struct PeerMemory {
 }
 
 impl PeerMemory {
+    /// A peer that is presumed to hold these heads, by what it said or by hearsay. Presuming too
+    /// much costs a round trip, never an event.
+    #[must_use]
+    pub fn presumed(peer: ReplicaId, capabilities: Capabilities, heads: Heads) -> Self {
+        Self { peer, capabilities, agreed: heads, offered: None }
+    }
+
     /// Of which peer.
     #[must_use]
     pub fn peer(&self) -> ReplicaId {
@@ -42,6 +49,12 @@ impl PeerMemory {
     #[must_use]
     pub fn agreed(&self) -> &Heads {
         &self.agreed
+    }
+
+    /// The heads that it is likely to hold by now.
+    #[must_use]
+    pub fn likely(&self) -> &Heads {
+        self.newest()
     }
 
     /// The bytes to keep.

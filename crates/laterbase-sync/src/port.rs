@@ -17,6 +17,7 @@ use laterbase_event::{BatchHeader, DatabaseId, Hash, Hlc, ReplicaId, RootName};
 use crate::{
     frame::Codec,
     log_id::{Heads, LogId},
+    outcome::Outcome,
     peer_memory::PeerMemory,
 };
 
@@ -90,6 +91,16 @@ pub trait Replica {
     fn recall(&self, peer: ReplicaId) -> Option<PeerMemory> {
         let _ = peer;
         None
+    }
+
+    /// Keeps what a session learned of its peer. Losing it costs bytes, never correctness.
+    fn remember(&mut self, memory: &PeerMemory) {
+        let _ = memory;
+    }
+
+    /// Records what a session reports and what must outlast it, such as a fork.
+    fn record(&mut self, outcome: &Outcome) {
+        let _ = outcome;
     }
 
     /// A fingerprint of the validators that are registered here.

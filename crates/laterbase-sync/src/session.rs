@@ -23,6 +23,7 @@
 //! A request and its response are two flights: poll until nothing comes, carry it over, hand it in.
 
 mod answer;
+mod carry;
 mod flight;
 mod greeting;
 mod intent;
@@ -266,6 +267,12 @@ impl Session {
     #[must_use]
     pub fn peer_hello(&self) -> Option<&Hello> {
         self.peer.as_ref()
+    }
+
+    /// The heads that the peer is believed to hold: what it lacks or has beyond this copy's.
+    #[must_use]
+    pub fn peer_heads(&self) -> &Heads {
+        &self.view
     }
 
     /// What to keep of the peer for the next session. Asked at the end, or whenever it is cut.

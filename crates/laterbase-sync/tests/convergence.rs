@@ -106,7 +106,7 @@ impl World {
             if let Some(memory) = session.memory() {
                 let kept = PeerMemory::decode(&memory.encode()).unwrap();
                 assert_eq!(kept, memory);
-                self.copies[link.ends[side]].remember(kept);
+                self.copies[link.ends[side]].remember(&kept);
             }
         }
     }

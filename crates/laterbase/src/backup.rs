@@ -246,6 +246,8 @@ fn restore(
     to.sync_dir("")?;
     let mut identity = Identity::mint(environment, Some(database))?;
     identity.state = State::Complete;
+    // The backup's events carry the id of the copy that it was made of: this one goes on for it.
+    identity.former.extend(manifest.replica.parse::<ReplicaId>().ok());
     identity.write(to)?;
     debug_assert!(to.exists(IDENTITY_FILE).unwrap_or(true), "the identity was just written");
     Ok(RestoreReport {

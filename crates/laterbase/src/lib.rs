@@ -62,6 +62,7 @@ mod ticket;
 mod validator;
 mod verify;
 mod walk;
+mod watch;
 
 pub use append::AppendError;
 pub use backup::{BackupError, BackupReport, RestoreReport};

@@ -37,6 +37,18 @@ impl Context {
         })
     }
 
+    /// That the directory holds a database, without opening it.
+    #[cfg(feature = "sync")]
+    pub(crate) fn check_directory(&self) -> Result<(), Failure> {
+        let directory = self.directory()?;
+        if directory.join("identity").is_file() {
+            return Ok(());
+        }
+        let shown = directory.display();
+        Err(Failure::new(Exit::NotADatabase, format_args!("there is no database in {shown}"))
+            .hint("check the name, or make one with `laterbase init`"))
+    }
+
     pub(crate) fn options(&self) -> Options {
         self.options.clone()
     }

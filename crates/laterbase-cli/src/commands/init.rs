@@ -1,6 +1,6 @@
-//! `laterbase init`: a new, empty database.
+//! `laterbase init`: a new, empty database, or a copy of one that is elsewhere.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use laterbase::Database;
@@ -11,12 +11,16 @@ use crate::failure::Failure;
 use crate::output::Ink;
 use crate::refusals;
 
-/// Make a new, empty database
+/// Make a new, empty database, or join one that is elsewhere
 #[derive(Debug, Args)]
 pub(crate) struct Init {
     /// Its directory, if not given with --db
     #[arg(value_name = "DIR")]
     directory: Option<PathBuf>,
+    /// Make a copy of the database at this URL, or in this bundle, and fetch its events
+    #[cfg(feature = "sync")]
+    #[arg(long, value_name = "URL|BUNDLE")]
+    join: Option<String>,
 }
 
 impl Init {
@@ -25,6 +29,10 @@ impl Init {
             context.everywhere.db = self.directory;
         }
         let directory = context.directory()?.to_owned();
+        #[cfg(feature = "sync")]
+        if let Some(from) = &self.join {
+            return join::run(from, &directory, context);
+        }
         let database = Database::create(&directory, context.options())
             .map_err(|error| refusals::opening(&error, &directory))?;
         let (id, replica) = (database.id(), database.replica());
@@ -36,9 +44,69 @@ impl Init {
                 "replica": replica.to_string(),
             }));
         }
-        let style = context.out.style();
-        let path = style.paint(Ink::Name, &directory.display().to_string());
-        context.out.line(format_args!("made an empty database in {path}"))?;
+        said("made an empty database", &directory, context)?;
+        context.out.line(format_args!("database {id}, replica {replica}"))
+    }
+}
+
+fn said(what: &str, directory: &Path, context: &mut Context) -> Result<(), Failure> {
+    let style = context.out.style();
+    let path = style.paint(Ink::Name, &directory.display().to_string());
+    context.out.line(format_args!("{what} in {path}"))
+}
+
+/// Joining a database: its id first, then its events.
+#[cfg(feature = "sync")]
+mod join {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use laterbase::{Database, DatabaseId};
+    use laterbase_client::{HttpWire, Peer, PeerAddress, Peers};
+
+    use super::super::{Context, bundle, sync};
+    use super::said;
+    use crate::failure::{Exit, Failure};
+    use crate::refusals;
+
+    /// What a copy calls the peer that it was joined from.
+    const PEER_NAME: &str = "origin";
+    const TIMEOUT: Duration = Duration::from_secs(30);
+
+    pub(super) fn run(from: &str, directory: &Path, context: &mut Context) -> Result<(), Failure> {
+        if !from.contains("://") && Path::new(from).is_file() {
+            let id = bundle::database_of(Path::new(from))?;
+            create(directory, id, context)?;
+            return bundle::ImportBundle { file: from.into() }.run(context);
+        }
+        let address: PeerAddress =
+            from.parse().map_err(|error: laterbase_client::AddressError| {
+                Failure::new(Exit::Usage, error).hint("--join takes a URL, or a bundle's file")
+            })?;
+        let described = HttpWire::new(address.clone(), TIMEOUT).describe().map_err(|error| {
+            Failure::new(Exit::Peer, format_args!("{address}: {error}"))
+                .hint("is `laterbase serve` running there?")
+        })?;
+        let id = described.database.parse().map_err(|_| {
+            Failure::new(Exit::Peer, format_args!("{address} does not say which database it is"))
+        })?;
+        create(directory, id, context)?;
+        let added = Peers::read(directory).and_then(|mut peers| {
+            peers.add(Peer { name: PEER_NAME.to_owned(), address: address.clone() })
+        });
+        added.map_err(|error| Failure::new(Exit::Storage, error))?;
+        sync::Sync::with(PEER_NAME).run(context)
+    }
+
+    fn create(directory: &Path, id: DatabaseId, context: &mut Context) -> Result<(), Failure> {
+        let database = Database::create_joined(directory, context.options(), id)
+            .map_err(|error| refusals::opening(&error, directory))?;
+        let replica = database.replica();
+        database.close().map_err(|error| refusals::closing(&error))?;
+        if context.json() {
+            return Ok(());
+        }
+        said("made a copy", directory, context)?;
         context.out.line(format_args!("database {id}, replica {replica}"))
     }
 }

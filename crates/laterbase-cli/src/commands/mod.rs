@@ -2,24 +2,38 @@
 
 mod append;
 mod backup;
+#[cfg(feature = "sync")]
+mod bundle;
 #[cfg(feature = "completions")]
 mod completions;
 mod context;
 #[cfg(feature = "demo")]
 mod demo;
 mod filters;
+mod forks;
 mod get;
 mod import;
 mod init;
 #[cfg(feature = "man")]
 mod man;
+#[cfg(feature = "sync")]
+mod peer;
+mod quarantine;
 mod read;
 mod repair;
 mod restore;
 mod sample;
+#[cfg(feature = "server")]
+mod serve;
 mod stats;
+#[cfg(feature = "sync")]
+mod status;
+#[cfg(feature = "sync")]
+mod sync;
 mod tail;
 mod verify;
+#[cfg(feature = "sync")]
+mod why;
 
 use std::path::PathBuf;
 
@@ -98,6 +112,22 @@ pub(crate) enum Command {
     Repair(repair::Repair),
     Backup(backup::Backup),
     Restore(restore::Restore),
+    #[cfg(feature = "server")]
+    Serve(serve::Serve),
+    #[cfg(feature = "sync")]
+    Peer(peer::PeerCommand),
+    #[cfg(feature = "sync")]
+    Sync(sync::Sync),
+    #[cfg(feature = "sync")]
+    Status(status::Status),
+    #[cfg(feature = "sync")]
+    WhyNotSynced(why::WhyNotSynced),
+    #[cfg(feature = "sync")]
+    Export(bundle::Export),
+    #[cfg(feature = "sync")]
+    ImportBundle(bundle::ImportBundle),
+    Forks(forks::Forks),
+    Quarantine(quarantine::Quarantine),
     #[cfg(feature = "demo")]
     Demo(demo::Demo),
     #[cfg(feature = "completions")]
@@ -121,6 +151,22 @@ impl Command {
             Self::Repair(command) => command.run(context),
             Self::Backup(command) => command.run(context),
             Self::Restore(command) => command.run(context),
+            #[cfg(feature = "server")]
+            Self::Serve(command) => command.run(context),
+            #[cfg(feature = "sync")]
+            Self::Peer(command) => command.run(context),
+            #[cfg(feature = "sync")]
+            Self::Sync(command) => command.run(context),
+            #[cfg(feature = "sync")]
+            Self::Status(command) => command.run(context),
+            #[cfg(feature = "sync")]
+            Self::WhyNotSynced(command) => command.run(context),
+            #[cfg(feature = "sync")]
+            Self::Export(command) => command.run(context),
+            #[cfg(feature = "sync")]
+            Self::ImportBundle(command) => command.run(context),
+            Self::Forks(command) => command.run(context),
+            Self::Quarantine(command) => command.run(context),
             #[cfg(feature = "demo")]
             Self::Demo(command) => command.run(context),
             #[cfg(feature = "completions")]

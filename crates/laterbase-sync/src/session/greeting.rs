@@ -151,7 +151,8 @@ impl Session {
     }
 
     pub(super) fn on_bye<R: Replica>(&mut self, bye: Bye, port: &R, outcomes: &mut Vec<Outcome>) {
-        self.refresh(port);
+        // Counts what was confirmed last.
+        self.plan(port);
         let ours = self.shared(&self.mine);
         if bye.agreement.is_some_and(|agreement| agreement == Agreement::of(&ours)) {
             self.agreed = Some(ours);

@@ -51,6 +51,11 @@ impl Session {
         progress.pull_events_total = progress.pull_events_total.max(total);
         let total = progress.push_events.saturating_add(push);
         progress.push_events_total = progress.push_events_total.max(total);
+        if self.peer.is_some() {
+            // What it no longer lacks it has, whether an Ack, a digest or its heads said so.
+            let confirmed = progress.push_events_total.saturating_sub(push);
+            progress.push_events = progress.push_events.max(confirmed);
+        }
     }
 
     fn forked_writers(&self) -> BTreeSet<(RootName, ReplicaId)> {

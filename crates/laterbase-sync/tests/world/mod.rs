@@ -123,8 +123,8 @@ pub fn exchange(
             cost.outcomes.extend(outcomes.into_iter().map(|outcome| (true, outcome)));
         }
     }
-    here.memory().into_iter().for_each(|memory| client.remember(memory));
-    there.memory().into_iter().for_each(|memory| server.remember(memory));
+    here.memory().into_iter().for_each(|memory| client.remember(&memory));
+    there.memory().into_iter().for_each(|memory| server.remember(&memory));
     cost
 }
 

@@ -349,6 +349,16 @@ impl Replica for SyncPort {
         self.inner.recall(peer)
     }
 
+    fn remember(&mut self, memory: &PeerMemory) {
+        Self::remember(self, memory);
+    }
+
+    fn record(&mut self, outcome: &Outcome) {
+        if Self::record(self, outcome).is_err() {
+            self.failed.set(true);
+        }
+    }
+
     fn validators(&self) -> Option<[u8; 8]> {
         self.inner.options.validators.fingerprint()
     }

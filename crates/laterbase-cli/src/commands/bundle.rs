@@ -1,0 +1,184 @@
+//! `laterbase export` and `laterbase import-bundle`: sync by file.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use laterbase::sync::{HashTag, Head, Heads, LogId, Replica as _, SessionConfig, SyncPort};
+use laterbase::{ReplicaId, VersionVector};
+use laterbase_client::{BundleError, ContactFile, Imported, export, import};
+use serde_json::{Value, json};
+
+use super::Context;
+use super::peer::{read, unknown};
+use super::stats::{counted, size};
+use super::sync::worth_telling;
+use crate::failure::{Exit, Failure};
+use crate::output::Ink;
+use crate::refusals;
+use crate::values::version_vector;
+
+/// Write what a peer lacks to a file, for import-bundle elsewhere
+///
+/// Without --for and --since: everything. The file is what a sync would send, and can be taken in
+/// by every copy of this database, and as often as you like.
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The file to write
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// What this peer lacked at the last sync: its name, or its replica id
+    #[arg(long = "for", value_name = "PEER")]
+    peer: Option<String>,
+    /// What a version vector lacks, as `laterbase stats` there prints it
+    #[arg(long, value_name = "VV", value_parser = version_vector, conflicts_with = "peer")]
+    since: Option<VersionVector>,
+}
+
+/// Take in a file that export wrote
+#[derive(Debug, Args)]
+pub(crate) struct ImportBundle {
+    /// The file
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+}
+
+impl Export {
+    pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
+        let database = context.open()?;
+        let mut port = database.sync_port().map_err(|error| refusals::appending(&error))?;
+        let since = match (&self.peer, &self.since) {
+            (Some(peer), _) => heads_of(peer, &port, context)?,
+            (None, Some(vector)) => heads_at(vector, &port),
+            (None, None) => Heads::new(),
+        };
+        let failed = |error: BundleError| bundling(&error, &self.file);
+        let new = self.file.with_extension("laterbase-new");
+        let file = File::create(&new).map_err(|error| failed(error.into()))?;
+        let mut out = BufWriter::new(file);
+        let exported = export(&mut port, &since, &mut out).and_then(|exported| {
+            out.flush()?;
+            out.get_ref().sync_all()?;
+            std::fs::rename(&new, &self.file)?;
+            Ok(exported)
+        });
+        let exported = exported.map_err(|error| {
+            let _ = std::fs::remove_file(&new);
+            failed(error)
+        })?;
+        drop(port);
+        database.close().map_err(|error| refusals::closing(&error))?;
+        if context.json() {
+            return context.out.line(json!({
+                "file": self.file.display().to_string(),
+                "events": exported.events,
+                "logs": exported.logs,
+                "bytes": exported.bytes,
+            }));
+        }
+        let file = context.out.style().paint(Ink::Name, &self.file.display().to_string());
+        context.out.line(format_args!(
+            "wrote {} of {} to {file}, {}",
+            counted(exported.events, "event"),
+            counted(exported.logs, "log"),
+            size(exported.bytes)
+        ))
+    }
+}
+
+impl ImportBundle {
+    pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
+        let database = context.open()?;
+        let mut input = open_file(&self.file)?;
+        let mut port = database.sync_port().map_err(|error| refusals::appending(&error))?;
+        let imported = import(&mut port, &mut input, &SessionConfig::default());
+        drop(port);
+        database.close().map_err(|error| refusals::closing(&error))?;
+        let imported = imported.map_err(|error| bundling(&error, &self.file))?;
+        show(&imported, context)
+    }
+}
+
+/// A bundle's file, to read.
+pub(super) fn open_file(path: &Path) -> Result<BufReader<File>, Failure> {
+    File::open(path).map(BufReader::new).map_err(|error| bundling(&error.into(), path))
+}
+
+pub(super) fn show(imported: &Imported, context: &mut Context) -> Result<(), Failure> {
+    let lacking: u64 = imported.lacking.values().sum();
+    if context.json() {
+        let one = |(log, count): (&LogId, &u64)| {
+            json!({
+                "root": log.root.as_str(), "log": log.replica.to_string(), "lacking": count,
+            })
+        };
+        return context.out.line(json!({
+            "from": imported.from.map(|from| from.to_string()),
+            "events": imported.events,
+            "bytes": imported.bytes,
+            "lacking": imported.lacking.iter().map(one).collect::<Vec<Value>>(),
+        }));
+    }
+    let from = imported.from.map_or_else(String::new, |from| format!(" from replica {from}"));
+    let events = counted(imported.events, "new event");
+    context.out.line(format_args!("took in {events}{from}, {}", size(imported.bytes)))?;
+    for outcome in &imported.outcomes {
+        if let Some(text) = worth_telling(outcome) {
+            context.out.line(format_args!("  {text}"))?;
+        }
+    }
+    if lacking > 0 {
+        context.out.line(format_args!(
+            "{} of its writer are still lacking: the bundle begins later; export it there with \
+             --since and the `vv` that `laterbase stats` prints here",
+            counted(lacking, "event")
+        ))?;
+    }
+    Ok(())
+}
+
+/// What a peer is likely to hold: by the last sync with it.
+fn heads_of(peer: &str, port: &SyncPort, context: &Context) -> Result<Heads, Failure> {
+    let peers = read(context)?;
+    let replica: Option<ReplicaId> = match peers.find(peer) {
+        Some(peer) => {
+            let contact = ContactFile::new(context.directory()?, &peer.name).read();
+            contact.replica.as_deref().and_then(|text| text.parse().ok())
+        }
+        None => Some(peer.parse().map_err(|_| unknown(peer, &peers))?),
+    };
+    let memory = replica.and_then(|replica| port.recall(replica));
+    Ok(memory.map(|memory| memory.likely().clone()).unwrap_or_default())
+}
+
+/// The heads at a version vector, of logs that are held here so far.
+fn heads_at(vector: &VersionVector, port: &SyncPort) -> Heads {
+    let held = port.heads();
+    let head = |(root, replica, seq): (&laterbase::RootName, ReplicaId, u64)| {
+        let log = LogId::new(*root, replica);
+        let branch = held.get(&log)?.branch;
+        let end = port.end_before(&log, seq)?;
+        Some((log, Head { seq: end.seq, tag: HashTag::of(&end.hash), branch }))
+    };
+    vector.iter().filter_map(head).collect()
+}
+
+/// A bundle was not written or read.
+pub(super) fn bundling(error: &BundleError, path: &Path) -> Failure {
+    let exit = match error {
+        BundleError::File(error) if error.kind() == std::io::ErrorKind::NotFound => Exit::NotFound,
+        BundleError::File(_) | BundleError::Store(_) => Exit::Storage,
+        BundleError::Frame(_)
+        | BundleError::CutOff
+        | BundleError::OtherDatabase { .. }
+        | BundleError::Refused { .. } => Exit::Refused,
+    };
+    Failure::new(exit, format_args!("{}: {error}", path.display()))
+}
+
+/// The database that a bundle is of.
+pub(super) fn database_of(path: &Path) -> Result<laterbase::DatabaseId, Failure> {
+    let mut input: Box<dyn Read> = Box::new(open_file(path)?);
+    laterbase_client::database_of(&mut input).map_err(|error| bundling(&error, path))
+}

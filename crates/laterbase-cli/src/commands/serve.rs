@@ -1,0 +1,157 @@
+//! `laterbase serve`: databases over HTTP, in touch with their peers.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use clap::Args;
+use laterbase::sync::Heard;
+use laterbase_client::{Background, BackgroundConfig, PeerNotice};
+use laterbase_server::{
+    Databases, DatabasesError, ListenError, Listening, Notice, Server, ServerConfig, check_address,
+};
+use serde_json::json;
+use tokio::sync::watch;
+
+use super::Context;
+use super::sync::line;
+use crate::failure::{Exit, Failure};
+use crate::output::{self, Ink};
+use crate::refusals;
+
+/// Serve the database over HTTP and keep it in sync with its peers
+///
+/// The database in DIR is called `default`; folders in it that hold databases are served under
+/// their own names. While it runs, other processes can read the databases, and write over HTTP.
+/// It ends with Ctrl-C or SIGTERM.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Where to listen, on this machine only; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7410")]
+    listen: String,
+    /// Sync with each peer at least about every so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    sync_every: u64,
+    /// After a failure, wait for so many seconds at the most before the next try
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    retry_within: u64,
+}
+
+/// The threads that keep in touch with peers, by database.
+type Backgrounds = BTreeMap<String, Background>;
+
+impl Serve {
+    pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
+        let address = check_address(&self.listen).map_err(|error| listening(&error))?;
+        let directory = context.directory()?.to_owned();
+        let config = Arc::new(ServerConfig::default());
+        let databases = Databases::open(&directory, &context.options(), &config)
+            .map_err(|error| opening(&error))?;
+        let json = context.json();
+        let backgrounds: Arc<OnceLock<Backgrounds>> = Arc::default();
+        let pulled = Arc::clone(&backgrounds);
+        let server = Server::new(
+            databases.clone(),
+            config,
+            Arc::new(move |notice: &Notice| output::complain(&notice_line(notice, json))),
+            Arc::new(move |database: &str, heard: &Heard| {
+                let background = pulled.get().and_then(|all| all.get(database));
+                if let Some(background) = background.filter(|_| heard.lacks) {
+                    background.pull_from(heard.from);
+                }
+            }),
+        );
+        let listening_on = Listening::new(server, address).map_err(|error| listening(&error))?;
+        announce(&databases, &listening_on, context)?;
+        let _ = backgrounds.set(self.backgrounds(&databases, json));
+        let (_stop, told) = watch::channel(false);
+        let served = listening_on.run(told).map_err(|error| listening(&error));
+        let names: Vec<&String> = backgrounds.get().into_iter().flat_map(BTreeMap::keys).collect();
+        for name in names {
+            if let Some(background) = backgrounds.get().and_then(|all| all.get(name)) {
+                background.end();
+            }
+        }
+        for hosted in databases.iter() {
+            hosted.database.clone().close().map_err(|error| refusals::closing(&error))?;
+        }
+        served
+    }
+
+    fn backgrounds(&self, databases: &Databases, json: bool) -> Backgrounds {
+        let config = BackgroundConfig {
+            interval: Duration::from_secs(self.sync_every.max(1)),
+            backoff_most: Duration::from_secs(self.retry_within.max(1)),
+            ..BackgroundConfig::default()
+        };
+        let start = |hosted: &Arc<laterbase_server::Hosted>| {
+            let background = Background::start(
+                hosted.database.clone(),
+                hosted.directory.clone(),
+                config.clone(),
+                Arc::new(move |notice: &PeerNotice| output::complain(&line(notice, json))),
+            );
+            (hosted.name.clone(), background)
+        };
+        databases.iter().map(start).collect()
+    }
+}
+
+/// Says where the server is, at once: whoever started it waits for that.
+fn announce(
+    databases: &Databases,
+    listening: &Listening,
+    context: &mut Context,
+) -> Result<(), Failure> {
+    let address = listening.address();
+    if context.json() {
+        let one = |hosted: &Arc<laterbase_server::Hosted>| json!({ "name": hosted.name, "database": hosted.database.id().to_string() });
+        let databases: Vec<_> = databases.iter().map(one).collect();
+        let url = format!("http://{address}");
+        context.out.line(json!({ "listening": url, "databases": databases }))?;
+    } else {
+        let style = context.out.style();
+        let url = style.paint(Ink::Name, &format!("http://{address}"));
+        context.out.line(format_args!("listening on {url}"))?;
+        for hosted in databases.iter() {
+            let (name, id) = (style.paint(Ink::Name, &hosted.name), hosted.database.id());
+            context.out.line(format_args!("serving {name}, database {id}"))?;
+        }
+    }
+    context.out.flush()
+}
+
+fn notice_line(notice: &Notice, json: bool) -> String {
+    if json {
+        let peer = notice.peer.map(|peer| peer.to_string());
+        let (database, text) = (&notice.database, notice.to_string());
+        return format!("{}\n", json!({ "database": database, "peer": peer, "notice": text }));
+    }
+    format!("{notice}\n")
+}
+
+fn opening(error: &DatabasesError) -> Failure {
+    match error {
+        DatabasesError::Missing { .. } => Failure::new(Exit::NotADatabase, error),
+        DatabasesError::Directory { source, .. } => {
+            use std::io::ErrorKind::{NotADirectory, NotFound};
+            let is_missing = matches!(source.kind(), NotFound | NotADirectory);
+            let exit = if is_missing { Exit::NotADatabase } else { Exit::Storage };
+            Failure::new(exit, error).hint("check the name, or make one with `laterbase init`")
+        }
+        DatabasesError::Open { directory, source } => refusals::opening(source, directory),
+    }
+}
+
+fn listening(error: &ListenError) -> Failure {
+    match error {
+        ListenError::Address { .. } | ListenError::NotLoopback { .. } => {
+            Failure::new(Exit::Usage, error)
+        }
+        ListenError::Bind { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
+            Failure::new(Exit::Locked, error)
+                .hint("another program listens there; end it, or name another port with --listen")
+        }
+        ListenError::Bind { .. } | ListenError::Start(_) => Failure::new(Exit::Storage, error),
+    }
+}

@@ -1,0 +1,163 @@
+//! `laterbase status`: how far this copy and its peers are apart.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use laterbase::sync::Heads;
+use laterbase_client::{Contact, ContactFile, Peer};
+use serde_json::{Value, json};
+
+use super::Context;
+use super::peer::{micros, read};
+use super::stats::{counted, grouped, size};
+use crate::failure::Failure;
+use crate::output::Ink;
+use crate::refusals;
+use crate::table::{Column, Table};
+
+/// Show how far this copy and its peers are apart
+///
+/// As of the last contact with each of them, and of what is recorded here by now.
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// Show each log that a peer lacks a part of
+    #[arg(long)]
+    logs: bool,
+}
+
+/// What is known of one peer now.
+struct Standing {
+    peer: Peer,
+    contact: Contact,
+    /// Events that it lacks, by root and log.
+    lacks: BTreeMap<(String, String), u64>,
+}
+
+const COLUMNS: [Column; 8] = [
+    Column::whole("peer", Ink::Name),
+    Column::whole("synced", Ink::Plain),
+    Column::whole("they lack", Ink::Plain),
+    Column::whole("we lack", Ink::Plain),
+    Column::whole("in", Ink::Plain),
+    Column::whole("out", Ink::Plain),
+    Column::whole("trips", Ink::Plain),
+    Column::text("trouble", 12, Ink::Bad),
+];
+
+const LOG_COLUMNS: [Column; 4] = [
+    Column::whole("peer", Ink::Name),
+    Column::whole("root", Ink::Plain),
+    Column::whole("log", Ink::Plain),
+    Column::whole("they lack", Ink::Plain),
+];
+
+impl Status {
+    pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
+        let database = context.open_read_only()?;
+        let heads = database.log_heads().map_err(|error| refusals::reading(&error))?;
+        let all = standings(&heads, context)?;
+        let (id, replica) = (database.id(), database.replica());
+        let events: u64 = database.version_vector().iter().map(|(_, _, seq)| seq).sum();
+        if context.json() {
+            let peers: Vec<Value> =
+                all.iter().map(|standing| self.document(standing, context)).collect();
+            return context.out.line(json!({
+                "database": id.to_string(),
+                "replica": replica.to_string(),
+                "events": events,
+                "logs": heads.len(),
+                "peers": peers,
+            }));
+        }
+        let style = context.out.style();
+        for (name, value) in [
+            ("database", id.to_string()),
+            ("replica", replica.to_string()),
+            ("events", format!("{} in {}", grouped(events), counted(heads.len() as u64, "log"))),
+        ] {
+            let name = style.paint(Ink::Faint, &format!("{name:<9}"));
+            context.out.line(format_args!("{name}  {value}"))?;
+        }
+        if all.is_empty() {
+            return context.out.line("no peers; add one with `laterbase peer add NAME URL`");
+        }
+        context.out.line("")?;
+        peers_table(&all, context)?;
+        if self.logs { logs_table(&all, context) } else { Ok(()) }
+    }
+
+    fn document(&self, standing: &Standing, context: &Context) -> Value {
+        let contact = &standing.contact;
+        let clock = context.clock();
+        let time = |at: Option<u64>| at.map(|at| clock.format(micros(at)));
+        let mut document = json!({
+            "peer": standing.peer.name,
+            "address": standing.peer.address.to_string(),
+            "replica": contact.replica,
+            "synced": time(contact.synced_ms),
+            "tried": time(contact.tried_ms),
+            "error": contact.error,
+            "they_lack": standing.lacks.values().sum::<u64>(),
+            "we_lack": contact.lacked_here,
+            "syncs": contact.syncs,
+            "round_trips": contact.round_trips,
+            "events_in": contact.events_in,
+            "events_out": contact.events_out,
+            "bytes_in": contact.bytes_in,
+            "bytes_out": contact.bytes_out,
+        });
+        if self.logs {
+            let one = |((root, log), count): (&(String, String), &u64)| json!({ "root": root, "log": log, "they_lack": count });
+            let logs: Vec<Value> = standing.lacks.iter().map(one).collect();
+            if let Some(document) = document.as_object_mut() {
+                document.insert("logs".to_owned(), Value::from(logs));
+            }
+        }
+        document
+    }
+}
+
+fn standings(heads: &Heads, context: &Context) -> Result<Vec<Standing>, Failure> {
+    let peers = read(context)?;
+    let standing = |peer: &Peer| -> Result<Standing, Failure> {
+        let contact = ContactFile::new(context.directory()?, &peer.name).read();
+        let lacks = contact.lacks(heads);
+        Ok(Standing { peer: peer.clone(), contact, lacks })
+    };
+    peers.iter().map(standing).collect()
+}
+
+fn peers_table(all: &[Standing], context: &mut Context) -> Result<(), Failure> {
+    let clock = context.clock();
+    let mut table = Table::new(&COLUMNS);
+    for Standing { peer, contact, lacks } in all {
+        let synced = contact.synced_ms.map(|at| clock.format_short(micros(at)));
+        let row = vec![
+            peer.name.clone(),
+            synced.unwrap_or_else(|| "never".to_owned()),
+            grouped(lacks.values().sum()),
+            grouped(contact.lacked_here),
+            size(contact.bytes_in),
+            size(contact.bytes_out),
+            grouped(contact.round_trips),
+            contact.error.clone().unwrap_or_default(),
+        ];
+        table.row(row, &mut context.out)?;
+    }
+    table.release(&mut context.out)
+}
+
+fn logs_table(all: &[Standing], context: &mut Context) -> Result<(), Failure> {
+    let mut table = Table::new(&LOG_COLUMNS);
+    let mut is_empty = true;
+    for Standing { peer, lacks, .. } in all {
+        for ((root, log), count) in lacks {
+            let row = vec![peer.name.clone(), root.clone(), log.clone(), grouped(*count)];
+            if std::mem::take(&mut is_empty) {
+                context.out.line("")?;
+            }
+            table.row(row, &mut context.out)?;
+        }
+    }
+    table.release(&mut context.out)
+}

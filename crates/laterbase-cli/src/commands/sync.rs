@@ -1,0 +1,233 @@
+//! `laterbase sync`: bring this copy and its peers to the same events.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use laterbase::Database;
+use laterbase::sync::{Outcome, SessionConfig};
+use laterbase_client::{
+    Background, BackgroundConfig, Backoff, Contact, ContactFile, HttpWire, Peer, PeerNotice,
+    Report, SyncError, sync_once, told,
+};
+use serde_json::json;
+
+use super::Context;
+use super::peer::{read, unknown};
+use super::stats::{counted, grouped, size};
+use crate::failure::{Exit, Failure};
+use crate::output::{self, Ink};
+use crate::progress::Progress;
+use crate::refusals;
+
+/// How often a peer is tried before it is given up.
+const ATTEMPTS: u32 = 5;
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Bring this copy and its peers to the same events
+#[derive(Debug, Args)]
+pub(crate) struct Sync {
+    /// A peer's name or URL; all peers, if not given
+    #[arg(value_name = "PEER")]
+    peer: Option<String>,
+    /// Go on syncing, as events come, until interrupted
+    #[arg(long, conflicts_with = "peer")]
+    watch: bool,
+}
+
+impl Sync {
+    /// Syncs with one peer.
+    pub(super) fn with(peer: &str) -> Self {
+        Self { peer: Some(peer.to_owned()), watch: false }
+    }
+
+    pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
+        let peers = self.peers(context)?;
+        let database = context.open()?;
+        if self.watch {
+            return watch(database, context);
+        }
+        let mut failures = Vec::new();
+        for (peer, is_listed) in &peers {
+            let (done, report) = with_retries(&database, peer, *is_listed, context)?;
+            show(peer, &done, &report, context)?;
+            context.out.flush()?;
+            if let Err(error) = done {
+                failures.push((peer.name.clone(), error));
+            }
+        }
+        database.close().map_err(|error| refusals::closing(&error))?;
+        match failures.as_slice() {
+            [] => Ok(()),
+            [(name, error), ..] => {
+                let message = format!("{name}: {error}");
+                let hint = if error.is_passing() {
+                    "what came is kept; try again, it goes on where it was cut"
+                } else {
+                    "what came is kept; `laterbase status` shows what is lacking"
+                };
+                Err(Failure::new(Exit::Peer, message).hint(hint))
+            }
+        }
+    }
+
+    /// Whom to sync with, and whether they are on the list.
+    fn peers(&self, context: &Context) -> Result<Vec<(Peer, bool)>, Failure> {
+        context.check_directory()?;
+        let listed = read(context)?;
+        let Some(named) = &self.peer else {
+            let all: Vec<_> = listed.iter().map(|peer| (peer.clone(), true)).collect();
+            if all.is_empty() && !self.watch {
+                return Err(Failure::new(Exit::Usage, "there are no peers to sync with")
+                    .hint("add one with `laterbase peer add NAME URL`, or name a URL here"));
+            }
+            return Ok(all);
+        };
+        if let Some(peer) = listed.find(named) {
+            return Ok(vec![(peer.clone(), true)]);
+        }
+        match named.parse() {
+            Ok(address) => {
+                let same = listed.iter().find(|peer| peer.address == address).cloned();
+                let peer = same.clone().unwrap_or(Peer { name: named.clone(), address });
+                Ok(vec![(peer, same.is_some())])
+            }
+            Err(error) if named.contains(':') => Err(Failure::new(Exit::Usage, error)),
+            Err(_) => Err(unknown(named, &listed)),
+        }
+    }
+}
+
+/// Syncs with a peer, and tries again where that may help.
+fn with_retries(
+    database: &Database,
+    peer: &Peer,
+    is_listed: bool,
+    context: &Context,
+) -> Result<(Result<(), SyncError>, Report), Failure> {
+    let file = ContactFile::new(context.directory()?, &peer.name);
+    let mut contact = if is_listed { file.read() } else { Contact::default() };
+    let mut wire = HttpWire::new(peer.address.clone(), REQUEST_TIMEOUT);
+    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+    let mut all = Report::default();
+    let mut bar = Progress::new(context.json(), None);
+    loop {
+        let (done, report) =
+            sync_once(database, &mut wire, &contact, &SessionConfig::default(), &mut |report| {
+                let progress = report.progress;
+                let done = progress.pull_events.saturating_add(progress.push_events);
+                let total = progress.pull_events_total.saturating_add(progress.push_events_total);
+                bar.step(done, total);
+            });
+        contact.take(&report, done.as_ref().err().map(ToString::to_string));
+        all.add(&report);
+        let is_over = match &done {
+            Ok(()) => true,
+            Err(error) => !error.is_passing() || backoff.failures() + 1 >= ATTEMPTS,
+        };
+        if is_over {
+            bar.finish();
+            if is_listed {
+                // It is for people to look at, and no sync fails for it.
+                let _ = file.write(&contact);
+            }
+            return Ok((done, all));
+        }
+        std::thread::sleep(backoff.after_failure());
+    }
+}
+
+fn show(
+    peer: &Peer,
+    done: &Result<(), SyncError>,
+    report: &Report,
+    context: &mut Context,
+) -> Result<(), Failure> {
+    let progress = report.progress;
+    if context.json() {
+        return context.out.line(json!({
+            "peer": peer.name,
+            "replica": report.peer.map(|peer| peer.to_string()),
+            "synced": done.is_ok(),
+            "events_in": progress.pull_events,
+            "events_out": progress.push_events,
+            "lacked_here": report.lacked_here,
+            "lacked_there": report.lacked_there,
+            "round_trips": report.round_trips,
+            "bytes_in": report.bytes_in,
+            "bytes_out": report.bytes_out,
+            "error": done.as_ref().err().map(ToString::to_string),
+        }));
+    }
+    let style = context.out.style();
+    let name = style.paint(Ink::Name, &peer.name);
+    let events = match (progress.pull_events, progress.push_events, done.is_ok()) {
+        (0, 0, true) => "nothing to do".to_owned(),
+        (pulled, pushed, _) => format!("{} in, {} out", counted(pulled, "event"), grouped(pushed)),
+    };
+    let ended = if done.is_ok() { String::new() } else { style.paint(Ink::Bad, "not finished: ") };
+    let trips = counted(u64::from(report.round_trips), "round trip");
+    context.out.line(format_args!(
+        "{name}: {ended}{events}; {trips}, {} in, {} out",
+        size(report.bytes_in),
+        size(report.bytes_out)
+    ))?;
+    for outcome in &report.outcomes {
+        if let Some(text) = worth_telling(outcome) {
+            context.out.line(format_args!("  {text}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// What a person should know of what a session reported.
+pub(super) fn worth_telling(outcome: &Outcome) -> Option<String> {
+    match outcome {
+        Outcome::Stored { .. } | Outcome::Left { .. } => None,
+        Outcome::Reincarnate { root, seq, .. } => Some(format!(
+            "this copy was restored or copied: the peer has its event {seq} of {root}; it goes on \
+             under a new replica id"
+        )),
+        Outcome::Forked { log, writer, seq, .. } => Some(format!(
+            "a fork: replica {writer} wrote event {seq} of {} twice; both are kept, see \
+             `laterbase forks`",
+            log.root
+        )),
+        Outcome::Malformed(error) => Some(format!("the peer sent what is no frame: {error}")),
+        Outcome::Refused { bye, .. } => Some(format!("the peer was refused: {}", told(bye.reason))),
+    }
+}
+
+/// Syncs with all peers until the process is ended.
+fn watch(database: Database, context: &mut Context) -> Result<(), Failure> {
+    let directory = context.directory()?.to_owned();
+    let json = context.json();
+    context.out.line("syncing; end with Ctrl-C")?;
+    context.out.flush()?;
+    let notices = Arc::new(move |notice: &PeerNotice| output::complain(&line(notice, json)));
+    let _kept = Background::start(database, directory, BackgroundConfig::default(), notices);
+    loop {
+        std::thread::park();
+    }
+}
+
+/// A notice as a line for standard error; empty if it says nothing.
+pub(super) fn line(notice: &PeerNotice, json: bool) -> String {
+    let (peer, text) = match notice {
+        PeerNotice::Reached { peer } => (Some(peer), "in touch".to_owned()),
+        PeerNotice::Failed { peer, error } => {
+            (Some(peer), format!("out of touch: {error}; it is tried again"))
+        }
+        PeerNotice::Told { peer, replica, outcome } => {
+            let Some(text) = worth_telling(outcome) else { return String::new() };
+            let replica = replica.map_or_else(String::new, |id| format!(" (replica {id})"));
+            (Some(peer), format!("{text}{replica}"))
+        }
+        PeerNotice::Peers { reason } => (None, reason.clone()),
+    };
+    if json {
+        return format!("{}\n", json!({ "peer": peer, "notice": text }));
+    }
+    let name = peer.map_or("peers", String::as_str);
+    format!("{name}: {text}\n")
+}

@@ -1,0 +1,143 @@
+//! Copies that should not be: a directory that was copied, a backup that was restored. Both sides
+//! write under one replica id, and still everything ends up everywhere.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+#[path = "sync_network/node.rs"]
+mod node;
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use node::Node;
+use serde_json::Value;
+use support::{Sandbox, ndjson};
+
+fn copy_directory(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_directory(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+fn append(sandbox: &Sandbox, db: &str, key: &str) {
+    let stream = format!("shipment/{key}");
+    sandbox.run(["append", "--db", db, &stream, "seen", "--data", "{}"]).success();
+}
+
+/// The keys of all shipments.
+fn keys(sandbox: &Sandbox, db: &str) -> Vec<String> {
+    let lines = sandbox.run(["read", "--db", db, "shipment", "--format", "ndjson"]).success();
+    let mut keys: Vec<String> = ndjson(&lines.stdout)
+        .iter()
+        .map(|event| event["key"].as_str().unwrap().to_owned())
+        .collect();
+    keys.sort();
+    keys
+}
+
+fn json(sandbox: &Sandbox, arguments: &[&str]) -> Value {
+    let answer = sandbox.run([arguments, &["--json"]].concat()).success();
+    serde_json::from_str(&answer.stdout).unwrap()
+}
+
+fn replica(sandbox: &Sandbox, db: &str) -> String {
+    json(sandbox, &["stats", "--db", db])["replica"].as_str().unwrap().to_owned()
+}
+
+/// The reincarnations that are recorded.
+fn reincarnations(sandbox: &Sandbox, db: &str) -> usize {
+    let lines = sandbox.run(["read", "--db", db, "_sys", "--format", "ndjson"]).success().stdout;
+    ndjson(&lines).iter().filter(|event| event["type"] == "reincarnated").count()
+}
+
+/// Syncs each of these with the server until nothing moves any more.
+fn sync_all(sandbox: &Sandbox, server: &Node, databases: &[&str]) {
+    for _ in 0..3 {
+        for db in databases {
+            sandbox.run(["sync", "--db", db, &server.url()]).success();
+        }
+    }
+}
+
+#[test]
+fn a_directory_that_was_copied_while_closed_goes_on_as_two_replicas() {
+    let sandbox = Sandbox::new();
+    sandbox.run(["init", "--db", "third"]).success();
+    let server = Node::start(&sandbox, "third");
+    sandbox.run(["init", "--db", "one", "--join", &server.url()]).success();
+    append(&sandbox, "one", "before");
+    copy_directory(&sandbox.path("one"), &sandbox.path("two"));
+    append(&sandbox, "one", "in-one");
+    append(&sandbox, "two", "in-two");
+    sync_all(&sandbox, &server, &["one", "two"]);
+    append(&sandbox, "one", "later-in-one");
+    append(&sandbox, "two", "later-in-two");
+    sync_all(&sandbox, &server, &["one", "two"]);
+    let expected = ["before", "in-one", "in-two", "later-in-one", "later-in-two"];
+    for db in ["one", "two", "third"] {
+        assert_eq!(keys(&sandbox, db), expected, "{db}");
+        assert!(reincarnations(&sandbox, db) >= 1, "{db}");
+    }
+    assert_ne!(replica(&sandbox, "one"), replica(&sandbox, "two"));
+}
+
+#[test]
+fn yesterdays_backup_goes_on_under_a_new_id_and_loses_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.run(["init", "--db", "hub"]).success();
+    let server = Node::start(&sandbox, "hub");
+    sandbox.run(["init", "--db", "one", "--join", &server.url()]).success();
+    append(&sandbox, "one", "1");
+    sandbox.run(["backup", "--db", "one", "yesterday"]).success();
+    append(&sandbox, "one", "2");
+    append(&sandbox, "one", "3");
+    sandbox.run(["sync", "--db", "one", &server.url()]).success();
+    let before = replica(&sandbox, "one");
+    sandbox.run(["restore", "yesterday", "--db", "restored"]).success();
+    append(&sandbox, "restored", "after-the-restore");
+    sync_all(&sandbox, &server, &["restored"]);
+    append(&sandbox, "restored", "later");
+    sync_all(&sandbox, &server, &["restored"]);
+    let expected = ["1", "2", "3", "after-the-restore", "later"];
+    for db in ["restored", "hub"] {
+        assert_eq!(keys(&sandbox, db), expected, "{db}");
+        assert!(reincarnations(&sandbox, db) >= 1, "{db}");
+    }
+    assert_ne!(replica(&sandbox, "restored"), before);
+}
+
+#[test]
+fn a_directory_put_back_in_place_is_noticed_by_its_peer_and_forks_nothing_away() {
+    let sandbox = Sandbox::new();
+    sandbox.run(["init", "--db", "hub"]).success();
+    let server = Node::start(&sandbox, "hub");
+    sandbox.run(["init", "--db", "one", "--join", &server.url()]).success();
+    append(&sandbox, "one", "1");
+    copy_directory(&sandbox.path("one/log"), &sandbox.path("old-log"));
+    let index = sandbox.path("one/index");
+    append(&sandbox, "one", "2");
+    sandbox.run(["sync", "--db", "one", &server.url()]).success();
+    // The disk is rolled back: the same files, by name and birth, with what they held before.
+    for entry in fs::read_dir(sandbox.path("old-log")).unwrap().map(Result::unwrap) {
+        let bytes = fs::read(entry.path()).unwrap();
+        fs::write(sandbox.path("one/log").join(entry.file_name()), bytes).unwrap();
+    }
+    fs::remove_dir_all(index).unwrap();
+    append(&sandbox, "one", "other-2");
+    sync_all(&sandbox, &server, &["one"]);
+    append(&sandbox, "one", "3");
+    sync_all(&sandbox, &server, &["one"]);
+    for db in ["one", "hub"] {
+        assert_eq!(keys(&sandbox, db), ["1", "2", "3", "other-2"], "{db}");
+        assert!(reincarnations(&sandbox, db) >= 1, "{db}");
+        let forks = json(&sandbox, &["forks", "--db", db]);
+        assert_eq!(forks["forks"].as_array().unwrap().len(), 1, "{db}: {forks}");
+    }
+}

@@ -1,0 +1,175 @@
+//! Where a peer is: an HTTP address and the name of a database there.
+//!
+//! `http://127.0.0.1:7410`, `127.0.0.1:7410` and `http://127.0.0.1:7410/db/default` are the same.
+//! Only loopback addresses are taken: there is neither TLS nor a token that could protect others.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+/// The name of the database in a server's own directory.
+pub const DEFAULT_DATABASE: &str = "default";
+
+/// Where a peer is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerAddress {
+    host: String,
+    port: u16,
+    database: String,
+}
+
+/// A text is no address of a peer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// It names another protocol.
+    #[error("`{scheme}` is not supported: write http://HOST:PORT")]
+    Scheme {
+        /// The protocol.
+        scheme: String,
+    },
+    /// It has no host and port.
+    #[error("`{text}` has no host and port: write http://HOST:PORT, such as http://127.0.0.1:7410")]
+    Host {
+        /// What stands in their place.
+        text: String,
+    },
+    /// Its path is not a database.
+    #[error("`{path}` is not the path of a database: write http://HOST:PORT/db/NAME")]
+    Path {
+        /// The path.
+        path: String,
+    },
+    /// It is not on this machine.
+    #[error(
+        "{host} is another machine, and there is no encryption yet: use 127.0.0.1, and reach the \
+         other machine through a tunnel, such as `ssh -L 7411:127.0.0.1:7410 {host}`"
+    )]
+    NotLoopback {
+        /// The host.
+        host: String,
+    },
+}
+
+impl PeerAddress {
+    /// The database `name` of the server that listens on `socket`.
+    #[must_use]
+    pub fn new(socket: SocketAddr, name: &str) -> Self {
+        let host = match socket.ip() {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        };
+        Self { host, port: socket.port(), database: name.to_owned() }
+    }
+
+    /// `HOST:PORT`, for a socket.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    /// The name of the database there.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// The path of the database, without a slash at the end.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("/db/{}", self.database)
+    }
+
+    /// The address of what the database answers under `rest`, such as `/sync`.
+    #[must_use]
+    pub fn url(&self, rest: &str) -> String {
+        format!("http://{}{}{rest}", self.authority(), self.path())
+    }
+}
+
+impl fmt::Display for PeerAddress {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "http://{}", self.authority())?;
+        if self.database != DEFAULT_DATABASE {
+            write!(out, "{}", self.path())?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for PeerAddress {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let rest = match text.split_once("://") {
+            Some(("http", rest)) => rest,
+            Some((scheme, _)) => return Err(AddressError::Scheme { scheme: scheme.to_owned() }),
+            None => text,
+        };
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let no_host = || AddressError::Host { text: authority.to_owned() };
+        let (host, port) = authority.rsplit_once(':').ok_or_else(no_host)?;
+        let port: u16 = port.parse().map_err(|_| no_host())?;
+        if host.is_empty() || port == 0 || host.contains('@') {
+            return Err(no_host());
+        }
+        let name = host.trim_start_matches('[').trim_end_matches(']');
+        let ip = name.parse::<IpAddr>();
+        if !ip.map_or(name == "localhost", |ip| ip.is_loopback()) {
+            return Err(AddressError::NotLoopback { host: host.to_owned() });
+        }
+        Ok(Self { host: host.to_owned(), port, database: database(path)?.to_owned() })
+    }
+}
+
+/// The name of the database that a path leads to.
+fn database(path: &str) -> Result<&str, AddressError> {
+    let short = path.strip_suffix("/sync").unwrap_or(path).trim_end_matches('/');
+    if short.is_empty() {
+        return Ok(DEFAULT_DATABASE);
+    }
+    let is_plain = |name: &&str| {
+        let mut bytes = name.bytes();
+        bytes
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte))
+            && !name.is_empty()
+    };
+    let name = short.strip_prefix("/db/").filter(is_plain);
+    name.ok_or_else(|| AddressError::Path { path: path.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_forms_mean_the_default_database() {
+        for text in [
+            "127.0.0.1:7410",
+            "http://127.0.0.1:7410",
+            "http://127.0.0.1:7410/",
+            "http://127.0.0.1:7410/sync",
+            "http://127.0.0.1:7410/db/default",
+            "http://127.0.0.1:7410/db/default/sync",
+        ] {
+            let address: PeerAddress = text.parse().unwrap();
+            assert_eq!(address.to_string(), "http://127.0.0.1:7410", "{text}");
+            assert_eq!(address.url("/sync"), "http://127.0.0.1:7410/db/default/sync");
+        }
+        let named: PeerAddress = "http://[::1]:80/db/port-of_rotterdam".parse().unwrap();
+        assert_eq!(named.to_string(), "http://[::1]:80/db/port-of_rotterdam");
+    }
+
+    #[test]
+    fn what_is_no_address_is_told_apart() {
+        let refused = |text: &str| text.parse::<PeerAddress>().unwrap_err();
+        assert!(matches!(refused("https://localhost:1"), AddressError::Scheme { .. }));
+        for text in ["", "localhost", "http://:1", "localhost:0", "a@localhost:1", "localhost:x"] {
+            assert!(matches!(refused(text), AddressError::Host { .. }), "{text}");
+        }
+        for text in ["localhost:1/x", "localhost:1/db/", "localhost:1/db/A"] {
+            assert!(matches!(refused(text), AddressError::Path { .. }), "{text}");
+        }
+        assert!(matches!(refused("192.0.2.1:1"), AddressError::NotLoopback { .. }));
+        assert!(matches!(refused("example.org:1"), AddressError::NotLoopback { .. }));
+    }
+}

@@ -1,0 +1,208 @@
+//! One session with one peer, from the first flight to the last.
+//!
+//! ```text
+//!   poll_flight ──▶ wire ──▶ peer          one round trip each
+//!   handle_flight ◀── wire ◀── peer
+//! ```
+//! It ends as soon as both are known to hold the same: what would be left to say is goodbye, and
+//! the peer needs none. What the session learned of the peer is kept however it ends, and events
+//! that came are kept as they come, so that the next session goes on where this one was cut.
+
+use std::time::Instant;
+
+use laterbase::sync::{
+    Heads, Outcome, PeerMemory, Progress, Replica, Session, SessionConfig, Status,
+    frame::{Bye, Reason},
+};
+
+use crate::wire::{Wire, WireError};
+
+/// Empty flights in a row after which the peer is given up: it has nothing to say, nor have we.
+const SILENCE_MAX: u32 = 8;
+
+/// How a session went.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Which copy the peer is, if it said so.
+    pub peer: Option<laterbase::ReplicaId>,
+    /// Requests that were answered.
+    pub round_trips: u32,
+    /// Bytes of bodies that were sent.
+    pub bytes_out: u64,
+    /// Bytes of bodies that came.
+    pub bytes_in: u64,
+    /// Events and frames.
+    pub progress: Progress,
+    /// Events that the peer has and this copy still lacks.
+    pub lacked_here: u64,
+    /// Events that this copy has and the peer still lacks.
+    pub lacked_there: u64,
+    /// What the peer is believed to hold.
+    pub peer_heads: Heads,
+    /// What the host must know.
+    pub outcomes: Vec<Outcome>,
+}
+
+impl Report {
+    /// Adds what a further session with the same peer did.
+    pub fn add(&mut self, next: &Self) {
+        self.peer = next.peer.or(self.peer);
+        self.round_trips += next.round_trips;
+        self.bytes_out += next.bytes_out;
+        self.bytes_in += next.bytes_in;
+        self.progress.pull_events += next.progress.pull_events;
+        self.progress.push_events += next.progress.push_events;
+        self.progress.bytes_in += next.progress.bytes_in;
+        self.progress.bytes_out += next.progress.bytes_out;
+        (self.lacked_here, self.lacked_there) = (next.lacked_here, next.lacked_there);
+        self.peer_heads.clone_from(&next.peer_heads);
+        self.outcomes.extend(next.outcomes.iter().cloned());
+    }
+}
+
+/// A session ended before both held the same.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SyncError {
+    /// The way to the peer failed.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// The peer ended it.
+    #[error("the peer ended the sync: {}", told(bye.reason))]
+    Left {
+        /// What it said.
+        bye: Bye,
+    },
+    /// This copy ended it, because of what the peer did.
+    #[error("the sync was ended: {}", told(bye.reason))]
+    Refused {
+        /// What the peer was told.
+        bye: Bye,
+    },
+    /// Neither side has anything to say, and they do not hold the same.
+    #[error("the peer goes on answering without getting anywhere; try again, then look at its log")]
+    Silent,
+    /// This database cannot be synced.
+    #[error("{message}")]
+    Host {
+        /// Why.
+        message: String,
+    },
+}
+
+impl SyncError {
+    /// Whether the same may work a little later.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Wire(error) => error.is_passing(),
+            Self::Left { bye } => matches!(bye.reason, Reason::Busy | Reason::Stalled),
+            Self::Refused { bye } => bye.reason == Reason::Stalled,
+            Self::Silent | Self::Host { .. } => false,
+        }
+    }
+}
+
+/// A reason in words.
+#[must_use]
+pub fn told(reason: Reason) -> String {
+    match reason {
+        Reason::Done => "nothing is left to do",
+        Reason::Busy => "it has too much to do",
+        Reason::Version => "no version of the protocol is common; upgrade the older side",
+        Reason::Database => "it is another database; a copy is made with `laterbase init --join`",
+        Reason::Scope => "a part of it was not granted",
+        Reason::Malformed => "a frame made no sense",
+        Reason::BadBatch => "a batch was not what it claimed to be",
+        Reason::Stalled => "there was no progress",
+        Reason::TooMuch => "a limit was exceeded",
+        Reason::Storage => "the storage failed",
+        Reason::Unknown(number) => return format!("reason {number}, of a later version"),
+    }
+    .to_owned()
+}
+
+/// Runs a session over `wire` until both hold the same.
+///
+/// `report` is filled whatever the result is; `progress` is called after each flight.
+///
+/// # Errors
+/// [`SyncError`] if it ended before; everything that came until then is stored.
+pub fn drive<R: Replica>(
+    port: &mut R,
+    wire: &mut dyn Wire,
+    config: &SessionConfig,
+    memory: Option<PeerMemory>,
+    report: &mut Report,
+    progress: &mut dyn FnMut(&Report),
+) -> Result<(), SyncError> {
+    let mut session = Session::initiator(config.clone(), memory);
+    let done = flights(port, wire, &mut session, report, progress);
+    if let Some(memory) = session.memory() {
+        port.remember(&memory);
+    }
+    report.peer = session.peer();
+    report.progress = session.progress();
+    report.peer_heads = session.peer_heads().clone();
+    let total = report.progress;
+    report.lacked_here = total.pull_events_total.saturating_sub(total.pull_events);
+    report.lacked_there = total.push_events_total.saturating_sub(total.push_events);
+    done
+}
+
+fn flights<R: Replica>(
+    port: &mut R,
+    wire: &mut dyn Wire,
+    session: &mut Session,
+    report: &mut Report,
+    progress: &mut dyn FnMut(&Report),
+) -> Result<(), SyncError> {
+    let began = Instant::now();
+    let mut token: Option<String> = None;
+    let mut silence = 0;
+    loop {
+        let now_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let was_settled = session.status() == Status::Settled;
+        let flight = session.poll_flight(now_ms, port);
+        if was_settled {
+            return Ok(());
+        }
+        if let Status::Closed(reason) = session.status() {
+            // The peer is told, as a courtesy; it need not answer.
+            let _ = wire.exchange(&flight, token.as_deref());
+            return ended(reason, report);
+        }
+        silence = if flight.is_empty() { silence + 1 } else { 0 };
+        if silence > SILENCE_MAX {
+            return Err(SyncError::Silent);
+        }
+        let reply = wire.exchange(&flight, token.as_deref())?;
+        report.round_trips += 1;
+        report.bytes_out += flight.len() as u64;
+        report.bytes_in += reply.flight.len() as u64;
+        token = reply.session;
+        let now_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        report.outcomes.extend(session.handle_flight(&reply.flight, now_ms, port));
+        report.progress = session.progress();
+        report.peer = session.peer();
+        progress(report);
+        if let Status::Closed(reason) = session.status() {
+            return ended(reason, report);
+        }
+    }
+}
+
+/// What the end of a session means, by the last word on it.
+fn ended(reason: Reason, report: &Report) -> Result<(), SyncError> {
+    let last = report.outcomes.iter().rev().find_map(|outcome| match outcome {
+        Outcome::Left { bye, .. } => Some(SyncError::Left { bye: *bye }),
+        Outcome::Refused { bye, .. } => Some(SyncError::Refused { bye: *bye }),
+        Outcome::Stored { .. }
+        | Outcome::Reincarnate { .. }
+        | Outcome::Forked { .. }
+        | Outcome::Malformed(_) => None,
+    });
+    if reason == Reason::Done {
+        return Ok(());
+    }
+    Err(last.unwrap_or(SyncError::Refused { bye: Bye::new(reason) }))
+}

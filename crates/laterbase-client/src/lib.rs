@@ -1,0 +1,32 @@
+//! The client side of sync: transports, peers, and keeping in touch with them.
+//!
+//! ```text
+//!   peers ──▶ background ──▶ contact ──▶ drive ──▶ wire: http, socket
+//!   (file)    (when)         (retries)   (one session)     (frames as bytes)
+//!                                  bundle: the same frames in a file
+//! ```
+//! Everything here blocks and runs on threads of its own; what is synced is any
+//! [`laterbase::sync::Replica`], in practice a database's sync port.
+//!
+//! Left out: TLS and tokens, hence every peer but those on this machine.
+#![forbid(unsafe_code)]
+
+mod address;
+mod background;
+mod backoff;
+mod bundle;
+mod contact;
+mod drive;
+mod http;
+mod peers;
+mod wire;
+
+pub use address::{AddressError, DEFAULT_DATABASE, PeerAddress};
+pub use background::{Background, BackgroundConfig, PeerNotice, PeerNotices, sync_once};
+pub use backoff::Backoff;
+pub use bundle::{BundleError, Exported, Imported, database_of, export, import};
+pub use contact::{CONTACTS_FOLDER, Contact, ContactFile};
+pub use drive::{Report, SyncError, drive, told};
+pub use http::{Described, HttpWire};
+pub use peers::{PEERS_FILE, Peer, PeerError, Peers, PeersError};
+pub use wire::{FRAMES_TYPE, Reply, SESSION_HEADER, Wire, WireError};

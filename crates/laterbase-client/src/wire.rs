@@ -1,0 +1,85 @@
+//! What carries flights: a request and its answer, whatever is in between.
+
+use std::time::Duration;
+
+/// The header in which a server names the session, and a client says which one it goes on with.
+pub const SESSION_HEADER: &str = "laterbase-session";
+
+/// What the body of a request or an answer with frames is.
+pub const FRAMES_TYPE: &str = "application/vnd.laterbase.frames";
+
+/// What came back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// Frames, one behind the other.
+    pub flight: Vec<u8>,
+    /// What names the session for the next flight; none if it is over there.
+    pub session: Option<String>,
+}
+
+/// Carries a flight to the peer and its answer back.
+pub trait Wire {
+    /// Sends one flight and waits for the other.
+    ///
+    /// # Errors
+    /// [`WireError`]; whether the flight arrived is not known then.
+    fn exchange(&mut self, flight: &[u8], session: Option<&str>) -> Result<Reply, WireError>;
+}
+
+/// A flight was not carried.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// Nobody listens there, or the way is cut.
+    #[error("{message}")]
+    Unreachable {
+        /// The system's words.
+        message: String,
+    },
+    /// The connection ended, or took too long, before the answer was whole.
+    #[error("the connection was lost: {message}")]
+    Lost {
+        /// The system's words.
+        message: String,
+    },
+    /// The peer has forgotten the session: begin a new one.
+    #[error("the peer has forgotten the session")]
+    SessionUnknown,
+    /// The peer has too much to do.
+    #[error("the peer is busy; it asks to come back in {} ms", retry_after.as_millis())]
+    Busy {
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// The peer refused the request.
+    #[error("the peer refused it: {title} (HTTP {status})")]
+    Refused {
+        /// The status of the answer.
+        status: u16,
+        /// What its problem document says.
+        title: String,
+    },
+    /// The answer is longer than any that is taken.
+    #[error("the peer's answer is longer than {bytes_max} bytes")]
+    TooLong {
+        /// The most that is taken.
+        bytes_max: u64,
+    },
+    /// The answer is not one of Laterbase.
+    #[error("what answers there is not Laterbase")]
+    Foreign,
+}
+
+impl WireError {
+    /// Whether the same may work a little later.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::Lost { .. }
+            | Self::SessionUnknown
+            | Self::Busy { .. } => true,
+            Self::Refused { status, .. } => *status >= 500,
+            Self::TooLong { .. } | Self::Foreign => false,
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Listening: on this machine only, until it is told to stop.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+use crate::routes::Server;
+
+/// How long a client may take to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long to wait after the system refused a connection, such as for want of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Threads that do the reading and writing; what blocks has threads of its own.
+const IO_THREADS: usize = 2;
+
+/// A server cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// The text is no address.
+    #[error("`{text}` is no address: write HOST:PORT, such as 127.0.0.1:7410")]
+    Address {
+        /// The text.
+        text: String,
+    },
+    /// Others could reach it.
+    #[error(
+        "{address} can be reached from other machines, and there are neither tokens nor encryption \
+         yet: listen on 127.0.0.1, and let others in through a tunnel, such as \
+         `ssh -R 7410:127.0.0.1:{} HOST`", address.port()
+    )]
+    NotLoopback {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The system refuses.
+    #[error("cannot listen on {address}: {source}")]
+    Bind {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The threads cannot be started.
+    #[error("cannot start the server: {0}")]
+    Start(io::Error),
+}
+
+/// A server that listens and does not answer yet.
+#[derive(Debug)]
+pub struct Listening {
+    server: Server,
+    runtime: Runtime,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+/// The address in a text, if it is one of this machine alone.
+///
+/// # Errors
+/// [`ListenError::Address`] and [`ListenError::NotLoopback`].
+pub fn check_address(text: &str) -> Result<SocketAddr, ListenError> {
+    let none = || ListenError::Address { text: text.to_owned() };
+    let found = match text.parse() {
+        Ok(address) => Some(address),
+        Err(_) => text.to_socket_addrs().map_err(|_| none())?.next(),
+    };
+    let address: SocketAddr = found.ok_or_else(none)?;
+    if !address.ip().is_loopback() {
+        return Err(ListenError::NotLoopback { address });
+    }
+    Ok(address)
+}
+
+impl Listening {
+    /// Listens on `address`; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// [`ListenError`].
+    pub fn new(server: Server, address: SocketAddr) -> Result<Self, ListenError> {
+        if !address.ip().is_loopback() {
+            return Err(ListenError::NotLoopback { address });
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(IO_THREADS)
+            .thread_name("laterbase-http")
+            .enable_all()
+            .build()
+            .map_err(ListenError::Start)?;
+        let failed = |source| ListenError::Bind { address, source };
+        let listener = runtime.block_on(TcpListener::bind(address)).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self { server, runtime, listener, address })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until the process is told to end (SIGINT, SIGTERM) or `stop` changes; then lets
+    /// requests come to their end for a while.
+    ///
+    /// # Errors
+    /// [`ListenError::Start`] if the signals cannot be waited for.
+    pub fn run(self, stop: watch::Receiver<bool>) -> Result<(), ListenError> {
+        let Self { server, runtime, listener, .. } = self;
+        let grace = server.config().grace;
+        runtime.block_on(async {
+            let ended = until_ended(stop)?;
+            let (closing, _) = watch::channel(false);
+            accept(&server, &listener, &closing, ended).await;
+            drop(listener);
+            closing.send_replace(true);
+            // Whoever does not come to an end is cut off.
+            let _ = tokio::time::timeout(grace, closing.closed()).await;
+            Ok(())
+        })?;
+        runtime.shutdown_timeout(grace);
+        Ok(())
+    }
+}
+
+/// Ends when the process is told to, or `stop` says so.
+fn until_ended(mut stop: watch::Receiver<bool>) -> Result<impl Future<Output = ()>, ListenError> {
+    #[cfg(unix)]
+    let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        .map_err(ListenError::Start)?;
+    Ok(async move {
+        let mut interrupted = pin!(tokio::signal::ctrl_c());
+        #[cfg(unix)]
+        let mut terminated = pin!(terminated.recv());
+        #[cfg(not(unix))]
+        let mut terminated = pin!(std::future::pending::<Option<()>>());
+        let mut told = pin!(async move {
+            // A handle that is gone says nothing any more.
+            if stop.wait_for(|told| *told).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        });
+        poll_fn(move |cx| {
+            let is_over = interrupted.as_mut().poll(cx).is_ready()
+                || terminated.as_mut().poll(cx).is_ready()
+                || told.as_mut().poll(cx).is_ready();
+            if is_over { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    })
+}
+
+/// Serves connections until `ended`. Each holds a receiver of `closing` for as long as it lasts.
+async fn accept(
+    server: &Server,
+    listener: &TcpListener,
+    closing: &watch::Sender<bool>,
+    ended: impl Future<Output = ()>,
+) {
+    let router = server.router();
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    let mut ended = pin!(ended);
+    loop {
+        let mut next = pin!(listener.accept());
+        let accepted = poll_fn(|cx| {
+            if ended.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            next.as_mut().poll(cx).map(Some)
+        });
+        match accepted.await {
+            None => return,
+            Some(Ok((stream, _))) => {
+                let _ = stream.set_nodelay(true);
+                let service = TowerToHyperService::new(router.clone());
+                let connection = http.serve_connection(TokioIo::new(stream), service);
+                tokio::spawn(serve(connection.with_upgrades(), closing.subscribe()));
+            }
+            Some(Err(_)) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+/// Serves one connection; when the server is closing, to the end of the request at work.
+async fn serve(
+    connection: http1::UpgradeableConnection<TokioIo<TcpStream>, TowerToHyperService<Router>>,
+    mut closing: watch::Receiver<bool>,
+) {
+    let mut connection = pin!(connection);
+    let mut told = pin!(async move {
+        let _ = closing.wait_for(|told| *told).await;
+        closing
+    });
+    let mut kept = None;
+    poll_fn(|cx| {
+        if kept.is_none()
+            && let Poll::Ready(closing) = told.as_mut().poll(cx)
+        {
+            kept = Some(closing);
+            connection.as_mut().graceful_shutdown();
+        }
+        // A connection that breaks is the client's affair.
+        connection.as_mut().poll(cx).map(|_| ())
+    })
+    .await;
+}
