@@ -5,6 +5,7 @@
 //! tidy    the rules of the house that a tool can check
 //! readme  runs the README's commands as they stand there
 //! bench   benchmarks against peers in one run
+//! sim     the simulator of many copies that sync
 //! soak    campaigns that go on by seed; writes what it found to a results file
 //! ```
 //!
@@ -25,6 +26,7 @@ mod fuzz;
 mod process;
 mod readme;
 mod repository;
+mod sim;
 mod soak;
 mod stages;
 mod test_targets;
@@ -42,6 +44,8 @@ cargo xtask COMMAND
   tidy                                 check the rules of the house
   readme                               run the README's commands as they stand there
   bench [AREA…] [--quick] [--json F]   benchmarks; `bench --help` lists the areas
+  sim [--seed N] [--minutes N] [--gossip]
+                                       simulate copies that sync; `sim --help` lists the rest
   soak [CAMPAIGN…] [--minutes N]       faulty-disk, power-cuts, fuzz; an hour each by default
 ";
 
@@ -67,6 +71,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         "tidy" => tidy::run(&repository),
         "readme" => readme::run(&repository).map(|_| ()),
         "bench" => bench::run(&repository, rest),
+        "sim" => sim::run(&repository, rest),
         "soak" => soak::run(&repository, rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");

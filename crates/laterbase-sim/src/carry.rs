@@ -89,7 +89,7 @@ impl<N: Node> World<N> {
             return Ok(false);
         };
         let status = session.status();
-        self.promise(at);
+        self.promise_by(at, status);
         if self.random.chance(1, 20) {
             self.overheard.push_back(bytes.clone());
             self.overheard.truncate(40);
@@ -102,7 +102,14 @@ impl<N: Node> World<N> {
         Ok(self.links.get(place).is_some_and(|link| link.number == number))
     }
 
-    /// Everything that came in is durable now: a frame has gone out.
+    /// A frame has gone out: what came in before is promised, unless it said that storing failed.
+    pub(crate) fn promise_by(&mut self, at: usize, status: Status) {
+        if status != Status::Closed(frame::Reason::Storage) {
+            self.promise(at);
+        }
+    }
+
+    /// Everything that came in is durable now.
     pub(crate) fn promise(&mut self, at: usize) {
         let seat = &mut self.seats[at];
         for (hash, writer) in seat.staged.drain(..) {
@@ -193,6 +200,7 @@ impl<N: Node> World<N> {
         outcomes: &[Outcome],
         via: Via,
     ) -> Result<(), Violation> {
+        self.seats[at].node.record(outcomes);
         let is_honest = via != Via::Stranger && self.weather.corruption == 0;
         for outcome in outcomes {
             match outcome {
@@ -246,7 +254,7 @@ impl<N: Node> World<N> {
             }
             if let Some(memory) = session.memory().filter(|_| self.random.chance(9, 10)) {
                 let kept = PeerMemory::decode(&memory.encode());
-                if let (Ok(kept), true) = (kept, self.seats[at].node.port().is_some()) {
+                if let (Ok(kept), true) = (kept, self.seats[at].node.is_up()) {
                     self.seats[at].node.remember(&kept);
                 }
             }
@@ -363,8 +371,9 @@ pub(crate) fn batches_of<R: Replica>(outcomes: &[Outcome], port: &R) -> Vec<Arri
 pub(crate) fn describe(bytes: &[u8]) -> String {
     const KINDS: [&str; 9] =
         ["?", "hello", "heads", "want", "batches", "ack", "fork", "announce", "bye"];
-    let kind = frame::open(bytes, &frame::FrameLimits::default(), None)
-        .ok()
-        .and_then(|opened| KINDS.get(usize::from(opened.kind)).copied());
-    format!("{} ({} B)", kind.unwrap_or("?"), bytes.len())
+    const COMPRESSED: u8 = 0x80;
+    // The length goes before it: bytes with the high bit set, and one without.
+    let kind = bytes.iter().skip_while(|byte| **byte & 0x80 != 0).nth(1);
+    let kind = kind.map_or(0, |kind| usize::from(kind & !COMPRESSED));
+    format!("{} ({} B)", KINDS.get(kind).unwrap_or(&"?"), bytes.len())
 }

@@ -5,11 +5,12 @@ pub const USAGE: &str = "\
 cargo xtask sim [--seed N] [--replicas N] [--events N] [--runs N] [--minutes M] [--nodes KIND]
 cargo xtask sim --gossip [--runs N]
 
-  --seed N      the first seed; 1 by default
+  --seed N      the first seed; 1 by default, with --minutes where the record ends
   --replicas N  copies at the beginning, clones come on top; 6 by default
   --events N    events that are acknowledged in each run; 600 by default
   --runs N      how many seeds; 1 by default
-  --minutes M   go on for so long instead, from one seed to the next, and record it
+  --minutes M   go on for so long instead, from one seed to the next, and record it in
+                docs/reference/simulation-results.md
   --nodes KIND  database (the real one, by default) or memory (the state machine alone)
   --trace       print the whole trace of each run
   --gossip      measure how a batch gets around among 50 copies, over 1,000 seeds
@@ -36,7 +37,7 @@ impl Nodes {
 }
 
 /// What to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
     /// The first seed; `None`: 1, or where the record ends.
     pub seed: Option<u64>,
@@ -54,6 +55,10 @@ pub struct Command {
     pub prints_trace: bool,
     /// Measure gossip instead.
     pub gossips: bool,
+    /// Where a campaign is recorded.
+    pub record: Option<String>,
+    /// What its rows begin with: date and commit.
+    pub stamp: String,
 }
 
 impl Command {
@@ -71,9 +76,19 @@ impl Command {
             nodes: Nodes::Database,
             prints_trace: false,
             gossips: false,
+            record: None,
+            stamp: String::new(),
         };
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
+            if let "--record" | "--stamp" = argument.as_str() {
+                let value = rest.next().ok_or_else(|| format!("{argument} needs a value"))?;
+                match argument.as_str() {
+                    "--record" => command.record = Some(value.clone()),
+                    _ => command.stamp.clone_from(value),
+                }
+                continue;
+            }
             let mut number = || {
                 let value = rest.next().and_then(|value| value.parse::<u64>().ok());
                 value.ok_or_else(|| format!("{argument} needs a number\n\n{USAGE}"))

@@ -10,7 +10,7 @@ use crate::held::hashes_of;
 use crate::node::{
     Appended, Care, Ending, Node, Opened, Place, REFUSED_TYPE, Trouble, Violation, Wish, violation,
 };
-use crate::world::{DRIFT_MAX_MS, World, signed};
+use crate::world::{DRIFT_MAX_MS, Seat, World, signed};
 
 const ROOTS: [&str; 3] = ["shipment", "truck", "driver"];
 
@@ -69,7 +69,7 @@ impl<N: Node> World<N> {
         wishes: &[Wish],
         care: Care,
     ) -> Result<(), Violation> {
-        if self.seats[at].node.port().is_none() {
+        if !self.seats[at].node.is_up() {
             return Ok(());
         }
         self.wind(at);
@@ -151,9 +151,7 @@ impl<N: Node> World<N> {
 
     /// A copy gives out no time that its own wall clock has not come near.
     fn check_clock(&mut self, at: usize, millis: u64) -> Result<(), Violation> {
-        let wall_ms = self.wall_us(at).max(0).unsigned_abs() / 1000;
-        let seat = &mut self.seats[at];
-        seat.wall_max_ms = seat.wall_max_ms.max(wall_ms);
+        let seat = &self.seats[at];
         let latest = seat.wall_max_ms.max(CLOCK_FLOOR_MS) + DRIFT_MAX_MS + 1000;
         if N::KEEPS_CLOCK && millis > latest {
             return Err(violation!(
@@ -176,6 +174,9 @@ impl<N: Node> World<N> {
     pub(crate) fn back_up(&mut self, at: usize) -> Result<(), Violation> {
         let now_ms = self.now_ms;
         let seat = &mut self.seats[at];
+        if !seat.node.is_up() {
+            return Ok(());
+        }
         let backup = seat.node.backup();
         seat.backups.push_back((backup, seat.promises.clone(), seat.node.replica()));
         if seat.backups.len() > BACKUPS_MAX {
@@ -196,7 +197,7 @@ impl<N: Node> World<N> {
                 was_in_sync |= end == at && side.take().is_some();
             }
         }
-        let seat = &self.seats[at];
+        let seat = &mut self.seats[at];
         match (ending, seat.trouble.filter(|_| seat.node.is_struck().is_some())) {
             (Ending::Closed, _) => {}
             (Ending::Killed, None) => self.coverage.fault(Happening::Kill),
@@ -214,6 +215,9 @@ impl<N: Node> World<N> {
         seat.staged.clear();
         seat.node.stop(ending, &mut self.random);
         seat.down_until = Some(self.now_ms + for_ms);
+        if ending == Ending::PowerCut {
+            seat.trouble = None;
+        }
         self.note(format!("{at}: stops, {ending:?}, in sync {was_in_sync}"));
         Ok(())
     }
@@ -230,9 +234,11 @@ impl<N: Node> World<N> {
             if seat.trouble.is_none() {
                 return Err(violation!("copy {at} does not open, and has no trouble"));
             }
+            let ending = seat.node.is_struck().unwrap_or(Ending::Killed);
             seat.trouble = None;
             seat.node.trouble(None);
-            seat.node.stop(Ending::Killed, &mut self.random);
+            seat.node.stop(ending, &mut self.random);
+            seat.is_unsure = true;
             seat.down_until = Some(self.now_ms + 20);
             self.note(format!("{at}: does not open"));
             return Ok(());
@@ -259,7 +265,12 @@ impl<N: Node> World<N> {
             seat.id = id;
         }
         let was_moved = std::mem::take(&mut seat.is_moved);
-        if opened.was_copied != was_moved {
+        let is_unsure = std::mem::take(&mut seat.is_unsure);
+        if is_unsure {
+            seat.id = id;
+        }
+        let says_so = opened.was_copied || (was_moved && opened.clock_was_ahead);
+        if says_so != was_moved && !is_unsure {
             return Err(violation!("copy {at} was moved: {was_moved}, and says {opened:?}"));
         }
         if opened.clock_was_ahead && !was_moved {
@@ -351,11 +362,13 @@ impl<N: Node> World<N> {
         let wall_max_ms = self.seats[at].wall_max_ms;
         self.seat(twin, &birth, promises);
         self.note(format!("{number}: is a clone of {at}, {place:?}"));
-        let (was_rolled_back, was_moved) = (self.seats[at].is_rolled_back, self.seats[at].is_moved);
+        let Seat { is_rolled_back: was_rolled_back, is_moved: was_moved, is_unsure, .. } =
+            self.seats[at];
         let now_ms = self.now_ms;
         let twin = &mut self.seats[number];
-        twin.wall_max_ms = wall_max_ms;
+        twin.wall_max_ms = twin.wall_max_ms.max(wall_max_ms);
         twin.is_rolled_back = place == Place::InPlace || was_rolled_back;
+        twin.is_unsure = is_unsure;
         twin.is_moved = place == Place::Elsewhere || was_moved;
         twin.down_until = Some(now_ms + 1);
         self.coverage.fault(match place {

@@ -189,8 +189,8 @@ fn exchange(copies: &mut [MemoryReplica], client: usize, server: usize) -> Sent 
             break;
         }
     }
-    here.memory().into_iter().for_each(|memory| one.remember(memory));
-    there.memory().into_iter().for_each(|memory| other.remember(memory));
+    here.memory().into_iter().for_each(|memory| one.remember(&memory));
+    there.memory().into_iter().for_each(|memory| other.remember(&memory));
     sent
 }
 

@@ -29,6 +29,7 @@ impl<N: Node> World<N> {
             self.drop_link(0);
         }
         for at in 0..self.seats.len() {
+            self.look_at(at)?;
             self.seats[at].trouble = None;
             self.seats[at].node.trouble(None::<Trouble>);
             if self.seats[at].is_strict && self.seats[at].down_until.is_none() {
@@ -109,7 +110,8 @@ impl<N: Node> World<N> {
             let (session, port) = (&mut sessions[side], &mut ports[side]);
             let frames: Vec<Vec<u8>> =
                 std::iter::from_fn(|| session.poll_frame(self.now_ms, port)).collect();
-            self.promise(ends[side]);
+            let status = session.status();
+            self.promise_by(ends[side], status);
             side = 1 - side;
             for frame in frames {
                 silent = 0;

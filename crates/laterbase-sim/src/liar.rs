@@ -38,7 +38,7 @@ impl<N: Node> World<N> {
                 if session.poll_frame(self.now_ms, &mut port).is_none() {
                     break;
                 }
-                self.promise(at);
+                self.promise_by(at, session.status());
             }
         }
         self.look_at(at)

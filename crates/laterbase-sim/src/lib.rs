@@ -23,6 +23,7 @@ mod carry;
 mod check;
 mod command;
 mod coverage;
+mod database_node;
 mod deeds;
 mod gossip;
 mod heal;
@@ -32,6 +33,8 @@ mod memory_node;
 pub mod mutant;
 mod network;
 mod node;
+mod process;
+mod record;
 mod run;
 mod trace;
 mod weather;
@@ -39,6 +42,7 @@ mod world;
 
 pub use command::{Command, Nodes, USAGE};
 pub use coverage::{Coverage, Happening, Passage};
+pub use database_node::DatabaseNode;
 pub use gossip::{GossipOrder, GossipReport, Spread, TABLE_HEAD, gossip};
 pub use heal::ROUNDS_MAX;
 pub use held::{Batch, Batches, batches_of, hashes_of, heads_of};
@@ -47,6 +51,7 @@ pub use node::{
     Appended, Birth, Care, Ending, ForkSeen, Node, Opened, Place, REFUSED_TYPE, Seen, Trouble,
     Violation, Wish, is_refused,
 };
+pub use record::{Stretch, next_seed};
 pub use run::{EVENTS_MIN, KINDS_MIN, REPLICAS_MIN, Report, run};
 pub use trace::Trace;
 pub use world::{Order, World};

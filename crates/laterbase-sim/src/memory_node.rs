@@ -7,11 +7,11 @@
 use std::cell::{Ref, RefCell, RefMut};
 use std::rc::Rc;
 
-use laterbase_event::{BatchView, EventDraft, Hash, Hlc, ReplicaId, RootName};
+use laterbase_event::{BatchView, Event, EventDraft, Hash, Hlc, ReplicaId, RootName};
 use laterbase_log::storage::Random;
 use laterbase_sync::{
-    BatchEnd, Checked, Found, Heads, LogId, MemoryReplica, Offer, PeerMemory, Replica, Split,
-    StoreError,
+    BatchEnd, Checked, Found, Heads, LogId, MemoryReplica, Offer, Outcome, PeerMemory, Replica,
+    Split, StoreError,
 };
 
 use crate::mutant::{self, Mutant};
@@ -162,7 +162,9 @@ impl Replica for MemoryPort {
         if !state.is_up {
             return Err(StoreError::Failed);
         }
-        state.flush();
+        if !mutant::is_active(Mutant::EarlyAck) {
+            state.flush();
+        }
         Ok(())
     }
 
@@ -196,8 +198,12 @@ impl Node for MemoryNode {
         Ok(Self::on(MemoryReplica::new(birth.database, ReplicaId::from_u64(id)), birth))
     }
 
+    fn is_up(&self) -> bool {
+        self.copy.state.borrow().is_up
+    }
+
     fn port(&self) -> Option<MemoryPort> {
-        self.copy.state.borrow().is_up.then(|| self.copy.clone())
+        self.is_up().then(|| self.copy.clone())
     }
 
     fn replica(&self) -> ReplicaId {
@@ -231,7 +237,9 @@ impl Node for MemoryNode {
 
     fn step(&mut self) {}
 
-    fn is_struck(&self) -> Option<Ending> {
+    fn record(&mut self, _outcomes: &[Outcome]) {}
+
+    fn is_struck(&mut self) -> Option<Ending> {
         None
     }
 
@@ -282,8 +290,8 @@ impl Node for MemoryNode {
 
     fn remember(&mut self, memory: &PeerMemory) {
         let mut state = self.copy.state();
-        state.live.remember(memory.clone());
-        state.durable.remember(memory.clone());
+        state.live.remember(memory);
+        state.durable.remember(memory);
     }
 
     fn visible(&self) -> Result<Vec<Seen>, Violation> {
@@ -324,21 +332,22 @@ pub fn events_of(bytes: &[u8]) -> Result<Vec<Seen>, Violation> {
     let mut events = view.events(&mut scratch).map_err(broken)?;
     let mut seen = Vec::new();
     while let Some(event) = events.next().map_err(broken)? {
-        seen.push(see(&event));
+        seen.push(see(&Event::from(&event)));
     }
     Ok(seen)
 }
 
 /// What a reader sees of an event.
 #[must_use]
-pub fn see(event: &laterbase_event::EventView<'_>) -> Seen {
+pub fn see(event: &Event) -> Seen {
     let mut bytes = Vec::new();
-    for text in [event.root(), event.key(), event.type_name(), event.content_type()] {
+    for text in [&event.root, event.key.as_str(), event.type_name.as_str(), &event.content_type] {
         bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
         bytes.extend_from_slice(text.as_bytes());
     }
-    bytes.extend_from_slice(&event.seq().to_le_bytes());
-    bytes.extend_from_slice(&event.valid_at().as_micros().to_le_bytes());
-    bytes.extend_from_slice(event.payload());
-    Seen { id: event.id(), content: Hash::of(&bytes) }
+    bytes.extend_from_slice(&event.seq.to_le_bytes());
+    bytes.extend_from_slice(&event.valid_at.as_micros().to_le_bytes());
+    bytes.extend_from_slice(&event.payload);
+    let is_reserved = event.root.starts_with('_');
+    Seen { id: event.id, content: Hash::of(&bytes), is_reserved }
 }

@@ -7,7 +7,7 @@
 
 use laterbase_event::{DatabaseId, EventId, Hash, ReplicaId};
 use laterbase_log::storage::Random;
-use laterbase_sync::{PeerMemory, Replica};
+use laterbase_sync::{Outcome, PeerMemory, Replica};
 
 /// An event that a copy is asked to record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,6 +122,8 @@ pub struct Seen {
     pub id: EventId,
     /// A hash of its content.
     pub content: Hash,
+    /// Whether a database recorded it about itself.
+    pub is_reserved: bool,
 }
 
 /// Something that must not be, in words.
@@ -150,7 +152,10 @@ pub trait Node: Sized {
     /// [`Violation`] if it cannot be made.
     fn create(birth: &Birth) -> Result<Self, Violation>;
 
-    /// The port, if it is open.
+    /// Whether it is open.
+    fn is_up(&self) -> bool;
+
+    /// The port, if it is open. What was recorded so far may become durable by asking for it.
     fn port(&self) -> Option<Self::Port>;
 
     /// Under which id it writes, or wrote when it was open last.
@@ -165,9 +170,12 @@ pub trait Node: Sized {
     /// Does a piece of what happens in the background.
     fn step(&mut self);
 
+    /// Records what sessions reported.
+    fn record(&mut self, outcomes: &[Outcome]);
+
     /// Whether its storage has failed, so that it must be opened anew; and whether for want of
     /// power.
-    fn is_struck(&self) -> Option<Ending>;
+    fn is_struck(&mut self) -> Option<Ending>;
 
     /// Stops it.
     fn stop(&mut self, ending: Ending, random: &mut Random);

@@ -58,7 +58,7 @@ pub(crate) struct Seat<N: Node> {
     /// How its clock differs from the world's.
     pub(crate) offset_us: i64,
     pub(crate) drift_ppm: i64,
-    /// The highest wall clock it may have recorded events by.
+    /// The highest wall clock that it has seen.
     pub(crate) wall_max_ms: u64,
     /// Until when it stays down.
     pub(crate) down_until: Option<u64>,
@@ -68,6 +68,8 @@ pub(crate) struct Seat<N: Node> {
     pub(crate) trouble: Option<Trouble>,
     /// It wakes up as it was, or another one was, and does not know.
     pub(crate) is_rolled_back: bool,
+    /// It may have taken a new id when it failed to open.
+    pub(crate) is_unsure: bool,
     /// It wakes up in another place.
     pub(crate) is_moved: bool,
     /// Its own logs, promised up to where.
@@ -190,12 +192,13 @@ impl<N: Node> World<N> {
             backups: VecDeque::new(),
             offset_us: signed(&mut self.random, 20_000_000),
             drift_ppm: signed(&mut self.random, 200),
-            wall_max_ms: 0,
+            wall_max_ms: birth.wall_us.max(0).unsigned_abs() / 1000,
             down_until: None,
             id,
             is_strict: birth.is_strict,
             trouble: None,
             is_rolled_back: false,
+            is_unsure: false,
             is_moved: false,
             own: BTreeMap::new(),
         });
@@ -252,7 +255,9 @@ impl<N: Node> World<N> {
     /// Sets a copy's clock to what it shows now.
     pub(crate) fn wind(&mut self, at: usize) {
         let wall_us = self.wall_us(at);
-        self.seats[at].node.set_wall_us(wall_us);
+        let seat = &mut self.seats[at];
+        seat.node.set_wall_us(wall_us);
+        seat.wall_max_ms = seat.wall_max_ms.max(wall_us.max(0).unsigned_abs() / 1000);
     }
 
     /// Looks at a copy after it has done something: a new id, or a disk that has failed.
@@ -269,6 +274,9 @@ impl<N: Node> World<N> {
             }
         }
         if let Some(ending) = self.seats[at].node.is_struck() {
+            if self.seats[at].trouble.is_none() {
+                return Err(violation!("copy {at} fails, {ending:?}, without any trouble"));
+            }
             self.end(at, ending)?;
         }
         Ok(())

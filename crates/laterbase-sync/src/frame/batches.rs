@@ -7,9 +7,9 @@
 //! Ack       varint entries, from 1, ascending by log: text8 root, u64 replica, varint seq, [8] tag
 //! Fork      varint length, batch, varint length, batch
 //! ```
-//! The batches of one frame follow each other, so that each names the hash of the one before it. A
-//! *linked* batch leaves these 32 bytes out, which nothing compresses: the receiver hashes the batch
-//! before it anyway. Where they can be left out they are.
+//! The batches of one frame follow each other, so that each names the hash of the one before it.
+//! A *linked* batch leaves these 32 bytes out, which nothing compresses: the receiver hashes the
+//! batch before it anyway. Where they can be left out they are.
 //!
 //! The two of a Fork have one writer, root, first
 //! number and batch before them, and are different; the order is that of their bytes.

@@ -17,7 +17,6 @@ use crate::{
         Purpose, Reason, RootDigest, Scope, Section,
     },
     log_id::{HashTag, Head, Heads, LogId, of_root},
-    mutant::{self, Mutant},
     port::Replica,
 };
 
@@ -37,7 +36,7 @@ impl Session {
         if self.closed.is_some() {
             return None;
         }
-        if !mutant::is_active(Mutant::EarlyAck) && port.flush().is_err() {
+        if port.flush().is_err() {
             self.intents.bye = Some(Bye::new(Reason::Storage));
         }
         let since = *self.last_progress_ms.get_or_insert(now_ms);

@@ -6,9 +6,10 @@
 //! The same walk as an append's, without ids to stamp: the batch has its own. What a validator
 //! refuses is stored all the same, in quarantine.
 
-use laterbase_event::{BatchView, DecodeScratch, Hlc, Position, ReplicaId};
+use laterbase_event::{BatchView, DecodeScratch, Hlc, Position, ReplicaId, RootName};
 use laterbase_log::{BatchRole, BatchStatus, StageError, StagedBatch};
 use laterbase_sync::Checked;
+use laterbase_sync::mutant::{self, Mutant};
 
 use super::chains::{Held, Place};
 use crate::append::AppendError;
@@ -71,6 +72,11 @@ impl<'a> Admission<'a> {
         Ok(Self { batch, terms, status })
     }
 
+    /// Its root.
+    pub(crate) fn root(&self) -> RootName {
+        self.batch.header.root
+    }
+
     /// The batch as it is held once it stands there.
     pub(crate) fn held(&self, place: Place) -> Held {
         let header = self.batch.header;
@@ -114,7 +120,8 @@ impl Inner {
         let (header, hash) = (admission.batch.header, admission.batch.hash);
         let mut guard = lock(&writer.front);
         let front = &mut *guard;
-        if header.replica == self.replica() && role != BatchRole::Release {
+        let keeps_id = mutant::is_active(Mutant::NoNewId);
+        if header.replica == self.replica() && role != BatchRole::Release && !keeps_id {
             return Err(AdmitError::Own);
         }
         let waiting = front.pending.len();
@@ -125,7 +132,9 @@ impl Inner {
         let Front { clock, log, pending, .. } = front;
         let Some(log) = log else { return Err(AppendError::Closed.into()) };
         // A time that is not believed moves nothing; its events are stored all the same.
-        let _ = clock.observe(header.last_hlc(), now_ms);
+        let is_mutant = mutant::is_active(Mutant::ClockTooFar);
+        let believed_ms = if is_mutant { header.last_hlc().millis() } else { now_ms };
+        let _ = clock.observe(header.last_hlc(), believed_ms);
         let arrival: Hlc = clock.read(now_ms).max(log.last_arrival());
         let staged = log.stage(
             arrival,

@@ -130,6 +130,17 @@ impl Chains {
         self.logs.entry(log).or_default().batches.push(held);
     }
 
+    /// A batch left quarantine, and stands elsewhere now.
+    pub(crate) fn release(&mut self, released: &Held) {
+        for chain in self.logs.values_mut() {
+            let at = chain.batches.binary_search_by_key(&released.last_seq, |held| held.last_seq);
+            let held = at.ok().and_then(|at| chain.batches.get_mut(at));
+            if let Some(held) = held.filter(|held| held.hash == released.hash) {
+                held.place = released.place;
+            }
+        }
+    }
+
     /// Ends a log behind `split.after`; see [`laterbase_sync::Replica::split`].
     pub(crate) fn split(&mut self, split: &Split, held: Held) {
         let first_seq = split.after + 1;

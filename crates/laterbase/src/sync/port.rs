@@ -10,6 +10,7 @@ use std::sync::Arc;
 use laterbase_event::{DatabaseId, Hash, Hlc, ReplicaId, RootName};
 use laterbase_log::BatchRole;
 use laterbase_sync::frame::Codec;
+use laterbase_sync::mutant::{self, Mutant};
 use laterbase_sync::{
     BatchEnd, Checked, Found, Heads, LogId, Offer, Outcome, PeerMemory, Replica, Split, StoreError,
 };
@@ -173,7 +174,13 @@ impl SyncPort {
             let mut catalog = inner.catalog().map_err(AppendError::Read)?;
             let place = inner.place_of(&mut catalog, batch).map_err(AppendError::Read)?;
             let (log, role) = match place {
+                Belongs::Held if mutant::is_active(Mutant::NoDuplicateCheck) => {
+                    (LogId::new(batch.header.root, batch.header.replica), BatchRole::Branch)
+                }
                 Belongs::Held => return Ok(Offer::AlreadyHeld),
+                Belongs::Elsewhere if mutant::is_active(Mutant::AcceptGap) => {
+                    (LogId::new(batch.header.root, batch.header.replica), BatchRole::Branch)
+                }
                 Belongs::Elsewhere => return Ok(Offer::Gap),
                 Belongs::Fork { log, ours } => {
                     let mut frame = Vec::new();
@@ -182,7 +189,7 @@ impl SyncPort {
                 }
                 Belongs::EndOf(log) => (log, inner.role_of(batch)),
             };
-            if batch.header.replica == inner.replica() {
+            if self.is_of_another_copy(batch) {
                 inner.reincarnate(writer)?;
             }
             match inner.admit(writer, &admission, role) {
@@ -200,6 +207,11 @@ impl SyncPort {
         }
     }
 
+    /// Whether another copy wrote a batch that is to be stored under this copy's own id.
+    fn is_of_another_copy(&self, batch: &Checked<'_>) -> bool {
+        batch.header.replica == self.inner.replica() && !mutant::is_active(Mutant::NoNewId)
+    }
+
     fn try_split(&self, split: &Split, batch: &Checked<'_>) -> Result<(), AdmitError> {
         let inner = &self.inner;
         let writer = inner.writer().ok_or(AppendError::ReadOnly)?;
@@ -212,7 +224,7 @@ impl SyncPort {
         if found.is_some() {
             return Ok(());
         }
-        if of == inner.replica() {
+        if self.is_of_another_copy(batch) {
             inner.reincarnate(writer)?;
         }
         inner.grow_chains(&mut catalog, &root, of, split).map_err(AppendError::Read)?;
@@ -242,6 +254,10 @@ impl SyncPort {
             return inner.check_failure();
         }
         let heads = inner.heads_at()?;
+        if mutant::is_active(Mutant::EarlyAck) {
+            self.heads = heads;
+            return Ok(());
+        }
         inner.wait_for(heads.commit.saturating_sub(1), Durability::Flushed)?;
         self.heads = heads;
         Ok(())
@@ -274,7 +290,16 @@ impl Replica for SyncPort {
     }
 
     fn end_before(&self, log: &LogId, seq: u64) -> Option<BatchEnd> {
-        self.noted(self.try_end_before(log, seq))
+        let end = self.noted(self.try_end_before(log, seq));
+        if mutant::is_active(Mutant::BelieveHeads)
+            && log.replica == self.replica()
+            && seq != u64::MAX
+            && end.is_some_and(|end| end.seq < seq)
+            && let Some(writer) = self.inner.writer()
+        {
+            let _ = self.inner.reincarnate(writer);
+        }
+        end
     }
 
     fn find(

@@ -96,7 +96,7 @@ impl Inner {
         let mut retried = Retried::default();
         let mut frame = Vec::new();
         // Whoever takes batches in waits, so that the list stays what it is.
-        let catalog = self.catalog()?;
+        let mut catalog = self.catalog()?;
         let mut all = self.in_quarantine()?;
         // Batches of one address leave together or not at all: the log tells them by it.
         all.sort_by(|a, b| address(a).cmp(&address(b)));
@@ -126,7 +126,12 @@ impl Inner {
             }
             for (admission, batch) in prepared.iter().zip(group) {
                 match self.admit(writer, admission, BatchRole::Release) {
-                    Ok(_) => {}
+                    Ok(place) => {
+                        let released = admission.held(place);
+                        if let Some(chains) = catalog.of_mut(&admission.root(), batch.replica) {
+                            chains.release(&released);
+                        }
+                    }
                     Err(AdmitError::Append(error)) => return Err(error),
                     // It stood in the log before, and belongs nowhere else.
                     Err(AdmitError::Own | AdmitError::Moved | AdmitError::TooLarge) => continue,
