@@ -41,6 +41,9 @@ pub enum BundleError {
     /// The file is no bundle.
     #[error("this is no bundle: {0}")]
     Frame(#[from] FrameError),
+    /// The file is something else.
+    #[error("this is no bundle; `laterbase export` writes one")]
+    NoBundle,
     /// The file ends too early.
     #[error("the bundle is cut off; what came before the end was taken in; copy it again")]
     CutOff,
@@ -119,11 +122,11 @@ pub fn export<R: Replica>(
 pub fn database_of(input: &mut dyn Read) -> Result<DatabaseId, BundleError> {
     let config = SessionConfig::default();
     let mut frames = Frames::new(input);
-    let first = frames.next(&config)?.ok_or(BundleError::CutOff)?;
+    let first = frames.next(&config).ok().flatten().ok_or(BundleError::NoBundle)?;
     let opened = frame::open(&first, &config.frames, None)?;
     match Frame::decode(&opened, &config.frames)? {
         Some(Frame::Hello(hello)) => Ok(hello.database),
-        Some(_) | None => Err(FrameError::Empty.into()),
+        Some(_) | None => Err(BundleError::NoBundle),
     }
 }
 
@@ -143,7 +146,16 @@ pub fn import<R: Replica>(
     let mut imported = Imported::default();
     let mut theirs = Heads::new();
     let mut has_ended = false;
-    while let Some(bytes) = frames.next(&config)? {
+    loop {
+        let bytes = match frames.next(&config) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => break,
+            Err(BundleError::CutOff) if imported.bytes == 0 => return Err(BundleError::NoBundle),
+            Err(error) => {
+                port.flush()?;
+                return Err(error);
+            }
+        };
         has_ended = look(&bytes, &config, port, &mut theirs)?;
         imported.bytes += bytes.len() as u64;
         let outcomes = session.handle_frame(&bytes, 0, port);
@@ -164,6 +176,9 @@ pub fn import<R: Replica>(
         }
     }
     port.flush()?;
+    if imported.bytes == 0 {
+        return Err(BundleError::NoBundle);
+    }
     imported.lacking = lacking(&theirs, &port.heads());
     if has_ended { Ok(imported) } else { Err(BundleError::CutOff) }
 }

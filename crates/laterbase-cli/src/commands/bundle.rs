@@ -169,7 +169,8 @@ pub(super) fn bundling(error: &BundleError, path: &Path) -> Failure {
     let exit = match error {
         BundleError::File(error) if error.kind() == std::io::ErrorKind::NotFound => Exit::NotFound,
         BundleError::File(_) | BundleError::Store(_) => Exit::Storage,
-        BundleError::Frame(_)
+        BundleError::NoBundle
+        | BundleError::Frame(_)
         | BundleError::CutOff
         | BundleError::OtherDatabase { .. }
         | BundleError::Refused { .. } => Exit::Refused,

@@ -1,0 +1,158 @@
+//! Servers that are none, lie, stall or never stop: each ends with an error that says so, and the
+//! database is as it was.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use laterbase::sync::SessionConfig;
+use laterbase::sync::frame::{Bye, Frame, Reason};
+use laterbase::{Database, NewEvent, Options};
+use laterbase_client::{
+    BundleError, Contact, HttpWire, PeerAddress, SyncError, WireError, database_of, import,
+    sync_once,
+};
+
+/// A server that answers each request so, and nothing else.
+fn server(answer: impl Fn(&mut std::net::TcpStream) + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request);
+            answer(&mut stream);
+        }
+    });
+    address
+}
+
+fn answering(head: &'static str, body: Vec<u8>) -> SocketAddr {
+    server(move |stream| {
+        let length = body.len();
+        let head =
+            format!("HTTP/1.1 {head}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+        let _ = stream.write_all(&[head.as_bytes(), &body].concat());
+    })
+}
+
+const FRAMES: &str = "200 OK\r\ncontent-type: application/vnd.laterbase.frames";
+
+fn outcome(server: SocketAddr) -> SyncError {
+    let directory = tempfile::tempdir().unwrap();
+    let database = Database::create(directory.path(), Options::default()).unwrap();
+    let mut commit = database.commit();
+    commit.push(&NewEvent::new("shipment", "4711", "booked")).unwrap();
+    database.append(&mut commit).unwrap().wait().unwrap();
+    let mut wire = HttpWire::new(PeerAddress::new(server, "default"), Duration::from_secs(2));
+    let config = SessionConfig::default();
+    let contact = Contact::default();
+    let (done, _) = sync_once(&database, &mut wire, &contact, &config, &mut |_| {});
+    assert_eq!(database.version_vector().iter().count(), 1);
+    done.unwrap_err()
+}
+
+#[test]
+fn what_is_no_laterbase_is_said_to_be_none() {
+    let foreign = |error: SyncError| matches!(error, SyncError::Wire(WireError::Foreign));
+    assert!(foreign(outcome(answering("200 OK\r\ncontent-type: text/html", b"<html>".to_vec()))));
+    assert!(foreign(outcome(answering("404 Not Found", b"nothing".to_vec()))));
+    assert!(foreign(outcome(answering("302 Found\r\nlocation: http://127.0.0.1:1/", Vec::new()))));
+    let garbage = server(|stream| drop(stream.write_all(b"\x16\x03\x01 no HTTP at all\r\n\r\n")));
+    assert!(!outcome(garbage).to_string().is_empty());
+}
+
+#[test]
+fn frames_that_make_no_sense_end_the_session() {
+    let garbage = outcome(answering(FRAMES, vec![3, 4, 0xFF, 0xFF]));
+    let SyncError::Refused { bye } = garbage else { panic!("{garbage}") };
+    assert_eq!(bye.reason, Reason::Malformed);
+    let silent = outcome(answering(FRAMES, Vec::new()));
+    assert!(matches!(silent, SyncError::Silent), "{silent}");
+    let busy = Frame::Bye(Bye::new(Reason::Busy)).encode(None);
+    let busy = outcome(answering(FRAMES, busy));
+    assert!(matches!(busy, SyncError::Left { .. }) && busy.is_passing(), "{busy}");
+}
+
+#[test]
+fn answers_that_never_end_or_never_come_are_given_up() {
+    let endless = server(|stream| {
+        let head = format!("HTTP/1.1 {FRAMES}\r\nconnection: close\r\n\r\n");
+        let _ = stream.write_all(head.as_bytes());
+        let zeros = vec![0; 1 << 20];
+        while stream.write_all(&zeros).is_ok() {}
+    });
+    let error = outcome(endless);
+    let is_given_up =
+        matches!(error, SyncError::Wire(WireError::TooLong { .. } | WireError::Lost { .. }));
+    assert!(is_given_up, "{error}");
+    let stalled = server(|stream| {
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest);
+    });
+    let error = outcome(stalled);
+    assert!(matches!(error, SyncError::Wire(WireError::Lost { .. })), "{error}");
+    let cut = server(|stream| {
+        let head = format!("HTTP/1.1 {FRAMES}\r\ncontent-length: 100\r\n\r\nabc");
+        let _ = stream.write_all(head.as_bytes());
+    });
+    let error = outcome(cut);
+    assert!(matches!(error, SyncError::Wire(WireError::Lost { .. })), "{error}");
+}
+
+#[test]
+fn busy_and_refusing_servers_are_told_apart() {
+    let busy = answering(
+        "503 Service Unavailable\r\nretry-after: 7\r\ncontent-type: application/problem+json",
+        b"{\"title\":\"busy\"}".to_vec(),
+    );
+    let retry_after = Duration::from_secs(7);
+    assert_eq!(outcome(busy), SyncError::Wire(WireError::Busy { retry_after }));
+    let refusing = answering(
+        "404 Not Found\r\ncontent-type: application/problem+json",
+        b"{\"title\":\"There is no such database\"}".to_vec(),
+    );
+    let title = "There is no such database".to_owned();
+    assert_eq!(outcome(refusing), SyncError::Wire(WireError::Refused { status: 404, title }));
+}
+
+#[test]
+fn a_bundle_that_is_cut_off_brings_what_came_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let one = Database::create(directory.path().join("one"), Options::default()).unwrap();
+    for root in ["barge", "shipment", "truck"] {
+        let mut commit = one.commit();
+        commit.push(&NewEvent::new(root, "4711", "booked")).unwrap();
+        one.append(&mut commit).unwrap().wait().unwrap();
+    }
+    let mut bundle = Vec::new();
+    let mut port = one.sync_port().unwrap();
+    let exported =
+        laterbase_client::export(&mut port, &laterbase::sync::Heads::new(), &mut bundle).unwrap();
+    assert_eq!((exported.events, exported.bytes), (3, bundle.len() as u64));
+    assert_eq!(database_of(&mut bundle.as_slice()).unwrap(), one.id());
+    let config = SessionConfig::default();
+    for length in (0..bundle.len()).step_by(13) {
+        let path = directory.path().join(format!("copy-{length}"));
+        let copy = Database::create_joined(&path, Options::default(), one.id()).unwrap();
+        let mut port = copy.sync_port().unwrap();
+        let error = import(&mut port, &mut &bundle[..length], &config).unwrap_err();
+        assert!(
+            matches!(error, BundleError::CutOff | BundleError::NoBundle),
+            "{length} bytes: {error}"
+        );
+        // The rest brings the rest, however often.
+        if length % 4 == 0 {
+            for events in [None, Some(0)] {
+                let imported = import(&mut port, &mut bundle.as_slice(), &config).unwrap();
+                assert!(events.is_none_or(|events| imported.events == events));
+                assert!(imported.lacking.is_empty());
+            }
+            assert_eq!(copy.log_heads().unwrap(), one.log_heads().unwrap());
+        }
+        drop((port, copy));
+        std::fs::remove_dir_all(path).unwrap();
+    }
+}
