@@ -1,9 +1,11 @@
-//! Batches that do not continue their log: those of another branch, and those that leave quarantine.
+//! Batches that do not continue their log: those of another branch, and those that leave
+//! quarantine.
 //!
-//! `tests/fixtures/v1-roles` holds a log of three segments with both, as the version that brought them
-//! wrote it; made by `LATERBASE_MAKE_FIXTURES=1 cargo test -p laterbase-log --test roles`, never
-//! again for the same version. Caught here: a branch that moves the end of its log, a released batch
-//! that stays in quarantine or has two positions, and a footer that forgets which logs are forked.
+//! `tests/fixtures/v1-roles` holds a log of three segments with both, as the version that brought
+//! them wrote it; made by `LATERBASE_MAKE_FIXTURES=1 cargo test -p laterbase-log --test roles`,
+//! never again for the same version. Caught here: a branch that moves the end of its log, a
+//! released batch that stays in quarantine or has two positions, and a footer that forgets which
+//! logs are forked.
 
 #![allow(
     clippy::expect_used,

@@ -17,8 +17,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use laterbase::sync::{Outcome, Replica, Session, SessionConfig, Status, SyncPort};
-use laterbase::{Database, Durability, EventId, NewEvent, Order, Query, Validators, VersionVector};
-use support::options;
+use laterbase::{
+    Database, Durability, Environment, EventId, NewEvent, Order, Query, Validators, VersionVector,
+};
+use support::{Fixture, TestEnvironment, options, storage};
 
 fn append(db: &Database, root: &str, count: usize) -> Vec<EventId> {
     let mut commit = db.commit();
@@ -250,6 +252,26 @@ fn what_a_validator_refuses_is_forwarded_and_lives_after_a_retry() {
     assert!(more.iter().all(|id| b.get(*id).unwrap().is_some()));
     append(&a, "depot", 1);
     converge(&[&a, &b, &c]);
+}
+
+#[test]
+fn a_time_that_is_not_believed_is_kept_and_moves_no_clock() {
+    let here = Fixture::new();
+    let dir = tempfile::tempdir().unwrap();
+    let clock = TestEnvironment::at_ms(1_800_000_000_000 + 3_600_000);
+    // The two draw their numbers from one sequence; this one's begin elsewhere.
+    clock.fill_random(&mut [0; 1000]).unwrap();
+    let ahead = Database::create_joined_on(storage(&dir), clock, options(), here.db.id()).unwrap();
+    let theirs = append(&ahead, "truck", 1);
+    exchange(&here.db, &ahead);
+    let found = here.db.get(theirs[0]).unwrap().unwrap();
+    let max_drift_ms = options().max_drift_ms;
+    assert!(found.is_clock_suspect(max_drift_ms));
+    let ours = append(&here.db, "truck", 1);
+    assert!(ours[0] < theirs[0], "the clock was moved");
+    assert!(!here.db.get(ours[0]).unwrap().unwrap().is_clock_suspect(max_drift_ms));
+    exchange(&ahead, &here.db);
+    assert_eq!(shown(&ahead), shown(&here.db));
 }
 
 #[test]
