@@ -274,6 +274,29 @@ fn a_time_that_is_not_believed_is_kept_and_moves_no_clock() {
     assert_eq!(shown(&ahead), shown(&here.db));
 }
 
+/// An append that comes between a session's flush and its reading is for the next flight.
+#[test]
+fn what_came_since_the_flush_is_not_read_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let a = Database::create(dir.path().join("a"), options()).unwrap();
+    append(&a, "truck", 1);
+    let mut port = a.sync_port().unwrap();
+    port.flush().unwrap();
+    let mut commit = a.commit();
+    commit.durability(Durability::Relaxed);
+    commit.push(&NewEvent::new("truck", "7", "seen")).unwrap();
+    let ticket = a.append(&mut commit).unwrap();
+    let log = *port.heads().keys().next().unwrap();
+    let mut batches = Vec::new();
+    port.read(&log, 0, u64::MAX, &mut batches).unwrap();
+    assert_eq!(batches.len(), 1);
+    port.flush().unwrap();
+    batches.clear();
+    port.read(&log, 0, u64::MAX, &mut batches).unwrap();
+    assert_eq!(batches.len(), 2);
+    drop(ticket);
+}
+
 #[test]
 fn nothing_leaves_before_it_is_on_the_device() {
     let dir = tempfile::tempdir().unwrap();

@@ -127,6 +127,8 @@ impl SyncPort {
         out: &mut Vec<Vec<u8>>,
     ) -> Result<(), ReadError> {
         let inner = &self.inner;
+        // What came since the last flush is not for others yet.
+        let Some(end) = self.heads.heads.get(log).map(|head| head.seq) else { return Ok(()) };
         let (writer, upto, behind) = {
             let catalog = inner.catalog()?;
             match catalog.with_log(log) {
@@ -149,7 +151,7 @@ impl SyncPort {
         let mut is_full = false;
         if after < upto {
             inner.shelved_after(&log.root, writer, after, |batch| {
-                if batch.first_seq > upto {
+                if batch.first_seq > upto || batch.last_seq() > end {
                     return Ok(false);
                 }
                 let goes_on = take(batch.place)?;
@@ -158,7 +160,7 @@ impl SyncPort {
             })?;
         }
         for held in behind {
-            if is_full {
+            if is_full || held.last_seq > end {
                 break;
             }
             is_full = !take(held.place)?;
@@ -230,7 +232,8 @@ impl SyncPort {
         inner.grow_chains(&mut catalog, &root, of, split).map_err(AppendError::Read)?;
         let place = inner.admit(writer, &admission, BatchRole::Branch)?;
         if let Some(chains) = catalog.of_mut(&root, of) {
-            chains.split(split, admission.held(place));
+            // Where it belongs now: another session may have split the log since it was asked.
+            chains.add(admission.held(place));
         }
         Ok(())
     }
@@ -413,7 +416,7 @@ impl Inner {
             }
         }
         let Some(batch) = self.shelved(root, writer, last_seq)? else { return Ok(None) };
-        if batch.first_seq + batch.count - 1 != last_seq {
+        if batch.last_seq() != last_seq {
             return Ok(None);
         }
         let held: Held = self.held(batch.place, &mut Vec::new())?;
