@@ -34,6 +34,25 @@ fn three_events_and_a_restore_in_any_order() {
     assert!(searched.forks > 0 && searched.reincarnations > 0, "{searched}");
 }
 
+/// Some minutes: for long campaigns.
+#[test]
+fn four_events_and_a_restore_in_any_order() {
+    if std::env::var("LATERBASE_SCALE").map_or(true, |scale| scale == "1") {
+        println!("left to campaigns: LATERBASE_SCALE is 1");
+        return;
+    }
+    let bounds = Bounds { appends: 4, backups: 1, ..NONE };
+    let searched = searched::<MemoryNode>("four appends, exchanges, a restore", bounds);
+    assert!(searched.is_complete && searched.forks > 0, "{searched}");
+}
+
+#[test]
+fn two_events_a_cut_exchange_a_crash_and_a_restore_in_any_order() {
+    let bounds = Bounds { appends: 2, cuts: 1, frames: 4, crashes: 1, backups: 1, ..NONE };
+    let searched = searched::<MemoryNode>("appends, a cut exchange, a crash, a restore", bounds);
+    assert!(searched.is_complete && searched.forks > 0, "{searched}");
+}
+
 #[test]
 fn exchanges_cut_after_any_frame_and_a_crash_in_any_order() {
     let bounds = Bounds { appends: 2, cuts: 2, frames: 5, crashes: 1, ..NONE };
