@@ -8,8 +8,8 @@
 //! ```
 //! A state is what each copy holds, what of it is not durable yet, its backup, its id, and how much
 //! of the budget is left. After each new one a copy of the world is healed, and everything checked
-//! that a run by seed checks at its end. The search is breadth first, so that a violation comes with
-//! the shortest path that leads to it.
+//! that a run by seed checks at its end. The search is breadth first, so that a violation comes
+//! with the shortest path that leads to it.
 //!
 //! Left out: clocks, which all stand still, and what peers remember of each other.
 
@@ -35,6 +35,8 @@ pub enum Act {
     Exchange(usize, usize),
     /// They have one that is cut after so many frames.
     Cut(usize, usize, u32),
+    /// They have one in which every frame arrives twice.
+    Twice(usize, usize),
     /// The power of a copy is cut, and what was not synced is lost.
     Crash(usize),
     /// A copy is backed up.
@@ -50,7 +52,7 @@ pub struct Bounds {
     pub copies: usize,
     /// Events.
     pub appends: u32,
-    /// Cut exchanges.
+    /// Exchanges that are cut, or in which everything arrives twice.
     pub cuts: u32,
     /// Up to how many frames get through before a cut.
     pub frames: u32,
@@ -224,6 +226,7 @@ impl<N: Node> Small<N> {
                 }
                 if at != other && cuts > 0 {
                     acts.extend((1..=self.bounds.frames).map(|k| Act::Cut(at, other, k)));
+                    acts.push(Act::Twice(at, other));
                 }
             }
         }
@@ -238,10 +241,14 @@ impl<N: Node> Small<N> {
                 let text = format!("{appends} left");
                 self.append(at, text)
             }
-            Act::Exchange(one, other) => self.exchange(one, other, u32::MAX),
+            Act::Exchange(one, other) => self.exchange(one, other, u32::MAX, 1),
             Act::Cut(one, other, frames) => {
                 *cuts -= 1;
-                self.exchange(one, other, frames)
+                self.exchange(one, other, frames, 1)
+            }
+            Act::Twice(one, other) => {
+                *cuts -= 1;
+                self.exchange(one, other, u32::MAX, 2)
             }
             Act::Crash(at) => {
                 *crashes -= 1;
@@ -300,8 +307,14 @@ impl<N: Node> Small<N> {
         }
     }
 
-    /// One session, of which so many frames arrive.
-    fn exchange(&mut self, client: usize, server: usize, frames_max: u32) -> Result<(), Violation> {
+    /// One session, of which so many frames arrive, each so often.
+    fn exchange(
+        &mut self,
+        client: usize,
+        server: usize,
+        frames_max: u32,
+        times: usize,
+    ) -> Result<(), Violation> {
         let ends = [client, server];
         let ports = ends.map(|at| self.copies[at].node.port());
         let [Some(here), Some(there)] = ports else { return Err(violation!("a copy is closed")) };
@@ -322,11 +335,13 @@ impl<N: Node> Small<N> {
                 if carried > 500 {
                     return Err(violation!("a session of {client} and {server} does not end"));
                 }
-                let to = 1 - side;
-                let outcomes = sessions[to].handle_frame(&frame, 0, &mut ports[to]);
-                let copy = &mut self.copies[ends[to]];
-                copy.node.record(&outcomes);
-                copy.staged.extend(arrived(&outcomes, &ports[to]).iter().map(|batch| batch.hash));
+                let (to, port) = (1 - side, &mut ports[1 - side]);
+                for _ in 0..times {
+                    let outcomes = sessions[to].handle_frame(&frame, 0, port);
+                    let copy = &mut self.copies[ends[to]];
+                    copy.node.record(&outcomes);
+                    copy.staged.extend(arrived(&outcomes, port).iter().map(|batch| batch.hash));
+                }
             }
             side = 1 - side;
         }
@@ -370,10 +385,10 @@ impl<N: Node> Small<N> {
         for _ in 0..crate::heal::ROUNDS_MAX {
             let last = self.copies.len() - 1;
             for at in 0..last {
-                self.exchange(at, at + 1, u32::MAX)?;
+                self.exchange(at, at + 1, u32::MAX, 1)?;
             }
             for at in (0..last).rev() {
-                self.exchange(at + 1, at, u32::MAX)?;
+                self.exchange(at + 1, at, u32::MAX, 1)?;
             }
             let mut all = Vec::new();
             for copy in &self.copies {

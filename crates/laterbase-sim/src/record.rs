@@ -3,8 +3,8 @@
 //! ```text
 //! | date | commit | nodes | copies × events | seeds | runs | CPU time | result | covered |
 //! ```
-//! The next stretch begins where the last one of the same kind ended, so that a campaign is taken up
-//! again by starting it again.
+//! The next stretch begins where the last one of the same kind ended, so that a campaign is taken
+//! up again by starting it again.
 
 use std::fmt;
 

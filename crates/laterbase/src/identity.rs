@@ -182,8 +182,8 @@ impl Identity {
         Ok(written?)
     }
 
-    /// Writes what was read into its own slot once more and syncs it: after a sync that failed, what
-    /// is read need not be on the device, and a power cut would bring back the identity before it.
+    /// Writes what was read into its own slot once more and syncs it: after a sync that failed,
+    /// what is read need not be on the device, and a power cut would bring back the one before it.
     pub(crate) fn settle(&self, storage: &dyn Storage) -> Result<(), IdentityError> {
         let file = storage.open(IDENTITY_FILE, OpenMode::READ_WRITE)?;
         Ok(self.write_slot(file.as_ref())?)
