@@ -9,6 +9,7 @@ mod opening;
 mod reads;
 mod sample_size;
 mod size;
+mod sync;
 
 use std::path::{Path, PathBuf};
 
@@ -32,6 +33,7 @@ pub(crate) enum Area {
     Opening,
     Size,
     Memory,
+    Sync,
 }
 
 impl Area {
@@ -43,6 +45,7 @@ impl Area {
         Self::Opening,
         Self::Size,
         Self::Memory,
+        Self::Sync,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -54,6 +57,7 @@ impl Area {
             Self::Opening => "opening",
             Self::Size => "size",
             Self::Memory => "memory",
+            Self::Sync => "sync",
         }
     }
 
@@ -72,6 +76,7 @@ impl Area {
             Self::Opening => opening::run(context, report),
             Self::Size => size::run(context, report),
             Self::Memory => memory::run(context, report),
+            Self::Sync => sync::run(context, report),
         }
     }
 }

@@ -24,6 +24,7 @@ use crate::backoff::{Backoff, choose, with_jitter};
 use crate::contact::{Contact, ContactFile};
 use crate::drive::{Report, SyncError, drive};
 use crate::http::HttpWire;
+use crate::live::Live;
 use crate::peers::{PEERS_FILE, Peer, Peers};
 use crate::wire::WireError;
 
@@ -53,6 +54,8 @@ pub struct BackgroundConfig {
     pub backoff_most: Duration,
     /// How long a request may take.
     pub request_timeout: Duration,
+    /// Whether a connection is kept, over which events go both ways as they come.
+    pub live: bool,
 }
 
 /// Something that happened with a peer and that a person may want to see.
@@ -130,6 +133,7 @@ impl Default for BackgroundConfig {
             backoff_first: Duration::from_millis(200),
             backoff_most: Duration::from_secs(60),
             request_timeout: Duration::from_secs(60),
+            live: true,
         }
     }
 }
@@ -308,6 +312,7 @@ fn keep_in_touch(shared: &Shared, peer: &Peer) {
         agreed: None,
         is_reached: None,
         is_written: true,
+        live_due: Instant::now(),
     };
     let mut due = Instant::now();
     while touch.wait(due) {
@@ -316,6 +321,11 @@ fn keep_in_touch(shared: &Shared, peer: &Peer) {
             || due <= Instant::now();
         if has_news {
             due = Instant::now() + touch.sync();
+        }
+        if shared.config.live && touch.is_reached == Some(true) && touch.live_due <= Instant::now()
+        {
+            touch.stay_live();
+            due = Instant::now() + touch.backoff.after_failure();
         }
     }
     touch.write(true);
@@ -333,6 +343,8 @@ struct Touch<'a> {
     agreed: Option<Heads>,
     is_reached: Option<bool>,
     is_written: bool,
+    /// When a live connection is tried next.
+    live_due: Instant,
 }
 
 impl Touch<'_> {
@@ -412,6 +424,72 @@ impl Touch<'_> {
         wait
     }
 
+    /// Keeps a connection for as long as it lasts.
+    fn stay_live(&mut self) {
+        let began = Instant::now();
+        let mut total = Report::default();
+        let lasted = self.live(&mut total);
+        self.contact.take(&total, None);
+        self.is_written = false;
+        if total.peer.is_none() || lasted.is_none() {
+            // It is not offered there, or broke at once: syncing goes on without it.
+            self.live_due = began + self.shared.config.interval.max(LIVE_AGAIN);
+        }
+    }
+
+    /// Runs a live session to its end, which comes with the connection's or with this thread's.
+    fn live(&mut self, total: &mut Report) -> Option<()> {
+        let mut port = self.shared.database.sync_port().ok()?;
+        let replica = self.contact.replica.as_deref().and_then(|text| text.parse().ok());
+        let memory = replica.and_then(|replica: ReplicaId| port.recall(replica));
+        let config = &self.shared.config.session;
+        let mut live = Live::open(&self.peer.address, config, memory, &mut port).ok()?;
+        let mut kept = Instant::now();
+        while self.goes_on() {
+            let mut report = Report::default();
+            let stepped = live.step(&mut port, &mut report);
+            total.bytes_in += report.bytes_in;
+            total.bytes_out += report.bytes_out;
+            total.peer = report.peer.or(total.peer);
+            total.progress = report.progress;
+            let progress = report.progress;
+            total.lacked_here = progress.pull_events_total.saturating_sub(progress.pull_events);
+            for outcome in report.outcomes {
+                let (peer, replica) = (self.peer.name.clone(), total.peer);
+                self.shared.notice(&PeerNotice::Told { peer, replica, outcome });
+            }
+            let is_over = stepped.is_err();
+            if is_over || kept.elapsed() >= WRITE_EVERY {
+                kept = Instant::now();
+                if let Some(memory) = live.session().memory() {
+                    port.remember(&memory);
+                }
+                total.peer_heads.clone_from(live.session().peer_heads());
+                let mut shown = self.contact.clone();
+                shown.take(total, None);
+                // Only what is shown is lost.
+                let _ = self.file.write(&shown);
+            }
+            if is_over {
+                break;
+            }
+        }
+        self.agreed = None;
+        total.peer.map(|_| ())
+    }
+
+    /// Whether the peer is still on the list, and nobody wants an end.
+    fn goes_on(&self) -> bool {
+        let mut state = self.shared.state();
+        if state.stopping {
+            return false;
+        }
+        let Some(known) = state.peers.get_mut(&self.peer.name) else { return false };
+        // The session sees news by itself.
+        known.news = false;
+        known.peer == *self.peer
+    }
+
     /// Writes what is known of the peer, but not with every sync.
     fn write(&mut self, now: bool) {
         if self.is_written || (!now && !self.file.is_old(WRITE_EVERY)) {
@@ -421,6 +499,9 @@ impl Touch<'_> {
         self.is_written = self.file.write(&self.contact).is_ok() || !now;
     }
 }
+
+/// How long no live connection is tried after one that came to nothing.
+const LIVE_AGAIN: Duration = Duration::from_secs(30);
 
 /// How often the file of a contact is written at the most.
 const WRITE_EVERY: Duration = Duration::from_secs(1);

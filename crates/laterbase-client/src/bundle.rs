@@ -7,6 +7,7 @@
 //! of the reader. Read by any copy of the same database, as often as one likes; a bundle that
 //! begins behind what the reader holds brings nothing of those logs, and says so.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
@@ -244,7 +245,7 @@ fn export_log<R: Replica>(
             writer: head.writer(log),
             ends: false,
             tag: HashTag::of(&end.hash),
-            batches: batches.iter().map(|batch| batch.as_slice().into()).collect(),
+            batches: batches.iter().map(Cow::from).collect(),
         };
         sink.frame(port, &Frame::Batches(frame))?;
         after = last;

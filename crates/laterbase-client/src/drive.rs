@@ -192,7 +192,7 @@ fn flights<R: Replica>(
 }
 
 /// What the end of a session means, by the last word on it.
-fn ended(reason: Reason, report: &Report) -> Result<(), SyncError> {
+pub(crate) fn ended(reason: Reason, report: &Report) -> Result<(), SyncError> {
     let last = report.outcomes.iter().rev().find_map(|outcome| match outcome {
         Outcome::Left { bye, .. } => Some(SyncError::Left { bye: *bye }),
         Outcome::Refused { bye, .. } => Some(SyncError::Refused { bye: *bye }),

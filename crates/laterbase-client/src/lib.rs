@@ -1,7 +1,7 @@
 //! The client side of sync: transports, peers, and keeping in touch with them.
 //!
 //! ```text
-//!   peers ──▶ background ──▶ contact ──▶ drive ──▶ wire: http, socket
+//!   peers ──▶ background ──▶ contact ──▶ drive ──▶ wire: http, live
 //!   (file)    (when)         (retries)   (one session)     (frames as bytes)
 //!                                  bundle: the same frames in a file
 //! ```
@@ -18,6 +18,7 @@ mod bundle;
 mod contact;
 mod drive;
 mod http;
+mod live;
 mod peers;
 mod wire;
 

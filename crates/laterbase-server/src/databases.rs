@@ -5,8 +5,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use laterbase::{Database, OpenError, Options};
+use laterbase::{Database, OpenError, Options, Position};
+use tokio::sync::watch;
 
 use crate::config::ServerConfig;
 use crate::desk::{Desk, Host};
@@ -22,7 +25,13 @@ pub struct Hosted {
     /// The database.
     pub database: Database,
     pub(crate) desk: Desk<Database>,
+    /// Changes whenever something was flushed.
+    pub(crate) news: Arc<watch::Sender<Position>>,
+    ended: Arc<AtomicBool>,
 }
+
+/// How often the thread that waits for news looks whether it is still needed.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// All databases of a server, by name.
 #[derive(Clone, Debug, Default)]
@@ -109,7 +118,9 @@ impl Databases {
         config: &Arc<ServerConfig>,
     ) {
         let desk = Desk::new(database.clone(), Arc::clone(config));
-        let hosted = Hosted { name: name.clone(), directory, database, desk };
+        let (news, ended) = (Arc::new(watch::Sender::new(Position::NONE)), Arc::default());
+        watch_for_news(&database, &news, &ended);
+        let hosted = Hosted { name: name.clone(), directory, database, desk, news, ended };
         self.by_name.insert(name, Arc::new(hosted));
     }
 
@@ -123,6 +134,36 @@ impl Databases {
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Hosted>> {
         self.by_name.values()
     }
+}
+
+impl Drop for Hosted {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Has live sessions told of what was flushed. Without a thread they learn of it a little later.
+fn watch_for_news(
+    database: &Database,
+    news: &Arc<watch::Sender<Position>>,
+    ended: &Arc<AtomicBool>,
+) {
+    let (database, news, ended) = (database.clone(), Arc::clone(news), Arc::clone(ended));
+    let watching = std::thread::Builder::new().name("laterbase-news".to_owned()).spawn(move || {
+        let mut before = Position::NONE;
+        while !ended.load(Ordering::Relaxed) {
+            let began = Instant::now();
+            let flushed = database.wait_for_flushed(before, LOOK);
+            if flushed > before {
+                before = flushed;
+                news.send_replace(flushed);
+            } else {
+                // A database that is being closed answers at once.
+                std::thread::sleep(LOOK.saturating_sub(began.elapsed()));
+            }
+        }
+    });
+    drop(watching);
 }
 
 fn is_database(directory: &Path) -> bool {

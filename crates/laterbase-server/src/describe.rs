@@ -1,5 +1,7 @@
 //! `GET /db` and `GET /db/{db}`: what is there.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
@@ -9,7 +11,10 @@ use crate::problem::Problem;
 
 /// All databases, by name.
 pub(crate) fn list(databases: &Databases) -> Value {
-    let one = |hosted: &std::sync::Arc<Hosted>| json!({ "name": hosted.name, "database": hosted.database.id().to_string() });
+    let one = |hosted: &Arc<Hosted>| {
+        let id = hosted.database.id().to_string();
+        json!({ "name": hosted.name, "database": id })
+    };
     json!({ "databases": databases.iter().map(one).collect::<Vec<_>>() })
 }
 

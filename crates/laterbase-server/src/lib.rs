@@ -21,6 +21,7 @@ mod databases;
 mod describe;
 mod desk;
 mod listen;
+mod live;
 mod names;
 mod notice;
 mod problem;

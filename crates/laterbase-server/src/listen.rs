@@ -63,6 +63,7 @@ pub struct Listening {
     runtime: Runtime,
     listener: TcpListener,
     address: SocketAddr,
+    signals: Signals,
 }
 
 /// The address in a text, if it is one of this machine alone.
@@ -97,10 +98,12 @@ impl Listening {
             .enable_all()
             .build()
             .map_err(ListenError::Start)?;
+        // Before anybody knows the address: from then on an end is a proper one.
+        let signals = runtime.block_on(async { Signals::new() }).map_err(ListenError::Start)?;
         let failed = |source| ListenError::Bind { address, source };
         let listener = runtime.block_on(TcpListener::bind(address)).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { server, runtime, listener, address })
+        Ok(Self { server, runtime, listener, address, signals })
     }
 
     /// Where it listens.
@@ -111,52 +114,72 @@ impl Listening {
 
     /// Answers until the process is told to end (SIGINT, SIGTERM) or `stop` changes; then lets
     /// requests come to their end for a while.
-    ///
-    /// # Errors
-    /// [`ListenError::Start`] if the signals cannot be waited for.
-    pub fn run(self, stop: watch::Receiver<bool>) -> Result<(), ListenError> {
-        let Self { server, runtime, listener, .. } = self;
+    pub fn run(self, stop: watch::Receiver<bool>) {
+        let Self { server, runtime, listener, signals, .. } = self;
         let grace = server.config().grace;
         runtime.block_on(async {
-            let ended = until_ended(stop)?;
+            let ended = until_ended(signals, stop);
             let (closing, _) = watch::channel(false);
             accept(&server, &listener, &closing, ended).await;
             drop(listener);
             closing.send_replace(true);
             // Whoever does not come to an end is cut off.
             let _ = tokio::time::timeout(grace, closing.closed()).await;
-            Ok(())
-        })?;
+        });
         runtime.shutdown_timeout(grace);
-        Ok(())
     }
 }
 
-/// Ends when the process is told to, or `stop` says so.
-fn until_ended(mut stop: watch::Receiver<bool>) -> Result<impl Future<Output = ()>, ListenError> {
+/// What tells the process to end. Listened to from the moment of its making.
+#[derive(Debug)]
+struct Signals {
     #[cfg(unix)]
-    let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-        .map_err(ListenError::Start)?;
-    Ok(async move {
-        let mut interrupted = pin!(tokio::signal::ctrl_c());
+    interrupted: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminated: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    /// Listens, in the context of a runtime.
+    fn new() -> io::Result<Self> {
         #[cfg(unix)]
-        let mut terminated = pin!(terminated.recv());
-        #[cfg(not(unix))]
-        let mut terminated = pin!(std::future::pending::<Option<()>>());
-        let mut told = pin!(async move {
-            // A handle that is gone says nothing any more.
-            if stop.wait_for(|told| *told).await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        });
-        poll_fn(move |cx| {
-            let is_over = interrupted.as_mut().poll(cx).is_ready()
-                || terminated.as_mut().poll(cx).is_ready()
-                || told.as_mut().poll(cx).is_ready();
-            if is_over { Poll::Ready(()) } else { Poll::Pending }
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            #[cfg(unix)]
+            interrupted: signal(SignalKind::interrupt())?,
+            #[cfg(unix)]
+            terminated: signal(SignalKind::terminate())?,
         })
-        .await;
-    })
+    }
+
+    #[cfg(unix)]
+    async fn come(mut self) {
+        tokio::select! {
+            _ = self.interrupted.recv() => {}
+            _ = self.terminated.recv() => {}
+        }
+    }
+
+    #[cfg(not(unix))]
+    async fn come(self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Ends when a signal comes, or `stop` says so.
+async fn until_ended(signals: Signals, mut stop: watch::Receiver<bool>) {
+    let told = async move {
+        // A handle that is gone says nothing any more.
+        if stop.wait_for(|told| *told).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = signals.come() => {}
+        () = told => {}
+    }
 }
 
 /// Serves connections until `ended`. Each holds a receiver of `closing` for as long as it lasts.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -16,6 +18,7 @@ use crate::append::{BodyForm, append};
 use crate::config::ServerConfig;
 use crate::databases::{Databases, Hosted};
 use crate::describe;
+use crate::live;
 use crate::names::DEFAULT_DATABASE;
 use crate::notice::{Notice, Notices};
 use crate::problem::Problem;
@@ -35,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) databases: Databases,
     pub(crate) config: Arc<ServerConfig>,
     pub(crate) requests: Arc<Semaphore>,
+    pub(crate) live: Arc<Semaphore>,
     pub(crate) notices: Notices,
     pub(crate) gossip: Gossip,
 }
@@ -50,7 +54,8 @@ impl Server {
         gossip: Gossip,
     ) -> Self {
         let requests = Arc::new(Semaphore::new(config.requests_max));
-        Self { shared: Arc::new(Shared { databases, config, requests, notices, gossip }) }
+        let live = Arc::new(Semaphore::new(config.live_max));
+        Self { shared: Arc::new(Shared { databases, config, requests, live, notices, gossip }) }
     }
 
     pub(crate) fn config(&self) -> &ServerConfig {
@@ -62,8 +67,8 @@ impl Server {
             .route("/health", get(health))
             .route("/db", get(list))
             .route("/db/{db}", get(describe_one))
-            .route("/db/{db}/sync", post(sync_named))
-            .route("/sync", post(sync_default))
+            .route("/db/{db}/sync", post(sync_named).get(live_named))
+            .route("/sync", post(sync_default).get(live_default))
             .route("/db/{db}/e/{root}", post(append_named))
             .route("/e/{root}", post(append_default))
             .fallback(nothing)
@@ -129,6 +134,42 @@ async fn sync_default(
     body: Body,
 ) -> Response {
     guarded(&shared, sync_post::exchange(&shared, DEFAULT_DATABASE, &headers, body)).await
+}
+
+async fn live_named(
+    State(shared): State<Arc<Shared>>,
+    Path(name): Path<String>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    go_live(shared, &name, upgrade).unwrap_or_else(Problem::into_response)
+}
+
+async fn live_default(
+    State(shared): State<Arc<Shared>>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    go_live(shared, DEFAULT_DATABASE, upgrade).unwrap_or_else(Problem::into_response)
+}
+
+fn go_live(
+    shared: Arc<Shared>,
+    name: &str,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Problem> {
+    let hosted = shared.hosted(name)?;
+    let upgrade = upgrade.map_err(|rejection| {
+        Problem::bad_request(format_args!(
+            "this path is a WebSocket, or takes POST: {}",
+            rejection.body_text()
+        ))
+    })?;
+    let place = Arc::clone(&shared.live).try_acquire_owned().map_err(|_| Problem::busy())?;
+    let message_bytes_max = shared.config.body_bytes_max;
+    let upgrade = upgrade.max_message_size(message_bytes_max).max_frame_size(message_bytes_max);
+    Ok(upgrade.on_upgrade(move |socket| async move {
+        live::serve(shared, hosted, socket).await;
+        drop(place);
+    }))
 }
 
 async fn append_named(

@@ -210,7 +210,8 @@ fn what_http_itself_forbids_is_a_problem_document() {
     let world = World::new(ServerConfig { body_bytes_max: 1000, ..ServerConfig::default() });
     let frames = "content-type: application/vnd.laterbase.frames";
     let json = "content-type: application/json";
-    let cases: [(&str, &str, &[&str], &[u8], u16, &str); 8] = [
+    type Case<'a> = (&'a str, &'a str, &'a [&'a str], &'a [u8], u16, &'a str);
+    let cases: [Case<'_>; 8] = [
         ("GET", "/nowhere", &[], b"", 404, "not-found"),
         ("GET", "/db/other", &[], b"", 404, "no-such-database"),
         ("POST", "/db/other/sync", &[frames], b"", 404, "no-such-database"),

@@ -16,10 +16,15 @@ mod support;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use laterbase::sync::{Outcome, Replica, Session, SessionConfig, Status, SyncPort};
-use laterbase::{
-    Database, Durability, Environment, EventId, NewEvent, Order, Query, Validators, VersionVector,
+use laterbase::sync::{
+    BatchEnd, Checked, Found as FoundBatch, Heads, LogId, MemoryReplica, Offer, Outcome, Replica,
+    Session, SessionConfig, Split, Status, StoreError, SyncPort,
 };
+use laterbase::{
+    Database, DatabaseId, Durability, Environment, EventId, Hlc, NewEvent, Order, Query, ReplicaId,
+    RootName, Validators, VersionVector,
+};
+use laterbase_event::Hash;
 use support::{Fixture, TestEnvironment, options, storage};
 
 fn append(db: &Database, root: &str, count: usize) -> Vec<EventId> {
@@ -274,27 +279,89 @@ fn a_time_that_is_not_believed_is_kept_and_moves_no_clock() {
     assert_eq!(shown(&ahead), shown(&here.db));
 }
 
-/// An append that comes between a session's flush and its reading is for the next flight.
+/// A port that is appended to right behind each flush, as by another thread.
+struct Raced {
+    port: SyncPort,
+    db: Database,
+}
+
+impl Replica for Raced {
+    fn database(&self) -> DatabaseId {
+        self.port.database()
+    }
+    fn replica(&self) -> ReplicaId {
+        self.port.replica()
+    }
+    fn clock(&self) -> Hlc {
+        self.port.clock()
+    }
+    fn change_count(&self) -> u64 {
+        self.port.change_count()
+    }
+    fn heads(&self) -> Heads {
+        self.port.heads()
+    }
+    fn end_before(&self, log: &LogId, seq: u64) -> Option<BatchEnd> {
+        self.port.end_before(log, seq)
+    }
+    fn find(&self, of: ReplicaId, root: &RootName, seq: u64, hash: &Hash) -> Option<FoundBatch> {
+        self.port.find(of, root, seq, hash)
+    }
+    fn read(
+        &self,
+        log: &LogId,
+        after: u64,
+        bytes_max: u64,
+        out: &mut Vec<Vec<u8>>,
+    ) -> Result<(), StoreError> {
+        self.port.read(log, after, bytes_max, out)
+    }
+    fn offer(&mut self, batch: &Checked<'_>) -> Offer {
+        self.port.offer(batch)
+    }
+    fn split(&mut self, split: &Split, batch: &Checked<'_>) -> Result<(), StoreError> {
+        self.port.split(split, batch)
+    }
+    fn flush(&mut self) -> Result<(), StoreError> {
+        self.port.flush()?;
+        let mut commit = self.db.commit();
+        commit.durability(Durability::Relaxed);
+        commit.push(&NewEvent::new("truck", "7", "seen")).unwrap();
+        drop(self.db.append(&mut commit).unwrap());
+        Ok(())
+    }
+    fn proof(&self, branch: &LogId) -> Option<(Vec<u8>, Vec<u8>)> {
+        self.port.proof(branch)
+    }
+}
+
 #[test]
-fn what_came_since_the_flush_is_not_read_out() {
+fn what_is_appended_behind_the_flush_is_for_the_next_flight() {
     let dir = tempfile::tempdir().unwrap();
-    let a = Database::create(dir.path().join("a"), options()).unwrap();
-    append(&a, "truck", 1);
-    let mut port = a.sync_port().unwrap();
-    port.flush().unwrap();
-    let mut commit = a.commit();
-    commit.durability(Durability::Relaxed);
-    commit.push(&NewEvent::new("truck", "7", "seen")).unwrap();
-    let ticket = a.append(&mut commit).unwrap();
-    let log = *port.heads().keys().next().unwrap();
-    let mut batches = Vec::new();
-    port.read(&log, 0, u64::MAX, &mut batches).unwrap();
-    assert_eq!(batches.len(), 1);
-    port.flush().unwrap();
-    batches.clear();
-    port.read(&log, 0, u64::MAX, &mut batches).unwrap();
-    assert_eq!(batches.len(), 2);
-    drop(ticket);
+    let mut alone = options();
+    alone.threads = false;
+    let db = Database::create(dir.path().join("a"), alone).unwrap();
+    append(&db, "truck", 1);
+    let mut there = MemoryReplica::new(db.id(), ReplicaId::from_u64(7));
+    let mut here = Raced { port: db.sync_port().unwrap(), db: db.clone() };
+    let config = SessionConfig::default();
+    let mut asks = Session::initiator(config.clone(), None);
+    let mut answers = Session::responder(config);
+    let log = *here.heads().keys().next().unwrap();
+    for _ in 0..8 {
+        while let Some(frame) = asks.poll_frame(0, &mut there) {
+            answers.handle_frame(&frame, 0, &mut here);
+        }
+        // Every poll flushes what the one before left behind.
+        for _ in 0..3 {
+            let Some(frame) = answers.poll_frame(0, &mut here) else { break };
+            let flushed = here.heads()[&log].seq;
+            asks.handle_frame(&frame, 0, &mut there);
+            let taken = there.heads().get(&log).map_or(0, |head| head.seq);
+            assert!(taken <= flushed, "{taken} were sent, {flushed} are on the device");
+        }
+    }
+    assert!(there.heads()[&log].seq > 1);
 }
 
 #[test]

@@ -65,7 +65,7 @@ impl Serve {
         announce(&databases, &listening_on, context)?;
         let _ = backgrounds.set(self.backgrounds(&databases, json));
         let (_stop, told) = watch::channel(false);
-        let served = listening_on.run(told).map_err(|error| listening(&error));
+        listening_on.run(told);
         let names: Vec<&String> = backgrounds.get().into_iter().flat_map(BTreeMap::keys).collect();
         for name in names {
             if let Some(background) = backgrounds.get().and_then(|all| all.get(name)) {
@@ -75,7 +75,7 @@ impl Serve {
         for hosted in databases.iter() {
             hosted.database.clone().close().map_err(|error| refusals::closing(&error))?;
         }
-        served
+        Ok(())
     }
 
     fn backgrounds(&self, databases: &Databases, json: bool) -> Backgrounds {
@@ -105,7 +105,10 @@ fn announce(
 ) -> Result<(), Failure> {
     let address = listening.address();
     if context.json() {
-        let one = |hosted: &Arc<laterbase_server::Hosted>| json!({ "name": hosted.name, "database": hosted.database.id().to_string() });
+        let one = |hosted: &Arc<laterbase_server::Hosted>| {
+            let id = hosted.database.id().to_string();
+            json!({ "name": hosted.name, "database": id })
+        };
         let databases: Vec<_> = databases.iter().map(one).collect();
         let url = format!("http://{address}");
         context.out.line(json!({ "listening": url, "databases": databases }))?;

@@ -107,7 +107,10 @@ impl Status {
             "bytes_out": contact.bytes_out,
         });
         if self.logs {
-            let one = |((root, log), count): (&(String, String), &u64)| json!({ "root": root, "log": log, "they_lack": count });
+            let one = |((root, log), lacking): (&(String, String), &u64)| {
+                let lacking = *lacking;
+                json!({ "root": root, "log": log, "they_lack": lacking })
+            };
             let logs: Vec<Value> = standing.lacks.iter().map(one).collect();
             if let Some(document) = document.as_object_mut() {
                 document.insert("logs".to_owned(), Value::from(logs));

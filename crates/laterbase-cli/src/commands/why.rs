@@ -35,7 +35,10 @@ impl WhyNotSynced {
             answers.push((peer.name.clone(), has_it, why));
         }
         if context.json() {
-            let one = |(peer, has_it, why): &(String, bool, String)| json!({ "peer": peer, "has_it": has_it, "why": why });
+            let one = |(peer, has_it, why): &(String, bool, String)| {
+                let has_it = *has_it;
+                json!({ "peer": peer, "has_it": has_it, "why": why })
+            };
             return context.out.line(json!({
                 "id": self.id.to_string(),
                 "root": event.root,

@@ -46,7 +46,7 @@ impl Running {
         let listening = Listening::new(server, check_address("127.0.0.1:0").unwrap()).unwrap();
         let address = listening.address();
         let (stop, told) = watch::channel(false);
-        let thread = Some(std::thread::spawn(move || listening.run(told).unwrap()));
+        let thread = Some(std::thread::spawn(move || listening.run(told)));
         Self { address, notices, stop, thread }
     }
 

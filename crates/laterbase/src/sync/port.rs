@@ -127,8 +127,6 @@ impl SyncPort {
         out: &mut Vec<Vec<u8>>,
     ) -> Result<(), ReadError> {
         let inner = &self.inner;
-        // What came since the last flush is not for others yet.
-        let Some(end) = self.heads.heads.get(log).map(|head| head.seq) else { return Ok(()) };
         let (writer, upto, behind) = {
             let catalog = inner.catalog()?;
             match catalog.with_log(log) {
@@ -151,7 +149,7 @@ impl SyncPort {
         let mut is_full = false;
         if after < upto {
             inner.shelved_after(&log.root, writer, after, |batch| {
-                if batch.first_seq > upto || batch.last_seq() > end {
+                if batch.first_seq > upto {
                     return Ok(false);
                 }
                 let goes_on = take(batch.place)?;
@@ -160,7 +158,7 @@ impl SyncPort {
             })?;
         }
         for held in behind {
-            if is_full || held.last_seq > end {
+            if is_full {
                 break;
             }
             is_full = !take(held.place)?;

@@ -1,0 +1,177 @@
+//! A session over a WebSocket, for as long as the connection lasts.
+//!
+//! One thread reads and writes: it waits for a message for a moment, then looks for news of its
+//! own. The moments are short while something happens and longer when nothing does, so that an idle
+//! connection costs little.
+
+use std::io;
+use std::net::{TcpStream, ToSocketAddrs as _};
+use std::time::{Duration, Instant};
+
+use laterbase::sync::{Replica, Session, SessionConfig, Status};
+use tungstenite::client::client_with_config;
+use tungstenite::protocol::WebSocketConfig;
+use tungstenite::{Error, HandshakeError, Message, WebSocket};
+
+use crate::address::PeerAddress;
+use crate::drive::{Report, SyncError, ended};
+use crate::wire::WireError;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a message is waited for while something happens, and when nothing did for a while.
+const MOMENT: Duration = Duration::from_millis(10);
+const LONG_MOMENT: Duration = Duration::from_millis(100);
+/// For so long after the last message things are said to happen.
+const BUSY: Duration = Duration::from_secs(1);
+/// Without a sign of life for so long the peer is asked for one, and then given up.
+const SILENCE_MAX: Duration = Duration::from_secs(20);
+/// Bytes of one message.
+const MESSAGE_BYTES_MAX: usize = 64 << 20;
+/// Frames without progress: those that another connection was quicker with count too.
+const IDLE_FRAMES_MAX: u32 = 1 << 20;
+
+/// A live session that is open.
+pub(crate) struct Live {
+    socket: WebSocket<TcpStream>,
+    session: Session,
+    began: Instant,
+    heard: Instant,
+    is_asked: bool,
+}
+
+impl Live {
+    /// Connects and says Hello.
+    pub(crate) fn open<R: Replica>(
+        address: &PeerAddress,
+        config: &SessionConfig,
+        memory: Option<laterbase::sync::PeerMemory>,
+        port: &mut R,
+    ) -> Result<Self, SyncError> {
+        let stream = connect(address)?;
+        let limits = WebSocketConfig::default()
+            .max_message_size(Some(MESSAGE_BYTES_MAX))
+            .max_frame_size(Some(MESSAGE_BYTES_MAX));
+        let url = address.url("/sync").replacen("http", "ws", 1);
+        let (socket, _) =
+            client_with_config(url, stream, Some(limits)).map_err(|error| match error {
+                HandshakeError::Failure(Error::Http(answer)) => {
+                    let status = answer.status().as_u16();
+                    let title = "no live connection".to_owned();
+                    SyncError::Wire(WireError::Refused { status, title })
+                }
+                HandshakeError::Failure(error) => lost(&error),
+                HandshakeError::Interrupted(_) => lost(&Error::ConnectionClosed),
+            })?;
+        let config =
+            SessionConfig { live: true, idle_frames_max: IDLE_FRAMES_MAX, ..config.clone() };
+        let now = Instant::now();
+        let session = Session::initiator(config, memory);
+        let mut live = Self { socket, session, began: now, heard: now, is_asked: false };
+        let mut report = Report::default();
+        live.send(port, &mut report)?;
+        Ok(live)
+    }
+
+    /// Waits for a message for a moment, takes it in, and sends what there is to send.
+    pub(crate) fn step<R: Replica>(
+        &mut self,
+        port: &mut R,
+        report: &mut Report,
+    ) -> Result<(), SyncError> {
+        let is_busy = self.heard.elapsed() < BUSY;
+        let moment = if is_busy { MOMENT } else { LONG_MOMENT };
+        let stream = self.socket.get_ref();
+        stream.set_read_timeout(Some(moment)).map_err(|error| lost(&error.into()))?;
+        match self.socket.read() {
+            Ok(Message::Binary(bytes)) => {
+                report.bytes_in += bytes.len() as u64;
+                let now_ms = self.now_ms();
+                report.outcomes.extend(self.session.handle_flight(&bytes, now_ms, port));
+                self.hear();
+            }
+            Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => self.hear(),
+            Ok(Message::Text(_) | Message::Close(_)) => {
+                return Err(lost(&Error::ConnectionClosed));
+            }
+            Err(Error::Io(error)) if is_timeout(&error) => self.ask()?,
+            Err(error) => return Err(lost(&error)),
+        }
+        self.send(port, report)?;
+        report.peer = self.session.peer();
+        report.progress = self.session.progress();
+        match self.session.status() {
+            Status::Closed(reason) => {
+                Err(ended(reason, report).err().unwrap_or_else(|| lost(&Error::ConnectionClosed)))
+            }
+            Status::Running | Status::Settled => Ok(()),
+        }
+    }
+
+    /// The session, to look at.
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn hear(&mut self) {
+        self.heard = Instant::now();
+        self.is_asked = false;
+    }
+
+    /// Asks for a sign of life, or gives up.
+    fn ask(&mut self) -> Result<(), SyncError> {
+        let silence = self.heard.elapsed();
+        if silence < SILENCE_MAX {
+            return Ok(());
+        }
+        if silence > 2 * SILENCE_MAX {
+            return Err(lost(&Error::ConnectionClosed));
+        }
+        if !std::mem::replace(&mut self.is_asked, true) {
+            let ping = Message::Ping(Vec::new().into());
+            self.socket.send(ping).map_err(|error| lost(&error))?;
+        }
+        Ok(())
+    }
+
+    fn send<R: Replica>(&mut self, port: &mut R, report: &mut Report) -> Result<(), SyncError> {
+        let flight = self.session.poll_flight(self.now_ms(), port);
+        if flight.is_empty() {
+            return Ok(());
+        }
+        report.bytes_out += flight.len() as u64;
+        self.socket.send(Message::Binary(flight.into())).map_err(|error| lost(&error))?;
+        // Whoever sends expects an answer soon.
+        self.heard = self.heard.max(Instant::now().checked_sub(BUSY / 2).unwrap_or(self.heard));
+        Ok(())
+    }
+}
+
+fn connect(address: &PeerAddress) -> Result<TcpStream, SyncError> {
+    let failed =
+        |error: io::Error| SyncError::Wire(WireError::Unreachable { message: error.to_string() });
+    let authority = address.authority();
+    let mut found = authority.to_socket_addrs().map_err(failed)?;
+    let nobody = || failed(io::Error::from(io::ErrorKind::NotFound));
+    let address = found.next().ok_or_else(nobody)?;
+    let stream = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT).map_err(failed)?;
+    let set = stream
+        .set_nodelay(true)
+        .and_then(|()| stream.set_read_timeout(Some(HANDSHAKE_TIMEOUT)))
+        .and_then(|()| stream.set_write_timeout(Some(WRITE_TIMEOUT)));
+    set.map_err(failed)?;
+    Ok(stream)
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+fn lost(error: &Error) -> SyncError {
+    SyncError::Wire(WireError::Lost { message: error.to_string() })
+}
