@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use laterbase_event::Hash;
 use laterbase_sync::Replica;
 
 use crate::held::{Batches, batches_of, heads_of};
@@ -13,62 +14,10 @@ use crate::world::World;
 impl<N: Node> World<N> {
     /// Checks everything.
     pub(crate) fn check(&mut self) -> Result<(), Violation> {
-        let mut all: Vec<(usize, Batches)> = Vec::new();
-        for at in 0..self.seats.len() {
-            let node = &self.seats[at].node;
-            let port = node.port().ok_or_else(|| violation!("copy {at} is not open"))?;
-            let name = |Violation(text)| violation!("copy {at}: {text}");
-            let batches = batches_of(&port).map_err(name)?;
-            let (heads, forks) = heads_of(&batches).map_err(name)?;
-            if port.heads() != heads {
-                return Err(violation!(
-                    "copy {at} calls its logs by other names than its batches give: {}",
-                    first_difference(&port.heads(), &heads)
-                ));
-            }
-            node.verify().map_err(name)?;
-            if let Some(reported) = node.forks().map_err(name)? {
-                let reported: BTreeSet<_> = reported.into_iter().collect();
-                if reported != forks {
-                    return Err(violation!(
-                        "copy {at} reports the forks {reported:?}, there are {forks:?}"
-                    ));
-                }
-            }
-            check_events(at, node, &batches)?;
-            all.push((at, batches));
-        }
-        self.check_same(&all)?;
-        self.check_nothing_is_lost(&all)?;
+        let nodes: Vec<_> = self.seats.iter().map(|seat| &seat.node).collect();
+        let promised = self.seats.iter().flat_map(|seat| seat.promises.batches.keys().copied());
+        check_copies(&nodes, promised)?;
         self.check_ids()
-    }
-
-    fn check_same(&self, all: &[(usize, Batches)]) -> Result<(), Violation> {
-        let Some(((_, first), rest)) = all.split_first() else { return Ok(()) };
-        for (at, batches) in rest {
-            if batches != first {
-                return Err(violation!(
-                    "copy {at} holds {} batches and copy 0 {}, not the same ones",
-                    batches.len(),
-                    first.len()
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_nothing_is_lost(&self, all: &[(usize, Batches)]) -> Result<(), Violation> {
-        let Some((_, batches)) = all.first() else { return Ok(()) };
-        for (at, seat) in self.seats.iter().enumerate() {
-            for (hash, writer) in &seat.promises.batches {
-                if !batches.contains_key(hash) {
-                    return Err(violation!(
-                        "a batch of {writer} that copy {at} acknowledged is nowhere: {hash:?}"
-                    ));
-                }
-            }
-        }
-        Ok(())
     }
 
     fn check_ids(&self) -> Result<(), Violation> {
@@ -83,6 +32,61 @@ impl<N: Node> World<N> {
         }
         Ok(())
     }
+}
+
+/// Checks that these copies hold the same, whole and under the right names, with everything that
+/// was promised.
+pub(crate) fn check_copies<N: Node>(
+    nodes: &[&N],
+    promised: impl Iterator<Item = Hash>,
+) -> Result<(), Violation> {
+    let mut first: Option<Batches> = None;
+    for (at, node) in nodes.iter().enumerate() {
+        let batches = check_copy(at, *node)?;
+        match &first {
+            None => first = Some(batches),
+            Some(first) if *first == batches => {}
+            Some(first) => {
+                return Err(violation!(
+                    "copy {at} holds {} batches and copy 0 {}, not the same ones",
+                    batches.len(),
+                    first.len()
+                ));
+            }
+        }
+    }
+    let batches = first.unwrap_or_default();
+    for hash in promised {
+        if !batches.contains_key(&hash) {
+            return Err(violation!("a batch that was acknowledged is nowhere: {hash:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Checks one copy by itself; what it holds.
+fn check_copy<N: Node>(at: usize, node: &N) -> Result<Batches, Violation> {
+    let port = node.port().ok_or_else(|| violation!("copy {at} is not open"))?;
+    let name = |Violation(text)| violation!("copy {at}: {text}");
+    let batches = batches_of(&port).map_err(name)?;
+    let (heads, forks) = heads_of(&batches).map_err(name)?;
+    if port.heads() != heads {
+        return Err(violation!(
+            "copy {at} calls its logs by other names than its batches give: {}",
+            first_difference(&port.heads(), &heads)
+        ));
+    }
+    node.verify().map_err(name)?;
+    if let Some(reported) = node.forks().map_err(name)? {
+        let reported: BTreeSet<_> = reported.into_iter().collect();
+        if reported != forks {
+            return Err(violation!(
+                "copy {at} reports the forks {reported:?}, there are {forks:?}"
+            ));
+        }
+    }
+    check_events(at, node, &batches)?;
+    Ok(batches)
 }
 
 /// Readers see the events of the batches, in the order of their ids.

@@ -35,7 +35,7 @@ pub struct MemoryPort {
     state: Rc<RefCell<State>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct State {
     live: MemoryReplica,
     durable: MemoryReplica,
@@ -278,6 +278,16 @@ impl Node for MemoryNode {
     fn restore(&mut self, backup: &MemoryReplica, place: Place) {
         self.durable = backup.clone();
         self.must_mint = place == Place::Elsewhere;
+    }
+
+    fn fork(&self) -> Option<Self> {
+        let state = self.copy.state.borrow().clone();
+        Some(Self {
+            copy: MemoryPort { state: Rc::new(RefCell::new(state)) },
+            durable: self.durable.clone(),
+            wall_us: self.wall_us,
+            must_mint: self.must_mint,
+        })
     }
 
     fn twin(&mut self, birth: &Birth, place: Place) -> Self {

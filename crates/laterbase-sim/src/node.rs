@@ -195,6 +195,11 @@ pub trait Node: Sized {
     /// Puts a backup in the place of its storage. It is closed before and after.
     fn restore(&mut self, backup: &Self::Backup, place: Place);
 
+    /// The same copy once more, disk and random numbers included, if that is cheap to have.
+    fn fork(&self) -> Option<Self> {
+        None
+    }
+
     /// Another copy, from a copy of this one's storage; closed.
     fn twin(&mut self, birth: &Birth, place: Place) -> Self;
 

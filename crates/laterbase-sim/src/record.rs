@@ -1,10 +1,10 @@
 //! The record of campaigns: a Markdown table, one row for each stretch of seeds.
 //!
 //! ```text
-//! | date | commit | nodes | copies × events | seeds | runs | CPU time | result | coverage |
+//! | date | commit | nodes | copies × events | seeds | runs | CPU time | result | covered |
 //! ```
-//! The next stretch begins where the last one of the same kind ended, so that a campaign is taken up
-//! again by starting it again.
+//! The next stretch begins where the last one of the same kind ended, so that a campaign is taken
+//! up again by starting it again.
 
 use std::fmt;
 

@@ -18,7 +18,7 @@
 //! Leaves out: roll-backs of a whole machine or a restore in place, which only peers can see.
 
 use laterbase_event::{DatabaseId, ReplicaId};
-use laterbase_log::storage::{Fingerprint, OpenMode, Storage, StorageError};
+use laterbase_log::storage::{Fingerprint, OpenMode, Storage, StorageError, StorageFile};
 
 use crate::environment::{EntropyError, Environment};
 
@@ -172,12 +172,27 @@ impl Identity {
             storage.sync_dir("")?;
             file
         };
-        self.generation += 1;
         self.fingerprint = Some(storage.fingerprint(IDENTITY_FILE)?);
+        self.generation += 1;
+        let written = self.write_slot(file.as_ref());
+        if written.is_err() {
+            // Nobody knows what is in this slot now: the next attempt must not take the other one.
+            self.generation -= 1;
+        }
+        Ok(written?)
+    }
+
+    /// Writes what was read into its own slot once more and syncs it: after a sync that failed,
+    /// what is read need not be on the device, and a power cut would bring back the one before it.
+    pub(crate) fn settle(&self, storage: &dyn Storage) -> Result<(), IdentityError> {
+        let file = storage.open(IDENTITY_FILE, OpenMode::READ_WRITE)?;
+        Ok(self.write_slot(file.as_ref())?)
+    }
+
+    fn write_slot(&self, file: &dyn StorageFile) -> Result<(), StorageError> {
         let slot = self.generation % 2;
         file.write_at(slot * SLOT_BYTES as u64, &self.encode())?;
-        file.sync()?;
-        Ok(())
+        file.sync()
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -303,7 +318,9 @@ impl Fields<'_> {
 
 #[cfg(test)]
 mod tests {
-    use laterbase_log::storage::MemoryStorage;
+    use laterbase_log::storage::{
+        Fault, FaultPlan, FaultyStorage, MemoryStorage, OpClass, Random, StorageOp, Survival,
+    };
 
     use super::*;
 
@@ -350,6 +367,29 @@ mod tests {
         bytes[SLOT_BYTES + 100] ^= 1;
         let error = Identity::read(&storage_with(&bytes)).unwrap_err();
         assert!(matches!(error, IdentityError::Damaged), "{error}");
+    }
+
+    #[test]
+    fn an_identity_whose_sync_failed_is_settled_or_gone() {
+        for attempts in 1..4 {
+            let disk = FaultyStorage::new(7);
+            let mut first = identity();
+            first.write(&disk).unwrap();
+            let mut next = Identity { replica: ReplicaId::from_u64(5), ..first.clone() };
+            for _ in 0..attempts {
+                let fails =
+                    FaultPlan::default().with_nth(OpClass::Only(StorageOp::Sync), 1, Fault::Fail);
+                disk.set_plan(fails);
+                assert!(next.write(&disk).is_err());
+            }
+            // The process ends, and what the next one reads may not be on the device.
+            let found = Identity::read(&disk).unwrap();
+            assert_eq!(found.replica, next.replica);
+            let unsettled = disk.survivor(Survival::Lost, &mut Random::new(3));
+            assert!(Identity::read(&unsettled).is_ok(), "{attempts} attempts took both slots");
+            found.settle(&disk).unwrap();
+            assert_eq!(Identity::read(&disk.crash(Survival::Lost)).unwrap(), found);
+        }
     }
 
     #[test]

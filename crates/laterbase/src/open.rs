@@ -187,6 +187,7 @@ impl Opening {
         let lock = self.take_lock()?;
         // Again: it may have been rewritten before the lock was taken.
         let mut identity = Identity::read(storage)?;
+        identity.settle(storage)?;
         let mut report = OpenReport::default();
         let fingerprint = storage.fingerprint(IDENTITY_FILE)?;
         if identity.fingerprint.as_ref() != Some(&fingerprint) {

@@ -23,6 +23,16 @@ impl Recorded {
         self.event.id
     }
 
+    /// Whether the event's time lies further ahead of its arrival than a clock may drift: it was
+    /// written by a clock that ran ahead. `max_drift_ms` is
+    /// [`Options::max_drift_ms`](crate::Options); such a time moved no clock here, and changes
+    /// nothing about the event's place in any order.
+    #[must_use]
+    pub fn is_clock_suspect(&self, max_drift_ms: u64) -> bool {
+        let arrival_ms = self.arrival.millis();
+        self.event.id.hlc().millis() > arrival_ms.saturating_add(max_drift_ms)
+    }
+
     /// The payload as a value, from JSON.
     ///
     /// # Errors

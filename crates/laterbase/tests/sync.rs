@@ -16,9 +16,16 @@ mod support;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use laterbase::sync::{Outcome, Replica, Session, SessionConfig, Status, SyncPort};
-use laterbase::{Database, Durability, EventId, NewEvent, Order, Query, Validators, VersionVector};
-use support::options;
+use laterbase::sync::{
+    BatchEnd, Checked, Found as FoundBatch, Heads, LogId, MemoryReplica, Offer, Outcome, Replica,
+    Session, SessionConfig, Split, Status, StoreError, SyncPort,
+};
+use laterbase::{
+    Database, DatabaseId, Durability, Environment, EventId, Hlc, NewEvent, Order, Query, ReplicaId,
+    RootName, Validators, VersionVector,
+};
+use laterbase_event::Hash;
+use support::{Fixture, TestEnvironment, options, storage};
 
 fn append(db: &Database, root: &str, count: usize) -> Vec<EventId> {
     let mut commit = db.commit();
@@ -250,6 +257,111 @@ fn what_a_validator_refuses_is_forwarded_and_lives_after_a_retry() {
     assert!(more.iter().all(|id| b.get(*id).unwrap().is_some()));
     append(&a, "depot", 1);
     converge(&[&a, &b, &c]);
+}
+
+#[test]
+fn a_time_that_is_not_believed_is_kept_and_moves_no_clock() {
+    let here = Fixture::new();
+    let dir = tempfile::tempdir().unwrap();
+    let clock = TestEnvironment::at_ms(1_800_000_000_000 + 3_600_000);
+    // The two draw their numbers from one sequence; this one's begin elsewhere.
+    clock.fill_random(&mut [0; 1000]).unwrap();
+    let ahead = Database::create_joined_on(storage(&dir), clock, options(), here.db.id()).unwrap();
+    let theirs = append(&ahead, "truck", 1);
+    exchange(&here.db, &ahead);
+    let found = here.db.get(theirs[0]).unwrap().unwrap();
+    let max_drift_ms = options().max_drift_ms;
+    assert!(found.is_clock_suspect(max_drift_ms));
+    let ours = append(&here.db, "truck", 1);
+    assert!(ours[0] < theirs[0], "the clock was moved");
+    assert!(!here.db.get(ours[0]).unwrap().unwrap().is_clock_suspect(max_drift_ms));
+    exchange(&ahead, &here.db);
+    assert_eq!(shown(&ahead), shown(&here.db));
+}
+
+/// A port that is appended to right behind each flush, as by another thread.
+struct Raced {
+    port: SyncPort,
+    db: Database,
+}
+
+impl Replica for Raced {
+    fn database(&self) -> DatabaseId {
+        self.port.database()
+    }
+    fn replica(&self) -> ReplicaId {
+        self.port.replica()
+    }
+    fn clock(&self) -> Hlc {
+        self.port.clock()
+    }
+    fn change_count(&self) -> u64 {
+        self.port.change_count()
+    }
+    fn heads(&self) -> Heads {
+        self.port.heads()
+    }
+    fn end_before(&self, log: &LogId, seq: u64) -> Option<BatchEnd> {
+        self.port.end_before(log, seq)
+    }
+    fn find(&self, of: ReplicaId, root: &RootName, seq: u64, hash: &Hash) -> Option<FoundBatch> {
+        self.port.find(of, root, seq, hash)
+    }
+    fn read(
+        &self,
+        log: &LogId,
+        after: u64,
+        bytes_max: u64,
+        out: &mut Vec<Vec<u8>>,
+    ) -> Result<(), StoreError> {
+        self.port.read(log, after, bytes_max, out)
+    }
+    fn offer(&mut self, batch: &Checked<'_>) -> Offer {
+        self.port.offer(batch)
+    }
+    fn split(&mut self, split: &Split, batch: &Checked<'_>) -> Result<(), StoreError> {
+        self.port.split(split, batch)
+    }
+    fn flush(&mut self) -> Result<(), StoreError> {
+        self.port.flush()?;
+        let mut commit = self.db.commit();
+        commit.durability(Durability::Relaxed);
+        commit.push(&NewEvent::new("truck", "7", "seen")).unwrap();
+        drop(self.db.append(&mut commit).unwrap());
+        Ok(())
+    }
+    fn proof(&self, branch: &LogId) -> Option<(Vec<u8>, Vec<u8>)> {
+        self.port.proof(branch)
+    }
+}
+
+#[test]
+fn what_is_appended_behind_the_flush_is_for_the_next_flight() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut alone = options();
+    alone.threads = false;
+    let db = Database::create(dir.path().join("a"), alone).unwrap();
+    append(&db, "truck", 1);
+    let mut there = MemoryReplica::new(db.id(), ReplicaId::from_u64(7));
+    let mut here = Raced { port: db.sync_port().unwrap(), db: db.clone() };
+    let config = SessionConfig::default();
+    let mut asks = Session::initiator(config.clone(), None);
+    let mut answers = Session::responder(config);
+    let log = *here.heads().keys().next().unwrap();
+    for _ in 0..8 {
+        while let Some(frame) = asks.poll_frame(0, &mut there) {
+            answers.handle_frame(&frame, 0, &mut here);
+        }
+        // Every poll flushes what the one before left behind.
+        for _ in 0..3 {
+            let Some(frame) = answers.poll_frame(0, &mut here) else { break };
+            let flushed = here.heads()[&log].seq;
+            asks.handle_frame(&frame, 0, &mut there);
+            let taken = there.heads().get(&log).map_or(0, |head| head.seq);
+            assert!(taken <= flushed, "{taken} were sent, {flushed} are on the device");
+        }
+    }
+    assert!(there.heads()[&log].seq > 1);
 }
 
 #[test]

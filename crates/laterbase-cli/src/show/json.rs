@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use laterbase::{CONTENT_TYPE_JSON, Cursor, Recorded};
+use laterbase::{CONTENT_TYPE_JSON, Cursor, Options, Recorded};
 
 use super::{arrival_micros, payload_json, tx_micros};
 use crate::json_text::minify_into;
@@ -47,6 +47,10 @@ pub(crate) fn write_json(
     payload(recorded, out);
     number(out, "position", recorded.position.as_u64());
     member(out, "arrival", &clock.format(arrival_micros(recorded)));
+    if recorded.is_clock_suspect(Options::default().max_drift_ms) {
+        name(out, "clock_suspect");
+        out.extend_from_slice(b"true");
+    }
     if let Some(cursor) = cursor {
         member(out, "cursor", &cursor.to_string());
     }

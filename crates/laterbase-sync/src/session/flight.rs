@@ -237,13 +237,16 @@ impl Session {
             self.intents.bye = Some(Bye::new(Reason::Storage));
             return None;
         }
+        // What the copy took in since its last flush is not for others yet.
+        while batches.last().is_some_and(|last| last_seq(last) > Some(head.seq)) {
+            batches.pop();
+        }
         let bytes: u64 = batches.iter().map(|batch| batch.len() as u64).sum();
         if batches.len() == 1 && bytes > frame_max {
             self.too_large.insert(log, send.after);
             return None;
         }
-        let (header, _) = BatchHeader::decode(batches.last()?.get(1..)?).ok()?;
-        let seq = header.last_seq();
+        let seq = last_seq(batches.last()?)?;
         let end = port.end_before(&log, seq).filter(|end| end.seq == seq)?;
         let tag = HashTag::of(&end.hash);
         let bytes_left = send.bytes_left.saturating_sub(bytes);
@@ -304,4 +307,10 @@ impl Session {
         }
         Some(self.hello(Purpose::Answer, port).encode(None))
     }
+}
+
+/// The number of a batch's last event.
+fn last_seq(batch: &[u8]) -> Option<u64> {
+    let (header, _) = BatchHeader::decode(batch.get(1..)?).ok()?;
+    Some(header.last_seq())
 }

@@ -230,7 +230,8 @@ impl SyncPort {
         inner.grow_chains(&mut catalog, &root, of, split).map_err(AppendError::Read)?;
         let place = inner.admit(writer, &admission, BatchRole::Branch)?;
         if let Some(chains) = catalog.of_mut(&root, of) {
-            chains.split(split, admission.held(place));
+            // Where it belongs now: another session may have split the log since it was asked.
+            chains.add(admission.held(place));
         }
         Ok(())
     }
@@ -413,7 +414,7 @@ impl Inner {
             }
         }
         let Some(batch) = self.shelved(root, writer, last_seq)? else { return Ok(None) };
-        if batch.first_seq + batch.count - 1 != last_seq {
+        if batch.last_seq() != last_seq {
             return Ok(None);
         }
         let held: Held = self.held(batch.place, &mut Vec::new())?;

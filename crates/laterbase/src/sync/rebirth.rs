@@ -29,8 +29,10 @@ impl Inner {
     /// Takes a new replica id, durably, before anything else is written.
     pub(crate) fn reincarnate(&self, writer: &Writer) -> Result<(), AppendError> {
         let mut identity = lock(&writer.identity);
-        identity.reincarnate(self.environment.as_ref()).map_err(AppendError::Identity)?;
-        identity.write(self.storage.as_ref()).map_err(AppendError::Identity)?;
+        let mut next = identity.clone();
+        next.reincarnate(self.environment.as_ref()).map_err(AppendError::Identity)?;
+        next.write(self.storage.as_ref()).map_err(AppendError::Identity)?;
+        *identity = next;
         let mut front = lock(&writer.front);
         front.clock.reincarnate(identity.replica);
         self.replica.store(identity.replica.as_u64(), Ordering::Release);

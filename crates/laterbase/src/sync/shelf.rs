@@ -19,6 +19,13 @@ pub(crate) struct Shelved {
     pub(crate) place: Place,
 }
 
+impl Shelved {
+    /// The number of its last event.
+    pub(crate) fn last_seq(&self) -> u64 {
+        self.first_seq.saturating_add(self.count).saturating_sub(1)
+    }
+}
+
 /// The ends of all logs at one moment.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LogsAt {
