@@ -46,6 +46,10 @@ pub(super) fn run(context: &Context, report: &mut Report) -> Result<(), BenchErr
     report.note(AREA, blame(Engine::Laterbase, line)?);
     let line = blame(Engine::Laterbase, many_logs(context, report))?;
     report.note(AREA, line);
+    for round in 0..context.rounds.max(1) {
+        let line = blame(Engine::Laterbase, hub(context, round, report))?;
+        report.note(AREA, line);
+    }
     Ok(())
 }
 
@@ -242,4 +246,66 @@ fn many_logs(context: &Context, report: &mut Report) -> Result<String, StoreErro
     records(&running.serving.database, 0..100, 100)?;
     running.sync(&format!("100 missing, {LOGS} logs"), report)?;
     Ok(line)
+}
+
+/// Copies that send to the hub at the same time.
+const SENDERS: u32 = 64;
+/// Events of each, in commits of a hundred.
+const EVENTS_EACH: u32 = 1_000;
+
+/// How fast a hub takes in what 64 peers send at once, beside how fast it would record the same
+/// events itself.
+fn hub(context: &Context, round: usize, report: &mut Report) -> Result<String, StoreError> {
+    let scratch = context.scratch("sync-hub")?;
+    let path = scratch.path().join("hub");
+    let database = Database::create(&path, Options::default())?;
+    let id = database.id();
+    let mut senders = Vec::new();
+    for number in 0..SENDERS {
+        let path = scratch.path().join(format!("sender-{number}"));
+        let sender = Database::create_joined(path, Options::default(), id)?;
+        records(&sender, number * EVENTS_EACH..(number + 1) * EVENTS_EACH, 100)?;
+        senders.push(sender);
+    }
+    let local = Database::create(scratch.path().join("local"), Options::default())?;
+    let began = Instant::now();
+    records(&local, 0..SENDERS * EVENTS_EACH, 100)?;
+    let alone = began.elapsed().as_secs_f64();
+    drop(local);
+    let serving = Serving::start(&path, database)?;
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            senders.iter().map(|sender| scope.spawn(|| push(sender, &serving.wire))).collect();
+        threads.into_iter().try_for_each(|thread| {
+            thread.join().map_err(|_| StoreError::from("a sender panicked"))?
+        })
+    })?;
+    let taken = began.elapsed().as_secs_f64();
+    let events = f64::from(SENDERS * EVENTS_EACH);
+    let held = serving.database.statistics()?.events;
+    let mut add_rate = |case: &str, seconds: f64| {
+        report.add(Measurement {
+            area: AREA,
+            case: case.to_owned(),
+            subject: OURS.to_owned(),
+            unit: "events/s",
+            better: Better::Higher,
+            samples: vec![events / seconds],
+        });
+    };
+    add_rate(&format!("hub, {SENDERS} senders, round {round}"), taken);
+    add_rate(&format!("the same recorded alone, round {round}"), alone);
+    Ok(format!(
+        "hub: {held} events of {SENDERS} senders at {:.2} of the rate of local appends",
+        alone / taken
+    ))
+}
+
+/// Sends what a copy has to the hub.
+fn push(sender: &Database, wire: &HttpWire) -> Result<(), StoreError> {
+    let mut port = sender.sync_port()?;
+    let (config, mut told) = (SessionConfig::default(), SyncReport::default());
+    drive(&mut port, &mut wire.clone(), &config, None, &mut told, &mut |_| {})?;
+    Ok(())
 }
