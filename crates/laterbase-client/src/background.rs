@@ -32,6 +32,8 @@ use crate::wire::WireError;
 const GATHER: Duration = Duration::from_millis(5);
 /// How often the list of peers is looked at.
 const LOOK: Duration = Duration::from_millis(500);
+/// How long sessions may take to come to their end when everything ends.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Peers that news are told to; with more, they are announced to as many, drawn at random.
 const FANOUT: usize = 3;
 /// Of those, how many get the batches along with the heads.
@@ -162,7 +164,7 @@ impl Background {
         self.shared.wake(|known| known.replica == Some(replica), true);
     }
 
-    /// Ends the threads; a session that is under way comes to its end first, or its time is up.
+    /// Ends the threads. A session that is under way has a moment to come to its end.
     pub fn end(&self) {
         self.shared.state().stopping = true;
         self.shared.bell.notify_all();
@@ -227,8 +229,10 @@ fn watch(shared: &Arc<Shared>) {
             thread::sleep(LOOK);
         }
     }
-    for thread in threads {
-        let _ = thread.join();
+    // A session with a peer that hangs is left behind: what it stored is stored.
+    let began = Instant::now();
+    while threads.iter().any(|thread| !thread.is_finished()) && began.elapsed() < LAST_WORDS {
+        thread::sleep(GATHER);
     }
 }
 

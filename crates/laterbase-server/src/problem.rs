@@ -32,6 +32,12 @@ impl Problem {
             .detail(detail)
     }
 
+    /// 403: a web page of somewhere else asks.
+    pub(crate) fn foreign(detail: impl ToString) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "foreign", "Web pages of other places may not ask")
+            .detail(detail)
+    }
+
     /// 404: nothing is at this path.
     pub(crate) fn no_such_path() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here")

@@ -2,10 +2,13 @@
 //! a thread that may block.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
@@ -25,6 +28,37 @@ where
         Ok(Err(problem)) => problem.into_response(),
         Err(_) => Problem::timeout().into_response(),
     }
+}
+
+/// Turns away what a web page of somewhere else could make a browser of this machine send: by a
+/// name that leads here (Host), or across sites (Origin).
+pub(crate) async fn from_here(request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    if let Some(host) = headers.get(header::HOST)
+        && !host.to_str().is_ok_and(is_this_machine)
+    {
+        let detail = "the header Host names another machine; use 127.0.0.1 or localhost";
+        return Problem::foreign(detail).into_response();
+    }
+    if let Some(origin) = headers.get(header::ORIGIN) {
+        let site = origin.to_str().ok().and_then(|text| text.split_once("://"));
+        if !site.is_some_and(|(_, host)| is_this_machine(host)) {
+            let detail = "the header Origin is not of this machine";
+            return Problem::foreign(detail).into_response();
+        }
+    }
+    next.run(request).await
+}
+
+/// Whether `HOST` or `HOST:PORT` is this machine, by a name that nobody else can give away.
+fn is_this_machine(authority: &str) -> bool {
+    let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if is_port(port) => host,
+        Some(_) | None => authority,
+    };
+    let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    ip.map_or(host.eq_ignore_ascii_case("localhost"), |ip| ip.is_loopback())
 }
 
 /// The whole body, if it is not too long.
@@ -59,4 +93,19 @@ pub(crate) fn json(document: &Value) -> Response {
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_are_taken() {
+        for here in ["localhost", "LOCALHOST:80", "127.0.0.1:7410", "127.8.8.8", "[::1]:7410"] {
+            assert!(is_this_machine(here), "{here}");
+        }
+        for there in ["", "example.org", "localhost.example.org:80", "192.0.2.1:7410", "null"] {
+            assert!(!is_this_machine(there), "{there}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use laterbase::sync::Heard;
@@ -22,7 +23,7 @@ use crate::live;
 use crate::names::DEFAULT_DATABASE;
 use crate::notice::{Notice, Notices};
 use crate::problem::Problem;
-use crate::request::{blocking, guarded, json, media_type, whole};
+use crate::request::{blocking, from_here, guarded, json, media_type, whole};
 use crate::sync_post;
 
 /// Takes what gossip told: the database's name, and what came of it.
@@ -73,6 +74,7 @@ impl Server {
             .route("/e/{root}", post(append_default))
             .fallback(nothing)
             .method_not_allowed_fallback(other_method)
+            .layer(from_fn(from_here))
             .with_state(Arc::clone(&self.shared))
     }
 }

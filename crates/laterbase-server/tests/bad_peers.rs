@@ -189,7 +189,7 @@ fn sessions_are_bounded_in_all_and_per_peer() {
 #[test]
 fn requests_that_stall_or_break_off_hold_nobody_up() {
     let world = World::new(ServerConfig { requests_max: 4, ..ServerConfig::default() });
-    let head = "POST /sync HTTP/1.1\r\nhost: test\r\n\
+    let head = "POST /sync HTTP/1.1\r\nhost: localhost\r\n\
                 content-type: application/vnd.laterbase.frames\r\ncontent-length: 1000\r\n\r\n";
     // Three of four places are taken by bodies that never come, and many more heads hang.
     let stalled: Vec<TcpStream> = (0..53)
@@ -211,7 +211,9 @@ fn what_http_itself_forbids_is_a_problem_document() {
     let frames = "content-type: application/vnd.laterbase.frames";
     let json = "content-type: application/json";
     type Case<'a> = (&'a str, &'a str, &'a [&'a str], &'a [u8], u16, &'a str);
-    let cases: [Case<'_>; 8] = [
+    let site = "origin: https://example.org";
+    let cases: [Case<'_>; 9] = [
+        ("GET", "/health", &[site], b"", 403, "foreign"),
         ("GET", "/nowhere", &[], b"", 404, "not-found"),
         ("GET", "/db/other", &[], b"", 404, "no-such-database"),
         ("POST", "/db/other/sync", &[frames], b"", 404, "no-such-database"),

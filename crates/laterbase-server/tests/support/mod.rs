@@ -75,7 +75,7 @@ impl Running {
     /// A request, as one would write it by hand: status and body.
     pub fn ask(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> (u16, String) {
         let mut request =
-            format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n");
+            format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
         for header in headers {
             request.push_str(&format!("{header}\r\n"));
         }
