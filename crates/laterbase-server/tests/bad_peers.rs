@@ -231,3 +231,30 @@ fn what_http_itself_forbids_is_a_problem_document() {
         assert_eq!(document["status"], status, "{text}");
     }
 }
+
+#[test]
+fn garbage_over_a_live_connection_ends_that_connection() {
+    let world = World::new(ServerConfig::default());
+    let url = format!("ws://{}/sync", world.server.address);
+    let connect = || {
+        let stream = TcpStream::connect(world.server.address).unwrap();
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+        tungstenite::client(url.as_str(), stream).unwrap().0
+    };
+    let mut garbage = connect();
+    garbage.send(tungstenite::Message::Binary(vec![3, 4, 0xFF, 0xFF].into())).unwrap();
+    let tungstenite::Message::Binary(answer) = garbage.read().unwrap() else { panic!("no Bye") };
+    assert_eq!(byes(&answer), [Reason::Malformed]);
+    assert!(matches!(garbage.read(), Ok(tungstenite::Message::Close(_)) | Err(_)));
+    let mut text = connect();
+    text.send(tungstenite::Message::Text("frames are bytes".into())).unwrap();
+    assert!(matches!(text.read(), Ok(tungstenite::Message::Close(_)) | Err(_)));
+    // One says nothing, and one leaves in the middle of a frame.
+    let silent = connect();
+    let mut leaving = connect();
+    let hello = Frame::Hello(world.hello(11)).encode(None);
+    leaving.send(tungstenite::Message::Binary(hello[..9].to_vec().into())).unwrap();
+    drop(leaving);
+    world.check_others();
+    drop(silent);
+}
