@@ -12,7 +12,7 @@ use laterbase_sync::frame::{
 };
 use laterbase_sync::{Agreement, Digest, HashTag, Head, LogId, Replica, Session, SessionConfig};
 
-use crate::carry::{Via, batches_of};
+use crate::carry::{Via, news_in, taken_of};
 use crate::coverage::Happening;
 use crate::node::{Node, Violation, violation};
 use crate::world::World;
@@ -46,8 +46,9 @@ impl<N: Node> World<N> {
         self.coverage.fault(Happening::Liar);
         self.note(format!("{at}: a stranger speaks, {} frames", frames.len()));
         for frame in frames {
+            let news = news_in(&frame, &port);
             let outcomes = session.handle_frame(&frame, self.now_ms, &mut port);
-            let stored = batches_of(&outcomes, &port);
+            let stored = taken_of(news, &port);
             self.take_in(at, stored);
             self.judge(at, &outcomes, Via::Stranger)?;
             for _ in 0..8 {
