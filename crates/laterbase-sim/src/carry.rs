@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use laterbase_event::{BatchView, ReplicaId};
+use laterbase_event::{BatchView, Hash, ReplicaId, RootName};
 use laterbase_sync::{
     LogId, Outcome, PeerMemory, Replica, Session, SessionConfig, Status, announce, frame, hear,
 };
@@ -168,8 +168,9 @@ impl<N: Node> World<N> {
         let Some(Side { session, port }) = &mut self.links[place].sides[side] else {
             return Ok(());
         };
+        let news = news_in(bytes, port);
         let outcomes = session.handle_frame(bytes, now_ms, port);
-        let stored = batches_of(&outcomes, port);
+        let stored = taken_of(news, port);
         self.note(format!("{at}: takes {}, {} outcomes", describe(bytes), outcomes.len()));
         self.take_in(at, stored);
         self.judge(at, &outcomes, Via::Session)?;
@@ -297,6 +298,7 @@ impl<N: Node> World<N> {
         let config = SessionConfig::default();
         self.wind(at);
         let Some(mut port) = self.seats[at].node.port() else { return Ok(()) };
+        let news = news_in(bytes, &port);
         let heard = match hear(bytes, &config, &mut port) {
             Ok(Some(heard)) => heard,
             Ok(None) => return Ok(()),
@@ -305,7 +307,7 @@ impl<N: Node> World<N> {
             }
             Err(_) => return Ok(()),
         };
-        let stored = batches_of(&heard.outcomes, &port);
+        let stored = taken_of(news, &port);
         self.note(format!("{at}: hears, {} batches, lacks {}", stored.len(), heard.lacks));
         for _ in &stored {
             self.coverage.passage(Passage::Gossiped);
@@ -334,37 +336,54 @@ pub(crate) enum Via {
 }
 
 /// A batch that came in.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Arrived {
-    pub(crate) hash: laterbase_event::Hash,
+    pub(crate) hash: Hash,
     pub(crate) writer: ReplicaId,
     pub(crate) millis: u64,
+    root: RootName,
+    last_seq: u64,
 }
 
-/// The batches that were stored.
-pub(crate) fn batches_of<R: Replica>(outcomes: &[Outcome], port: &R) -> Vec<Arrived> {
-    let mut all = Vec::new();
-    for outcome in outcomes {
-        let (log, after) = match outcome {
-            Outcome::Stored { log, first_seq, .. } => (log, *first_seq - 1),
-            Outcome::Forked { theirs, seq, .. } => (theirs, *seq - 1),
-            Outcome::Reincarnate { .. }
-            | Outcome::Malformed(_)
-            | Outcome::Refused { .. }
-            | Outcome::Left { .. } => continue,
-        };
-        let mut batches = Vec::new();
-        // A batch of the log that forked since is found under its new name, in the next look.
-        if port.read(log, after, 1, &mut batches).is_err() {
-            continue;
-        }
-        if let Some(Ok(view)) = batches.first().map(|bytes| BatchView::parse(bytes)) {
-            let header = view.header();
-            let millis = header.first_hlc.millis();
-            all.push(Arrived { hash: view.hash(), writer: header.replica, millis });
-        }
+impl Arrived {
+    fn is_held<R: Replica>(&self, port: &R) -> bool {
+        port.find(self.writer, &self.root, self.last_seq, &self.hash).is_some()
     }
-    all
+}
+
+/// The batches in a frame that a copy does not hold. To be asked before it takes the frame in.
+pub(crate) fn news_in<R: Replica>(bytes: &[u8], port: &R) -> Vec<Arrived> {
+    let limits = frame::FrameLimits::default();
+    let Ok(opened) = frame::open(bytes, &limits, port.codec()) else { return Vec::new() };
+    let Ok(Some(frame)) = frame::Frame::decode(&opened, &limits) else { return Vec::new() };
+    let batches: Vec<&[u8]> = match &frame {
+        frame::Frame::Batches(batches) => batches.batches.iter().map(AsRef::as_ref).collect(),
+        frame::Frame::Announce(announce) => {
+            let all = announce.batches.iter().flat_map(|batches| &batches.batches);
+            all.map(AsRef::as_ref).collect()
+        }
+        frame::Frame::Fork(fork) => vec![&fork.first, &fork.second],
+        frame::Frame::Hello(_)
+        | frame::Frame::Heads(_)
+        | frame::Frame::Want(_)
+        | frame::Frame::Ack(_)
+        | frame::Frame::Bye(_) => Vec::new(),
+    };
+    let parsed = batches.into_iter().filter_map(|bytes| BatchView::parse(bytes).ok());
+    let arrived = parsed.map(|view| Arrived {
+        hash: view.hash(),
+        writer: view.header().replica,
+        millis: view.header().first_hlc.millis(),
+        root: view.header().root,
+        last_seq: view.header().last_seq(),
+    });
+    arrived.filter(|batch| !batch.is_held(port)).collect()
+}
+
+/// Those of them that it has taken in.
+pub(crate) fn taken_of<R: Replica>(mut news: Vec<Arrived>, port: &R) -> Vec<Arrived> {
+    news.retain(|batch| batch.is_held(port));
+    news
 }
 
 /// The kind of a frame, and its length.

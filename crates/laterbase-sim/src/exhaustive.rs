@@ -21,7 +21,7 @@ use laterbase_event::{DatabaseId, Hash, ReplicaId};
 use laterbase_log::storage::{Random, Survival};
 use laterbase_sync::{Replica, Session, SessionConfig};
 
-use crate::carry::batches_of as arrived;
+use crate::carry::{news_in, taken_of};
 use crate::check::check_copies;
 use crate::held::{batches_of, hashes_of};
 use crate::node::{Appended, Birth, Care, Ending, Node, Place, Violation, Wish, violation};
@@ -337,10 +337,11 @@ impl<N: Node> Small<N> {
                 }
                 let (to, port) = (1 - side, &mut ports[1 - side]);
                 for _ in 0..times {
+                    let news = news_in(&frame, port);
                     let outcomes = sessions[to].handle_frame(&frame, 0, port);
                     let copy = &mut self.copies[ends[to]];
                     copy.node.record(&outcomes);
-                    copy.staged.extend(arrived(&outcomes, port).iter().map(|batch| batch.hash));
+                    copy.staged.extend(taken_of(news, port).iter().map(|batch| batch.hash));
                 }
             }
             side = 1 - side;

@@ -7,7 +7,7 @@
 
 use laterbase_sync::{Replica, Session, SessionConfig, Status};
 
-use crate::carry::{Via, batches_of, describe};
+use crate::carry::{Via, describe, news_in, taken_of};
 use crate::coverage::Passage;
 use crate::node::{Care, Ending, Node, Trouble, Violation, Wish, violation};
 use crate::world::World;
@@ -118,8 +118,9 @@ impl<N: Node> World<N> {
                 let (from, to) = (ends[1 - side], ends[side]);
                 self.note(format!("{from}>{to}: {}", describe(&frame)));
                 let (session, port) = (&mut sessions[side], &mut ports[side]);
+                let news = news_in(&frame, port);
                 let outcomes = session.handle_frame(&frame, self.now_ms, port);
-                let stored = batches_of(&outcomes, port);
+                let stored = taken_of(news, port);
                 self.take_in(ends[side], stored);
                 self.judge(ends[side], &outcomes, Via::Session)?;
             }

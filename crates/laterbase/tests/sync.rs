@@ -365,6 +365,34 @@ fn what_is_appended_behind_the_flush_is_for_the_next_flight() {
 }
 
 #[test]
+fn branches_of_a_fork_that_leave_quarantine_are_seen_by_vectors_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, other) = (dir.path().join("a"), dir.path().join("b"));
+    let a = Database::create(&path, options()).unwrap();
+    drop(joined(&other, &a));
+    let strict = Validators::default().with(|_| Err("nothing today".into()));
+    let b = Database::open(&other, options().validators(strict)).unwrap();
+    append(&a, "depot", 1);
+    a.close().unwrap();
+    let yesterday = contents(&path);
+    let a = Database::open(&path, options()).unwrap();
+    append(&a, "depot", 2);
+    exchange(&b, &a);
+    a.close().unwrap();
+    roll_back(&path, &yesterday);
+    let a = Database::open(&path, options()).unwrap();
+    append(&a, "depot", 3);
+    exchange(&b, &a);
+    b.close().unwrap();
+    let b = Database::open(&other, options()).unwrap();
+    // The fork is known before its batches leave quarantine.
+    assert_eq!(b.forks().unwrap().len(), 1);
+    assert_eq!(b.retry_quarantine().unwrap().admitted_events, 6);
+    exchange(&b, &a);
+    assert_eq!(seen(&b), seen(&a));
+}
+
+#[test]
 fn nothing_leaves_before_it_is_on_the_device() {
     let dir = tempfile::tempdir().unwrap();
     let mut alone = options();
