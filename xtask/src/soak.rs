@@ -164,6 +164,7 @@ fn one_round(
     let mut arguments = vec!["test"];
     match stage {
         TestStage::PowerCut => arguments.extend(["-p", "laterbase-powercut"]),
+        TestStage::Iroh => arguments.extend(["-p", "laterbase-iroh"]),
         TestStage::Unit | TestStage::Campaign | TestStage::Mutant | TestStage::EndToEnd => {
             arguments.extend(SELECTION);
         }

@@ -5,6 +5,7 @@
 //! */tests/{campaign,crash,…}*      campaigns: random operations, faulty disk, kill -9
 //! */tests/mutant*                 mutants: built with the faults that tests must catch
 //! powercut/*                      power cuts, and mutants of them: a stage of their own
+//! crates/laterbase-iroh/tests/*   sync over iroh: built by itself, in a stage of its own
 //! everything else                 unit, golden and property tests
 //! ```
 //!
@@ -23,6 +24,7 @@ pub(crate) enum TestStage {
     Mutant,
     EndToEnd,
     PowerCut,
+    Iroh,
 }
 
 /// The names of the test targets of one stage, sorted.
@@ -47,6 +49,7 @@ fn classify(file: &str) -> Option<(String, TestStage)> {
     let stage = match package {
         "powercut" => TestStage::PowerCut,
         "crates/laterbase-cli" => TestStage::EndToEnd,
+        "crates/laterbase-iroh" => TestStage::Iroh,
         "fuzz" => return None,
         _ if name.starts_with("mutant") => TestStage::Mutant,
         _ if CAMPAIGNS.iter().any(|start| name.starts_with(start)) => TestStage::Campaign,
@@ -68,6 +71,7 @@ mod tests {
             "crates/laterbase-log/tests/fixtures/segment-v1.bin",
             "crates/laterbase-log/tests/mutants.rs",
             "crates/laterbase-cli/tests/import.rs",
+            "crates/laterbase-iroh/tests/loopback.rs",
             "powercut/tests/cuts.rs",
             "crates/laterbase-log/src/lib.rs",
         ]
@@ -77,5 +81,6 @@ mod tests {
         assert_eq!(names(&files, TestStage::Mutant), ["mutants"]);
         assert_eq!(names(&files, TestStage::EndToEnd), ["import"]);
         assert_eq!(names(&files, TestStage::PowerCut), ["cuts"]);
+        assert_eq!(names(&files, TestStage::Iroh), ["loopback"]);
     }
 }

@@ -110,6 +110,12 @@ const PACKAGES: &[Package] = &[
             "tokio",
         ],
     },
+    Package {
+        name: "laterbase-iroh",
+        folder: "crates/laterbase-iroh",
+        level: Some(4),
+        outside: &["iroh", "thiserror", "tokio"],
+    },
     Package { name: "laterbase-sim", folder: "crates/laterbase-sim", level: None, outside: &[] },
     Package { name: "xtask", folder: "xtask", level: None, outside: &[] },
     Package {
