@@ -1,8 +1,8 @@
 //! A stranger that greets a copy, says that the copy's own log goes on, brings a batch of it that
 //! fits nothing, repeats what it overheard, and damages some of it. Nobody may come to harm by it.
 //!
-//! Left out: a batch that does fit. Without signatures it is as good as a copy's own, makes the copy
-//! take a new id, and names whoever brought it.
+//! Left out: a batch that does fit. Without signatures it is as good as a copy's own, makes the
+//! copy take a new id, and names whoever brought it.
 
 use laterbase_event::{
     BatchBuilder, BatchHeader, DatabaseId, EventDraft, Hash, Hlc, ReplicaId, RootName, Stamp,
