@@ -11,6 +11,8 @@ mod bar {
     use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
     const KNOWN: &str = "{bar:24} {percent:>3} %  {bytes_per_sec}  {msg}";
+    #[cfg(feature = "sync")]
+    const EVENTS: &str = "{bar:24} {pos} of {len} events";
     const UNKNOWN: &str = "{spinner} {bytes}  {bytes_per_sec}  {msg}";
 
     /// A bar, or nothing where nobody is looking.
@@ -37,6 +39,16 @@ mod bar {
                 bar.set_style(style.progress_chars("━╸─"));
             }
             Self { bar }
+        }
+
+        /// A bar for events, as many as turn out to be there.
+        #[cfg(feature = "sync")]
+        pub(crate) fn of_events(quiet: bool) -> Self {
+            let progress = Self::new(quiet, Some(0));
+            if let Ok(style) = ProgressStyle::with_template(EVENTS) {
+                progress.bar.set_style(style.progress_chars("━╸─"));
+            }
+            progress
         }
 
         /// Shows how far an import is.
@@ -78,6 +90,11 @@ mod nothing {
 
     impl Progress {
         pub(crate) fn new(_quiet: bool, _bytes_total: Option<u64>) -> Self {
+            Self
+        }
+
+        #[cfg(feature = "sync")]
+        pub(crate) fn of_events(_quiet: bool) -> Self {
             Self
         }
 

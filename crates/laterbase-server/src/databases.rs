@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use laterbase::{Database, OpenError, Options, Position};
+use laterbase::{Database, OpenError, Options, Position, ReplicaId};
 use tokio::sync::watch;
 
 use crate::config::ServerConfig;
@@ -27,6 +27,8 @@ pub struct Hosted {
     pub(crate) desk: Desk<Database>,
     /// Changes whenever something was flushed.
     pub(crate) news: Arc<watch::Sender<Position>>,
+    /// Peers with live connections, and how many.
+    pub(crate) live: Mutex<BTreeMap<ReplicaId, usize>>,
     ended: Arc<AtomicBool>,
 }
 
@@ -120,7 +122,15 @@ impl Databases {
         let desk = Desk::new(database.clone(), Arc::clone(config));
         let (news, ended) = (Arc::new(watch::Sender::new(Position::NONE)), Arc::default());
         watch_for_news(&database, &news, &ended);
-        let hosted = Hosted { name: name.clone(), directory, database, desk, news, ended };
+        let hosted = Hosted {
+            name: name.clone(),
+            directory,
+            database,
+            desk,
+            news,
+            live: Mutex::default(),
+            ended,
+        };
         self.by_name.insert(name, Arc::new(hosted));
     }
 

@@ -1,9 +1,10 @@
 //! `GET /db` and `GET /db/{db}`: what is there.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use laterbase::ReplicaId;
 use serde_json::{Map, Value, json};
 
 use crate::databases::{Databases, Hosted};
@@ -31,6 +32,13 @@ pub(crate) fn one(hosted: &Hosted) -> Result<Value, Problem> {
         }
         events = events.saturating_add(seq);
     }
+    let live = hosted.live.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let mut peers = hosted.desk.peers();
+    peers.extend(live.keys());
+    let peer = |peer: &ReplicaId| {
+        let is_live = live.contains_key(peer);
+        json!({ "replica": peer.to_string(), "live": is_live })
+    };
     Ok(json!({
         "name": hosted.name,
         "database": database.id().to_string(),
@@ -38,6 +46,7 @@ pub(crate) fn one(hosted: &Hosted) -> Result<Value, Problem> {
         "events": events,
         "roots": roots,
         "vv": URL_SAFE_NO_PAD.encode(vector.encode()),
+        "peers": peers.iter().map(peer).collect::<Vec<_>>(),
         "sync_sessions": hosted.desk.sessions(),
     }))
 }

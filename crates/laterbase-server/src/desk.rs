@@ -10,7 +10,7 @@
 //! - Each session takes what its configuration says, and one at a time works on it.
 //! - Whatever a peer sends ends its own session at the most.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
@@ -135,6 +135,11 @@ impl<H: Host> Desk<H> {
     #[must_use]
     pub fn sessions(&self) -> usize {
         self.seats().len()
+    }
+
+    /// Whose sessions are kept now.
+    pub(crate) fn peers(&self) -> BTreeSet<ReplicaId> {
+        self.seats().values().filter_map(|seat| seat.peer).collect()
     }
 
     /// Takes one flight of a peer and gives the one that answers it. Blocks.

@@ -8,13 +8,14 @@
 //! Reading never waits for writing, so that two sides that both have much to send do not wait for
 //! each other; what is polled waits until the flight before it is gone.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use axum::extract::ws::{Message, WebSocket};
 use futures_util::stream::SplitSink;
 use futures_util::{SinkExt as _, StreamExt as _};
+use laterbase::ReplicaId;
 use laterbase::sync::{Outcome, Session, SessionConfig, Status, SyncPort};
 use tokio::sync::mpsc;
 
@@ -49,6 +50,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, hosted: Arc<Hosted>, socket: WebS
     let mut live = Box::new(Live::new(Session::responder(config), port));
     let mut remembered = Instant::now();
     let mut incoming: Option<Bytes> = None;
+    let mut listed: Option<Listed> = None;
     loop {
         let room = flights.try_reserve().ok();
         if flights.is_closed() {
@@ -67,6 +69,9 @@ pub(crate) async fn serve(shared: Arc<Shared>, hosted: Arc<Hosted>, socket: WebS
         let stepped = tokio::task::spawn_blocking(move || work.run(live)).await;
         let Ok((back, flight, outcomes)) = stepped else { return };
         live = back;
+        if listed.is_none() {
+            listed = live.session.peer().map(|peer| Listed::new(&hosted, peer));
+        }
         tell(&shared, &hosted, &live, &outcomes);
         if let (Some(room), false) = (room, flight.is_empty()) {
             room.send(flight);
@@ -114,6 +119,30 @@ async fn write(mut sink: SplitSink<WebSocket, Message>, mut waiting: mpsc::Recei
         }
     }
     let _ = tokio::time::timeout(SEND_TIMEOUT, sink.close()).await;
+}
+
+/// A peer among those that are connected, until it is dropped.
+struct Listed {
+    hosted: Arc<Hosted>,
+    peer: ReplicaId,
+}
+
+impl Listed {
+    fn new(hosted: &Arc<Hosted>, peer: ReplicaId) -> Self {
+        let mut live = hosted.live.lock().unwrap_or_else(PoisonError::into_inner);
+        *live.entry(peer).or_default() += 1;
+        Self { hosted: Arc::clone(hosted), peer }
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        let mut live = self.hosted.live.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = live.get_mut(&self.peer) {
+            *count -= 1;
+        }
+        live.retain(|_, count| *count > 0);
+    }
 }
 
 /// What is done on a thread that may block.

@@ -68,6 +68,12 @@ fn what_one_writes_comes_to_the_others_without_their_asking() {
     let two = copy(&directory.path().join("two"), id, &server, true);
     wait_for("the first events", || held(&one.database).len() == 10);
     wait_for("the first events", || held(&two.database).len() == 10);
+    wait_for("two live connections", || {
+        let (_, body) = server.ask("GET", "/db/default", &[], b"");
+        let document: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let peers = document["peers"].as_array().unwrap().clone();
+        peers.iter().filter(|peer| peer["live"] == true).count() == 2
+    });
     for round in 0..20 {
         append(&one.database, "shipment", 100 + round * 10..103 + round * 10, false);
         append(&two.database, "barge", round..round + 1, false);

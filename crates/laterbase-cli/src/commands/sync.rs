@@ -110,7 +110,7 @@ fn with_retries(
     let mut wire = HttpWire::new(peer.address.clone(), REQUEST_TIMEOUT);
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
     let mut all = Report::default();
-    let mut bar = Progress::new(context.json(), None);
+    let mut bar = Progress::of_events(context.json());
     loop {
         let (done, report) =
             sync_once(database, &mut wire, &contact, &SessionConfig::default(), &mut |report| {
