@@ -24,8 +24,10 @@ use crate::report::{OURS, Report};
 
 /// Exchanges in a row, of which the median is one sample.
 const RUNS: usize = 3;
-/// Events that are recorded together; the peers get as many to a change.
-const BATCHES: [usize; 2] = [100, 1];
+/// Events that are recorded together.
+const BATCHES: [usize; 3] = [100, 1, 1_000];
+/// As many as the others record in one change.
+const SHARED_BATCH: usize = 100;
 
 /// One database to be copied, and its payloads for the others.
 struct Case {
@@ -47,7 +49,11 @@ impl Case {
 
     /// A case of the report, by how others hold the same events.
     fn title(&self, form: &str, what: &str) -> String {
-        let recorded = if self.batch == 1 { ", recorded one by one" } else { "" };
+        let recorded = match self.batch {
+            SHARED_BATCH => "",
+            1 => ", one by one",
+            _ => ", in batches of 1,000",
+        };
         let form = if form.is_empty() { String::new() } else { format!(", as {form}") };
         format!("cold, {}{recorded}{form}: {what}", self.kind.name())
     }
@@ -81,7 +87,7 @@ impl Case {
         }
         let bytes = (last.bytes_out + last.bytes_in) as f64;
         // One row for each form in which others hold the events, so that they stand side by side.
-        let forms: &[&str] = if self.batch == 1 { &[""] } else { &FORMS };
+        let forms: &[&str] = if self.batch == SHARED_BATCH { &FORMS } else { &[""] };
         for form in forms {
             report.add(ours(&self.title(form, "time"), "ms", Better::Lower, median(&times)));
             report.add(ours(&self.title(form, "bytes"), "B", Better::Lower, bytes));
@@ -125,7 +131,9 @@ pub(super) fn run(context: &Context, report: &mut Report) -> Result<(), BenchErr
     }
     let installed = Installed::new(context.folder.join("sync-peers"));
     match &installed {
-        Ok(installed) => report.note(AREA, format!("The peers from npm ran with {}.", installed.node)),
+        Ok(installed) => {
+            report.note(AREA, format!("The peers from npm ran with {}.", installed.node))
+        }
         Err(why) => {
             eprintln!("SKIPPED: the peers from npm: {why}");
             report.note(AREA, format!("SKIPPED: the peers from npm: {why}"));
@@ -139,7 +147,7 @@ pub(super) fn run(context: &Context, report: &mut Report) -> Result<(), BenchErr
                 blame(Engine::Laterbase, case.add(report, &replica))?;
             }
             if let Ok(installed) = &installed
-                && case.batch > 1
+                && case.batch == SHARED_BATCH
             {
                 let mut others = Other::ALL;
                 others.rotate_left(round % Other::ALL.len());

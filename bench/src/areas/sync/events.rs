@@ -44,9 +44,8 @@ impl Kind {
         let mut text = String::new();
         match self {
             Self::Plain => {
-                let mut random = Random::new(SEED);
-                for number in 0..count {
-                    text.push_str(&plain(number, &mut random));
+                for event in plain_events(0, count) {
+                    text.push_str(&event.payload);
                     text.push('\n');
                 }
             }
@@ -69,7 +68,7 @@ impl Kind {
         batch: usize,
     ) -> Result<(), StoreError> {
         match self {
-            Self::Plain => append_plain(database, ROOT, skip, count, batch),
+            Self::Plain => append_plain(database, ROOT, &plain_events(skip, count), batch),
             Self::Sample => {
                 let text = sample::text((skip + count) as u64);
                 let lines = sample::lines(&text)?;
@@ -80,23 +79,33 @@ impl Kind {
     }
 }
 
-/// Appends `count` plain events after the first `skip` under a root, `batch` to a commit.
+/// A plain event, ready to be recorded.
+#[derive(Debug)]
+pub(super) struct Plain {
+    key: String,
+    payload: String,
+}
+
+/// `count` plain events after the first `skip`.
+pub(super) fn plain_events(skip: usize, count: usize) -> Vec<Plain> {
+    let mut random = Random::new(SEED.wrapping_add(skip as u64));
+    let event =
+        |number| Plain { key: format!("S-{number:06}"), payload: plain(number, &mut random) };
+    (skip..skip + count).map(event).collect()
+}
+
+/// Appends plain events under a root, `batch` to a commit.
 pub(super) fn append_plain(
     database: &Database,
     root: &str,
-    skip: usize,
-    count: usize,
+    events: &[Plain],
     batch: usize,
 ) -> Result<(), StoreError> {
-    let mut random = Random::new(SEED.wrapping_add(skip as u64));
-    let numbers: Vec<usize> = (skip..skip + count).collect();
-    append_batches(database, &numbers, batch, |commit, number| {
-        let key = format!("S-{number:06}");
-        let payload = plain(*number, &mut random);
+    append_batches(database, events, batch, |commit, event| {
         let draft = EventDraft {
             content_type: "application/json",
-            payload: payload.as_bytes(),
-            ..EventDraft::new(KeyDraft::Text(&key), "departed")
+            payload: event.payload.as_bytes(),
+            ..EventDraft::new(KeyDraft::Text(&event.key), "departed")
         };
         commit.push_draft(root, &draft)?;
         Ok(())

@@ -1,26 +1,28 @@
 //! Replicas that lack a hundred events, and replicas that lack nothing.
 
-use laterbase::{Database, NewEvent, Options};
+use laterbase::sync::MemoryReplica;
+use laterbase::{Database, DatabaseId, EventDraft, Options, ReplicaId, RootName};
 use laterbase_client::Report as Synced;
 
 use super::events::{COLD, Kind};
+use super::ours;
 use super::served::{Meeting, Served};
-use super::{AREA, ours};
 use crate::areas::Context;
 use crate::error::StoreError;
 use crate::measurement::Better;
 use crate::report::Report;
 
 const MISSING: usize = 100;
-/// Replicas that wrote, and roots that each of them wrote under: a thousand logs.
-const WRITERS: usize = 10;
-const ROOTS: usize = 100;
+const LOGS: usize = 1_000;
 
 pub(super) fn run(context: &Context, report: &mut Report) -> Result<(), StoreError> {
     for kind in Kind::ALL {
         missing(kind, context, report)?;
     }
-    nothing(context, report)
+    for shape in Shape::ALL {
+        nothing(shape, context, report)?;
+    }
+    Ok(())
 }
 
 /// What went over the wire, as rows of one case.
@@ -64,33 +66,54 @@ fn missing(kind: Kind, context: &Context, report: &mut Report) -> Result<(), Sto
 }
 
 /// A thousand logs on both sides, and nothing to do.
-fn nothing(context: &Context, report: &mut Report) -> Result<(), StoreError> {
+fn nothing(shape: Shape, context: &Context, report: &mut Report) -> Result<(), StoreError> {
     let scratch = context.scratch("sync-nothing").map_err(|error| error.to_string())?;
     let folder = scratch.path().join("server");
     let served = Served::new(&folder, Database::create(&folder, Options::default())?)?;
-    for writer in 0..WRITERS {
-        let path = scratch.path().join(format!("writer-{writer}"));
-        let replica = served.join(&path, Options::default())?;
-        let mut commit = replica.commit();
-        for root in 0..ROOTS {
-            let event = NewEvent::new(format!("root-{root}"), "S-000001", "departed");
-            commit.push(&event.json(&writer)?)?;
-        }
-        replica.append(&mut commit)?.wait()?;
-        served.sync(&replica, Meeting::Strangers)?;
-    }
+    served.fill(&mut shape.logs(served.database.id())?)?;
     let replica = served.join(&scratch.path().join("replica"), Options::default())?;
     served.sync(&replica, Meeting::Strangers)?;
     let logs = replica.log_heads()?.len();
-    if logs < WRITERS * ROOTS {
-        return Err(format!("{logs} logs instead of {}", WRITERS * ROOTS).into());
+    if logs != LOGS {
+        return Err(format!("{logs} logs instead of {LOGS}").into());
     }
     for _ in 0..context.rounds {
         for (known, meeting) in [("again", Meeting::Again), ("strangers", Meeting::Strangers)] {
             let synced = served.sync(&replica, meeting)?;
-            add(report, &format!("nothing to do, {known}"), &synced);
+            add(report, &format!("nothing to do, {}, {known}", shape.name), &synced);
         }
     }
-    report.note(AREA, format!("Nothing to do: both hold the same {logs} logs."));
     Ok(())
+}
+
+/// How a thousand logs come about.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    name: &'static str,
+    writers: usize,
+    /// Under which each of them wrote.
+    roots: usize,
+}
+
+impl Shape {
+    const ALL: [Self; 2] = [
+        Self { name: "1,000 logs of one root", writers: LOGS, roots: 1 },
+        Self { name: "1,000 logs of 100 roots", writers: LOGS / 100, roots: 100 },
+    ];
+
+    /// A replica in memory that holds them, with one event each.
+    fn logs(self, id: DatabaseId) -> Result<MemoryReplica, StoreError> {
+        let mut logs = MemoryReplica::new(id, ReplicaId::from_u64(1));
+        for number in 1..=self.writers as u64 {
+            logs.reincarnate(ReplicaId::from_u64(number));
+            for root in 0..self.roots {
+                let root = RootName::try_from(format!("root-{root}").as_str())?;
+                let now_ms = 1_700_000_000_000 + number;
+                if !logs.append(&root, now_ms, &[EventDraft::new("S-000001", "departed")]) {
+                    return Err("a replica in memory refused an event".into());
+                }
+            }
+        }
+        Ok(logs)
+    }
 }

@@ -24,8 +24,6 @@ use crate::report::{OURS, Report};
 const AREA: &str = "sync";
 
 pub(super) fn run(context: &Context, report: &mut Report) -> Result<(), BenchError> {
-    if std::env::var_os("LB_HUB").is_some() { return blame(Engine::Laterbase, hub::run(context, report)); }
-    if std::env::var_os("LB_COLD").is_none() { blame(Engine::Laterbase, missing::run(context, report))?; return Ok(()); }
     cold::run(context, report)?;
     blame(Engine::Laterbase, missing::run(context, report))?;
     blame(Engine::Laterbase, hub::run(context, report))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use laterbase::sync::{Replica, SessionConfig};
+use laterbase::sync::{MemoryReplica, PeerMemory, Replica, SessionConfig};
 use laterbase::{Database, Options};
 use laterbase_client::{HttpWire, PeerAddress, Report, drive};
 use laterbase_server::{
@@ -67,9 +67,23 @@ impl Served {
             Meeting::Again => port.recall(self.database.replica()),
             Meeting::Strangers => None,
         };
+        self.drive(&mut port, memory, config)
+    }
+
+    /// Pushes what a replica in memory holds.
+    pub(super) fn fill(&self, replica: &mut MemoryReplica) -> Result<(), StoreError> {
+        self.drive(replica, None, &SessionConfig::default()).map(|_| ())
+    }
+
+    fn drive<R: Replica>(
+        &self,
+        port: &mut R,
+        memory: Option<PeerMemory>,
+        config: &SessionConfig,
+    ) -> Result<Report, StoreError> {
         let mut wire = HttpWire::new(self.address.clone(), TIMEOUT);
         let mut report = Report::default();
-        drive(&mut port, &mut wire, config, memory, &mut report, &mut |_| {})?;
+        drive(port, &mut wire, config, memory, &mut report, &mut |_| {})?;
         if report.lacked_here + report.lacked_there > 0 {
             let (here, there) = (report.lacked_here, report.lacked_there);
             return Err(format!("after a sync {here} events lack here and {there} there").into());
