@@ -130,6 +130,11 @@ pub(super) fn run(context: &Context, report: &mut Report) -> Result<(), StoreErr
             let case = format!("{}: processor time for each event", intake.name());
             let us = cost.processor_s * 1e6 / events;
             report.add(ours(&case, "µs", Better::Lower, us));
+            if intake == Intake::Hub {
+                let us = cost.peers_processor_s * 1e6 / events;
+                let case = "64 peers that push: processor time for each event".to_owned();
+                report.add(ours(&case, "µs", Better::Lower, us));
+            }
         }
     }
     say_ratios(report, each);

@@ -37,11 +37,7 @@ impl Served {
         let listening = Listening::new(server, check_address("127.0.0.1:0")?)?;
         let address = PeerAddress::new(listening.address(), DEFAULT_DATABASE);
         let (stop, told) = watch::channel(false);
-        let thread = std::thread::spawn(move || {
-            if let Err(error) = listening.run(told) {
-                eprintln!("server: {error}");
-            }
-        });
+        let thread = std::thread::spawn(move || listening.run(told));
         Ok(Self { database, address, stop, thread: Some(thread) })
     }
 
