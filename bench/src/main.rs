@@ -33,6 +33,7 @@ mod random;
 #[cfg(feature = "peers")]
 mod record;
 mod report;
+mod sample;
 mod store;
 mod workload;
 

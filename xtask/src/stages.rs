@@ -41,6 +41,7 @@ pub(crate) const STAGES: &[Stage] = &[
     Stage { name: "mutants", proves: "each fault built in on purpose is caught", run: mutants },
     Stage { name: "end-to-end", proves: "the program as people run it", run: end_to_end },
     Stage { name: "power-cuts", proves: "the program on a disk that loses power", run: power_cuts },
+    Stage { name: "iroh", proves: "sync from machine to machine, lints and tests", run: iroh },
     Stage { name: "readme", proves: "the README's and the guides' commands", run: readme },
     Stage { name: "bare-metal", proves: "laterbase-event without an OS and as wasm", run: bare },
     Stage { name: "arm", proves: "the program builds for 64-bit and 32-bit ARM Linux", run: arm },
@@ -143,6 +144,16 @@ fn power_cuts(repository: &Repository) -> Result<Outcome, Failure> {
         return Ok(Outcome::Skipped(why.to_owned()));
     }
     run_targets(repository, TestStage::PowerCut, &["-p", "laterbase-powercut"])
+}
+
+/// Lints and tests of the one crate that [`SELECTION`] leaves out.
+fn iroh(repository: &Repository) -> Result<Outcome, Failure> {
+    let package = ["-p", "laterbase-iroh"];
+    let mut arguments = vec!["clippy", "--all-targets"];
+    arguments.extend(package);
+    arguments.extend(["--", "-D", "warnings"]);
+    cargo(repository.root(), &arguments).run()?;
+    run_targets(repository, TestStage::Iroh, &package)
 }
 
 fn readme(repository: &Repository) -> Result<Outcome, Failure> {

@@ -9,6 +9,7 @@ mod opening;
 mod reads;
 mod sample_size;
 mod size;
+#[cfg(feature = "sync")]
 mod sync;
 
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ pub(crate) enum Area {
     Opening,
     Size,
     Memory,
+    #[cfg(feature = "sync")]
     Sync,
 }
 
@@ -45,6 +47,7 @@ impl Area {
         Self::Opening,
         Self::Size,
         Self::Memory,
+        #[cfg(feature = "sync")]
         Self::Sync,
     ];
 
@@ -57,6 +60,7 @@ impl Area {
             Self::Opening => "opening",
             Self::Size => "size",
             Self::Memory => "memory",
+            #[cfg(feature = "sync")]
             Self::Sync => "sync",
         }
     }
@@ -76,6 +80,7 @@ impl Area {
             Self::Opening => opening::run(context, report),
             Self::Size => size::run(context, report),
             Self::Memory => memory::run(context, report),
+            #[cfg(feature = "sync")]
             Self::Sync => sync::run(context, report),
         }
     }

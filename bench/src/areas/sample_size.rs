@@ -7,16 +7,14 @@
 use std::thread;
 use std::time::Duration;
 
-use laterbase::{Database, EventDraft, LogConfig, Options, Sealing, Statistics};
-use laterbase_cli::sample::{Plan, Sample};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use laterbase::{Database, LogConfig, Options, Sealing, Statistics};
 
 use super::{Context, blame};
 use crate::engine::Engine;
 use crate::error::{BenchError, StoreError};
 use crate::measurement::{Better, Measurement};
 use crate::report::{OURS, Report};
+use crate::sample::{Line, lines, text};
 
 const AREA: &str = "size";
 const EVENTS: u64 = 200_000;
@@ -27,20 +25,6 @@ const ZSTD_LEVEL: i32 = 19;
 const PAUSE: Duration = Duration::from_millis(100);
 const PATIENCE: usize = 600;
 
-/// What a line of the sample says.
-#[derive(Deserialize)]
-struct Line<'a> {
-    root: &'a str,
-    key: &'a str,
-    #[serde(rename = "type")]
-    type_name: &'a str,
-    valid_at: &'a str,
-    tags: Vec<&'a str>,
-    idempotency_key: &'a str,
-    #[serde(borrow)]
-    data: &'a RawValue,
-}
-
 /// Bytes for each event.
 struct Sizes {
     log: f64,
@@ -48,8 +32,8 @@ struct Sizes {
 }
 
 pub(super) fn run(context: &Context, report: &mut Report) -> Result<(), BenchError> {
-    let text = sample();
-    let lines: Vec<Line<'_>> = blame(Engine::Laterbase, parse(&text))?;
+    let text = text(EVENTS);
+    let lines = blame(Engine::Laterbase, lines(&text))?;
     let mut payloads = Vec::new();
     for line in &lines {
         payloads.extend_from_slice(line.data.get().as_bytes());
@@ -94,18 +78,6 @@ pub(super) fn run(context: &Context, report: &mut Report) -> Result<(), BenchErr
     Ok(())
 }
 
-fn sample() -> String {
-    let plan = Plan { events: EVENTS, seed: 1, back_dated_percent: 5.0 };
-    let mut sample = Sample::new(plan);
-    let mut bytes = Vec::new();
-    while sample.next_into(&mut bytes) {}
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn parse(text: &str) -> Result<Vec<Line<'_>>, StoreError> {
-    text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
-}
-
 /// Appends the events to a new database and measures it.
 fn sizes(context: &Context, lines: &[Line<'_>], sealed: bool) -> Result<Sizes, StoreError> {
     let scratch = context.scratch("sample-size")?;
@@ -122,7 +94,7 @@ fn sizes(context: &Context, lines: &[Line<'_>], sealed: bool) -> Result<Sizes, S
     for batch in lines.chunks(BATCH) {
         commit.clear();
         for line in batch {
-            push(&mut commit, line)?;
+            line.push(&mut commit)?;
         }
         database.append(&mut commit)?.wait()?;
     }
@@ -139,20 +111,6 @@ fn sizes(context: &Context, lines: &[Line<'_>], sealed: bool) -> Result<Sizes, S
     database.close()?;
     let closed = Database::open_read_only(scratch.path(), Options::default())?;
     measured(&closed.statistics()?, sealed)
-}
-
-fn push(commit: &mut laterbase::Commit, line: &Line<'_>) -> Result<(), StoreError> {
-    let tags: Vec<(&str, &str)> = line.tags.iter().filter_map(|tag| tag.split_once(':')).collect();
-    let draft = EventDraft {
-        valid_at: Some(laterbase_cli::time::parse(line.valid_at)?),
-        tags: &tags,
-        idempotency: Some(line.idempotency_key.as_bytes()),
-        content_type: "application/json",
-        payload: line.data.get().as_bytes(),
-        ..EventDraft::new(line.key, line.type_name)
-    };
-    commit.push_draft(line.root, &draft)?;
-    Ok(())
 }
 
 fn measured(statistics: &Statistics, sealed: bool) -> Result<Sizes, StoreError> {

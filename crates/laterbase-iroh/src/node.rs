@@ -187,12 +187,13 @@ fn transport() -> QuicTransportConfig {
 
 /// Why a connection did not come about; a peer that closed it at once may have said why.
 fn unreachable(error: ConnectError) -> SyncError {
-    match error {
-        ConnectError::Connection { source, .. }
-        | ConnectError::Connecting {
-            source: ConnectingError::ConnectionError { source, .. },
-            ..
-        } if matches!(source, ConnectionError::ApplicationClosed(_)) => SyncError::lost(source),
-        source => SyncError::Unreachable { source: Box::new(source) },
+    if let ConnectError::Connection { source, .. }
+    | ConnectError::Connecting {
+        source: ConnectingError::ConnectionError { source, .. }, ..
+    } = &error
+        && matches!(source, ConnectionError::ApplicationClosed(_))
+    {
+        return SyncError::lost(source.clone());
     }
+    SyncError::Unreachable { source: Box::new(error) }
 }

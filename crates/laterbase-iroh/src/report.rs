@@ -51,11 +51,10 @@ impl Report {
             | Outcome::Forked { .. }
             | Outcome::Malformed(_) => None,
         });
-        let own = match reason {
-            Reason::Storage => SyncError::Storage,
-            reason => SyncError::Refused { bye: Bye::new(reason) },
-        };
-        Err(last.unwrap_or(own))
+        if reason == Reason::Storage && last.is_none() {
+            return Err(SyncError::Storage);
+        }
+        Err(last.unwrap_or(SyncError::Refused { bye: Bye::new(reason) }))
     }
 }
 

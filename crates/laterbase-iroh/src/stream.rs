@@ -10,9 +10,11 @@
 //!   each other.
 //! - The inbox holds at most one incomplete frame and one chunk; a frame that says that it is
 //!   longer than the limit is refused before it is read. The outbox holds at most one flight.
+//! - A session that waits looks at the clock and at the database now and then: other sessions may
+//!   have brought what changes its mind, and neither side need say anything for that.
 //! - Bytes that make no frame end the session with a Bye, like any that make no sense.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use iroh::endpoint::{ReadError, RecvStream, SendStream, WriteError};
 use laterbase::sync::Status;
@@ -22,6 +24,9 @@ use crate::work::{Input, Stepped, Work};
 
 /// Bytes that are read at once.
 const CHUNK_BYTES: usize = 256 << 10;
+
+/// How often a session that waits looks at the clock and at the database.
+const TICK: Duration = Duration::from_millis(200);
 
 /// How long a session may take.
 #[derive(Clone, Copy, Debug)]
@@ -51,10 +56,14 @@ impl Stream {
         let done = done.unwrap_or(Err(SyncError::TooSlow { max }));
         let Some(work) = kept else { return (Report::default(), done) };
         let status = work.status();
-        let Ok(report) = tokio::task::spawn_blocking(move || work.end()).await else {
+        let ended = tokio::task::spawn_blocking(move || work.end()).await;
+        let Ok((report, flushed)) = ended else {
             return (Report::default(), Err(SyncError::Worker));
         };
         let done = match status {
+            Status::Closed(_) | Status::Settled | Status::Running if flushed.is_err() => {
+                Err(SyncError::Storage)
+            }
             // The last word counts, however the connection ended.
             Status::Closed(reason) => report.verdict(reason),
             Status::Settled => Ok(()),
@@ -79,6 +88,7 @@ impl Stream {
         let mut outbox = Outbox::default();
         let mut has_more = true;
         let mut is_last = false;
+        let mut heard = Instant::now();
         loop {
             let work = kept.as_ref().ok_or(SyncError::Worker)?;
             let is_closed = matches!(work.status(), Status::Closed(_));
@@ -99,7 +109,10 @@ impl Stream {
             tokio::select! {
                 written = self.send.write(outbox.waiting()), if !outbox.is_empty() => {
                     match written {
-                        Ok(len) => outbox.take(len),
+                        Ok(len) => {
+                            outbox.take(len);
+                            heard = Instant::now();
+                        }
                         // It may have said why.
                         Err(WriteError::Stopped(_)) => outbox.close(),
                         Err(WriteError::ConnectionLost(source)) => {
@@ -112,7 +125,10 @@ impl Stream {
                 }
                 read = self.recv.read_chunk(CHUNK_BYTES), if !is_last && !is_closed => {
                     match read {
-                        Ok(Some(chunk)) => inbox.extend_from_slice(&chunk),
+                        Ok(Some(chunk)) => {
+                            inbox.extend_from_slice(&chunk);
+                            heard = Instant::now();
+                        }
                         Ok(None) => is_last = true,
                         Err(ReadError::ConnectionLost(source)) => {
                             return Err(SyncError::lost(source));
@@ -124,7 +140,12 @@ impl Stream {
                         ) => return Err(SyncError::BrokenOff),
                     }
                 }
-                () = tokio::time::sleep(idle) => return Err(SyncError::Silent { idle }),
+                () = tokio::time::sleep(TICK.min(idle)) => {
+                    if heard.elapsed() >= idle {
+                        return Err(SyncError::Silent { idle });
+                    }
+                    has_more = true;
+                }
             }
         }
     }

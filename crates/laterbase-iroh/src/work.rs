@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use laterbase::Database;
 use laterbase::sync::{
-    Outcome, Replica as _, Session, SessionConfig, Status, SyncPort,
+    Outcome, Replica as _, Session, SessionConfig, Status, StoreError, SyncPort,
     frame::{self, FrameLimits},
 };
 use laterbase::{AppendError, ReplicaId};
@@ -110,12 +110,14 @@ impl Work {
         Stepped { rest, flight, has_more }
     }
 
-    /// Keeps what was learned of the peer, however the session ended. Blocks.
-    pub(crate) fn end(mut self) -> Report {
+    /// Makes durable what came and keeps what was learned of the peer, however the session ended.
+    /// Blocks.
+    pub(crate) fn end(mut self) -> (Report, Result<(), StoreError>) {
+        let flushed = self.port.flush();
         if let Some(memory) = self.session.memory() {
             self.port.remember(&memory);
         }
-        Report::of(&self.session, self.outcomes)
+        (Report::of(&self.session, self.outcomes), flushed)
     }
 
     /// How many of the bytes are whole frames, or all if what follows can become none.

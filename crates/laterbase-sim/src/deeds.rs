@@ -6,7 +6,7 @@ use laterbase_event::BatchView;
 use laterbase_sync::Replica;
 
 use crate::coverage::{Happening, Passage};
-use crate::held::hashes_of;
+use crate::held::{batches_of, hashes_of, heads_of};
 use crate::node::{
     Appended, Care, Ending, Node, Opened, Place, REFUSED_TYPE, Trouble, Violation, Wish, violation,
 };
@@ -167,7 +167,26 @@ impl<N: Node> World<N> {
     pub(crate) fn work(&mut self, at: usize) -> Result<(), Violation> {
         self.wind(at);
         self.seats[at].node.step();
-        self.look_at(at)
+        self.look_at(at)?;
+        if self.seats[at].trouble.is_none() && self.random.chance(1, 3) {
+            self.check_names(at)?;
+        }
+        Ok(())
+    }
+
+    /// At any time the names of a copy's logs follow from its batches, and nothing promised is
+    /// missing.
+    fn check_names(&mut self, at: usize) -> Result<(), Violation> {
+        let Some(port) = self.seats[at].node.port() else { return Ok(()) };
+        let name = |Violation(text)| violation!("copy {at}, on the way: {text}");
+        let batches = batches_of(&port).map_err(name)?;
+        let (heads, _) = heads_of(&batches).map_err(name)?;
+        if port.heads() != heads {
+            return Err(violation!(
+                "copy {at}, on the way, calls its logs by other names than its batches give"
+            ));
+        }
+        self.check_promises(at)
     }
 
     /// A backup is taken of a copy.

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 
 use laterbase_event::{BatchHeader, Hash, Hlc, Position, ReplicaId, RootName};
 use laterbase_log::CommitNumber;
+use laterbase_sync::mutant::{self, Mutant};
 use laterbase_sync::{BatchEnd, Branch, HashTag, Head, LogId, Split, alias};
 
 /// Where the bytes of a batch are.
@@ -89,10 +90,10 @@ impl Chains {
                 let Some(ours) = self.successor(&log, held.first_seq).map(|held| held.hash) else {
                     return false;
                 };
-                self.split(
-                    &Split { log, after, ours: name(&ours), theirs: name(&held.hash) },
-                    held,
-                );
+                // The mutant names the newcomer after whom it found here.
+                let is_mutant = mutant::is_active(Mutant::AliasByArrival);
+                let newcomer = if is_mutant { Hash::of(ours.as_bytes()) } else { held.hash };
+                self.split(&Split { log, after, ours: name(&ours), theirs: name(&newcomer) }, held);
             }
             Belongs::Elsewhere => return false,
         }
