@@ -139,10 +139,10 @@ pub(super) fn run(context: &Context, report: &mut Report) -> Result<(), BenchErr
             report.note(AREA, format!("SKIPPED: the peers from npm: {why}"));
         }
     }
-    let text = "Cold: ours goes over HTTP from one database on the device into another, checked and \
-                indexed. automerge, loro and yjs go from memory to memory; a snapshot of loro is \
-                decoded only when it is read. pouchdb goes over HTTP into LevelDB, without waiting \
-                for the device.";
+    let text = "Cold: ours goes over HTTP from one database on the device into another, checked \
+                and indexed. automerge, loro and yjs go from memory to memory; a snapshot of loro \
+                is decoded only when it is read. pouchdb goes over HTTP into LevelDB, without \
+                waiting for the device.";
     report.note(AREA, text);
     let replica = scratch.path().join("replica");
     for round in 0..context.rounds {
