@@ -469,6 +469,9 @@ impl Touch<'_> {
                     port.remember(&memory);
                 }
                 total.peer_heads.clone_from(live.session().peer_heads());
+                let hello = live.session().peer_hello();
+                total.validators_differ =
+                    hello.is_some_and(|hello| hello.validators != port.validators());
                 let mut shown = self.contact.clone();
                 shown.take(total, None);
                 // Only what is shown is lost.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use laterbase::sync::{Head, Heads};
+use laterbase::{RootName, VersionVector};
 use serde::{Deserialize, Serialize};
 
 use crate::drive::Report;
@@ -48,6 +49,8 @@ pub struct Contact {
     pub events_out: u64,
     /// Events that it has and this copy lacked when they parted.
     pub lacked_here: u64,
+    /// Whether its validators were others than those here: the two may admit different events.
+    pub validators_differ: bool,
     /// What it is believed to hold: per root and log, the number of the last event.
     pub heads: BTreeMap<String, BTreeMap<String, u64>>,
 }
@@ -115,6 +118,7 @@ impl Contact {
         if let Some(peer) = report.peer {
             self.replica = Some(peer.to_string());
             self.lacked_here = report.lacked_here;
+            self.validators_differ = report.validators_differ;
             self.heads = numbers(&report.peer_heads);
         }
     }
@@ -130,6 +134,24 @@ impl Contact {
             (lacking > 0).then_some(((root, replica), lacking))
         };
         ours.iter().filter_map(missing).collect()
+    }
+}
+
+impl Contact {
+    /// What it is believed to hold.
+    #[must_use]
+    pub fn vector(&self) -> VersionVector {
+        let mut vector = VersionVector::new();
+        let logs = self
+            .heads
+            .iter()
+            .flat_map(|(root, logs)| logs.iter().map(move |(replica, seq)| (root, replica, *seq)));
+        for (root, replica, seq) in logs {
+            if let (Ok(root), Ok(replica)) = (RootName::try_from(root.as_str()), replica.parse()) {
+                vector.set(root, replica, seq);
+            }
+        }
+        vector
     }
 }
 

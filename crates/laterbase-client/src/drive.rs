@@ -37,6 +37,8 @@ pub struct Report {
     pub lacked_here: u64,
     /// Events that this copy has and the peer still lacks.
     pub lacked_there: u64,
+    /// Whether the peer's validators are others than those here.
+    pub validators_differ: bool,
     /// What the peer is believed to hold.
     pub peer_heads: Heads,
     /// What the host must know.
@@ -55,6 +57,7 @@ impl Report {
         self.progress.bytes_in += next.progress.bytes_in;
         self.progress.bytes_out += next.progress.bytes_out;
         (self.lacked_here, self.lacked_there) = (next.lacked_here, next.lacked_there);
+        self.validators_differ = next.validators_differ;
         self.peer_heads.clone_from(&next.peer_heads);
         self.outcomes.extend(next.outcomes.iter().cloned());
     }
@@ -143,6 +146,8 @@ pub fn drive<R: Replica>(
     report.peer = session.peer();
     report.progress = session.progress();
     report.peer_heads = session.peer_heads().clone();
+    report.validators_differ =
+        session.peer_hello().is_some_and(|hello| hello.validators != port.validators());
     let total = report.progress;
     report.lacked_here = total.pull_events_total.saturating_sub(total.pull_events);
     report.lacked_there = total.push_events_total.saturating_sub(total.push_events);

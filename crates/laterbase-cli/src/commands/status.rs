@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use laterbase::sync::Heads;
+use laterbase::{Database, Query, VersionVector};
 use laterbase_client::{Contact, ContactFile, Peer};
 use serde_json::{Value, json};
 
@@ -13,6 +14,7 @@ use super::stats::{counted, grouped, size};
 use crate::failure::Failure;
 use crate::output::Ink;
 use crate::refusals;
+use crate::show::tx_micros;
 use crate::table::{Column, Table};
 
 /// Show how far this copy and its peers are apart
@@ -31,12 +33,15 @@ struct Standing {
     contact: Contact,
     /// Events that it lacks, by root and log.
     lacks: BTreeMap<(String, String), u64>,
+    /// When the first event that it lacks was recorded, in microseconds since 1970.
+    behind_since: Option<i64>,
 }
 
-const COLUMNS: [Column; 8] = [
+const COLUMNS: [Column; 9] = [
     Column::whole("peer", Ink::Name),
     Column::whole("synced", Ink::Plain),
     Column::whole("they lack", Ink::Plain),
+    Column::whole("since", Ink::Plain),
     Column::whole("we lack", Ink::Plain),
     Column::whole("in", Ink::Plain),
     Column::whole("out", Ink::Plain),
@@ -55,7 +60,7 @@ impl Status {
     pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
         let database = context.open_read_only()?;
         let heads = database.log_heads().map_err(|error| refusals::reading(&error))?;
-        let all = standings(&heads, context)?;
+        let all = standings(&database, &heads, context)?;
         let (id, replica) = (database.id(), database.replica());
         let events: u64 = database.version_vector().iter().map(|(_, _, seq)| seq).sum();
         if context.json() {
@@ -98,6 +103,8 @@ impl Status {
             "tried": time(contact.tried_ms),
             "error": contact.error,
             "they_lack": standing.lacks.values().sum::<u64>(),
+            "they_lack_since": standing.behind_since.map(|at| clock.format(at)),
+            "validators_differ": contact.validators_differ,
             "we_lack": contact.lacked_here,
             "syncs": contact.syncs,
             "round_trips": contact.round_trips,
@@ -120,34 +127,57 @@ impl Status {
     }
 }
 
-fn standings(heads: &Heads, context: &Context) -> Result<Vec<Standing>, Failure> {
+fn standings(
+    database: &Database,
+    heads: &Heads,
+    context: &Context,
+) -> Result<Vec<Standing>, Failure> {
     let peers = read(context)?;
     let standing = |peer: &Peer| -> Result<Standing, Failure> {
         let contact = ContactFile::new(context.directory()?, &peer.name).read();
         let lacks = contact.lacks(heads);
-        Ok(Standing { peer: peer.clone(), contact, lacks })
+        let behind_since =
+            if lacks.is_empty() { None } else { first_unknown(database, contact.vector())? };
+        Ok(Standing { peer: peer.clone(), contact, lacks, behind_since })
     };
     peers.iter().map(standing).collect()
+}
+
+/// When the first event outside a version vector was recorded.
+fn first_unknown(database: &Database, vector: VersionVector) -> Result<Option<i64>, Failure> {
+    let query = Query::all().unknown_to(vector).limit(1);
+    let mut events = database.read(&query).map_err(|error| refusals::reading(&error))?;
+    let first = events.next().transpose().map_err(|error| refusals::reading(&error))?;
+    Ok(first.as_ref().map(tx_micros))
 }
 
 fn peers_table(all: &[Standing], context: &mut Context) -> Result<(), Failure> {
     let clock = context.clock();
     let mut table = Table::new(&COLUMNS);
-    for Standing { peer, contact, lacks } in all {
+    for Standing { peer, contact, lacks, behind_since } in all {
         let synced = contact.synced_ms.map(|at| clock.format_short(micros(at)));
         let row = vec![
             peer.name.clone(),
             synced.unwrap_or_else(|| "never".to_owned()),
             grouped(lacks.values().sum()),
+            behind_since.map(|at| clock.format_short(at)).unwrap_or_default(),
             grouped(contact.lacked_here),
             size(contact.bytes_in),
             size(contact.bytes_out),
             grouped(contact.round_trips),
-            contact.error.clone().unwrap_or_default(),
+            trouble(contact),
         ];
         table.row(row, &mut context.out)?;
     }
     table.release(&mut context.out)
+}
+
+fn trouble(contact: &Contact) -> String {
+    match &contact.error {
+        Some(error) => error.clone(),
+        None if contact.validators_differ => "its validators are others".to_owned(),
+        None => String::new(),
+    }
 }
 
 fn logs_table(all: &[Standing], context: &mut Context) -> Result<(), Failure> {

@@ -16,7 +16,7 @@ fn arrival_micros(recorded: &laterbase::Recorded) -> i64 {
 }
 
 /// When an event was recorded, in microseconds since 1970.
-fn tx_micros(recorded: &laterbase::Recorded) -> i64 {
+pub(crate) fn tx_micros(recorded: &laterbase::Recorded) -> i64 {
     laterbase::Timestamp::from_hlc(recorded.event.id.hlc()).as_micros()
 }
 
