@@ -6,9 +6,16 @@
 //! `LATERBASE_SEED` is the first seed, `LATERBASE_SCALE` how many times the usual number of runs.
 //! A failure prints the command that replays it and the end of its trace. Which built-in faults the
 //! checks catch, and after how many runs, is shown by `mutants_simulation.rs`.
-#![allow(clippy::print_stdout, clippy::panic, reason = "tests; a campaign says what it did")]
+#![allow(
+    clippy::print_stdout,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests; a campaign says what it did"
+)]
 
-use laterbase_sim::{Coverage, DatabaseNode, Happening, MemoryNode, Node, Order, Passage, run};
+use laterbase_sim::{
+    Coverage, DatabaseNode, GossipOrder, Happening, MemoryNode, Node, Order, Passage, gossip, run,
+};
 
 /// Lines of the trace that a failure shows.
 const TAIL: usize = 40;
@@ -86,6 +93,19 @@ fn databases_converge_whatever_happens() {
 fn copies_in_memory_converge_whatever_happens() {
     let coverage = campaign::<MemoryNode>("memory", 60);
     assert_met(&coverage, &NETWORK_AND_POWER);
+}
+
+#[test]
+fn gossip_sends_at_most_three_times_the_least_payload() {
+    let seeds = 15 * setting("LATERBASE_SCALE").unwrap_or(1).max(1);
+    let seed = setting("LATERBASE_SEED").unwrap_or(1);
+    for loss_percent in [0, 30] {
+        let order = GossipOrder { copies: 50, seed, seeds, loss_percent, announces: true };
+        let report = gossip(order).unwrap();
+        println!("{report}");
+        assert!(report.payload_percent(95) <= 300, "{report}");
+        assert!(report.rounds(95) <= 6, "{report}");
+    }
 }
 
 #[test]

@@ -128,6 +128,35 @@ fn a_fork_far_behind_the_last_common_place_is_reached_in_small_answers() {
     assert_eq!(copy.batches().len(), 200);
 }
 
+#[test]
+fn a_batch_that_the_peer_got_elsewhere_is_not_sent_on_a_guess() {
+    let (mut copy, mut peer, mut third) = (replica(1), replica(2), replica(3));
+    append(&mut copy, "shipment", 10, 1);
+    sync(&mut copy, &mut peer);
+    sync(&mut third, &mut copy);
+    append(&mut copy, "shipment", 20, 1);
+    sync(&mut third, &mut copy);
+    sync(&mut third, &mut peer);
+    // So that the session goes on behind the digests.
+    append(&mut peer, "truck", 30, 1);
+    // The copy remembers a peer that lacks the second batch, and guesses at nothing.
+    let config = SessionConfig { optimistic_bytes: 0, ..SessionConfig::default() };
+    let memory = copy.recall(peer.replica());
+    assert!(memory.is_some());
+    let mut asks = Session::initiator(config.clone(), memory);
+    let mut answers = Session::responder(config);
+    for _ in 0..4 {
+        for frame in flight(&mut asks, 0, &mut copy) {
+            assert_eq!(batches_of(&frame), None, "sent although it is held");
+            answers.handle_frame(&frame, 0, &mut peer);
+        }
+        for frame in flight(&mut answers, 0, &mut peer) {
+            asks.handle_frame(&frame, 0, &mut copy);
+        }
+    }
+    assert_same(&copy, &peer, "after a session without a guess");
+}
+
 /// Branches within branches, met in any order.
 fn family() -> Vec<MemoryReplica> {
     let mut base = replica(1);
