@@ -393,3 +393,30 @@ fn the_memory_of_a_peer_of_version_1() {
         assert!(PeerMemory::decode(&bytes[..end]).is_err());
     }
 }
+
+/// Another session brings something while a Hello is being answered: a new root, or more of one
+/// that was the same.
+#[test]
+fn what_comes_between_a_hello_and_its_answer_is_told_with_the_answer() {
+    for late in ["truck", "depot"] {
+        let (mut client, mut server) = (replica(1), replica(2));
+        append(&mut client, "truck", 1, 1);
+        exchange(&mut client, &mut server, &SessionConfig::default(), &mut 1000);
+        let mut here = Session::initiator(SessionConfig::default(), None);
+        let mut there = Session::responder(SessionConfig::default());
+        for frame in flight(&mut here, 0, &mut client) {
+            there.handle_frame(&frame, 0, &mut server);
+        }
+        append(&mut server, late, 2, 1);
+        for _ in 0..4 {
+            for frame in flight(&mut there, 0, &mut server) {
+                here.handle_frame(&frame, 0, &mut client);
+            }
+            for frame in flight(&mut here, 0, &mut client) {
+                there.handle_frame(&frame, 0, &mut server);
+            }
+        }
+        assert_ne!(here.status(), Status::Running, "{late}: it waits for the clock");
+        assert_same(&client, &server, late);
+    }
+}

@@ -119,7 +119,10 @@ impl Session {
             }
         };
         let digest = |root| RootDigest { root, digest: Digest::of(&self.mine, &root) };
-        let roots = names.into_iter().map(digest).collect();
+        let roots: Vec<RootDigest> = names.into_iter().map(digest).collect();
+        if purpose == Purpose::Answer {
+            self.announce_late_changes(&roots);
+        }
         if purpose == Purpose::Ask && self.agreement != Agreement::NONE {
             self.announce_changes();
         }
@@ -139,6 +142,21 @@ impl Session {
             agreement: self.agreement,
             roots,
         })
+    }
+
+    /// The roots that changed here since the Hello that is answered was judged: the digests of the
+    /// answer alone would tell that something is missing, and not what.
+    fn announce_late_changes(&mut self, ours: &[RootDigest]) {
+        let theirs = self.peer.as_ref().map_or(&[][..], |hello| hello.roots.as_slice());
+        let news = ours.iter().filter(|entry| {
+            let at = theirs.binary_search_by_key(&entry.root, |theirs| theirs.root);
+            let held = at.ok().and_then(|at| theirs.get(at)).and_then(|theirs| theirs.digest);
+            entry.digest.is_some() && entry.digest != held
+        });
+        let news: Vec<RootName> = news.map(|entry| entry.root).collect();
+        for root in news {
+            self.intents.heads.entry(root).or_insert(Form::Full);
+        }
     }
 
     /// The roots whose heads changed since the baseline.

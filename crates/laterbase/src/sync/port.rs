@@ -265,6 +265,16 @@ impl SyncPort {
     }
 }
 
+impl Drop for SyncPort {
+    fn drop(&mut self) {
+        // A connection that was cut may have left something staged: nobody was told of it, and
+        // readers need not wait for the next append to see it.
+        if self.inner.options.threads && self.heads.commit != self.inner.next_commit() {
+            self.inner.bell.ring_commit();
+        }
+    }
+}
+
 impl Replica for SyncPort {
     fn database(&self) -> DatabaseId {
         self.inner.database
