@@ -386,7 +386,7 @@ fn all_frames() -> Vec<Frame<'static>> {
         Frame::Batches(plain),
         Frame::Batches(of_branch.clone()),
         Frame::Ack(Ack { entries: vec![Acked { log, seq: 300, tag }] }),
-        Frame::Fork(Fork { first: b"one", second: b"two" }),
+        Frame::Fork(Fork { first: b"one", second: b"two", tags: [tag, HashTag([9; 8])] }),
         Frame::Announce(Announce {
             database: DatabaseId::from_bytes(*b"\xDAtabase-id-bytes"),
             replica: bob,

@@ -179,6 +179,23 @@ fn two_batches_that_are_no_fork_prove_nothing() {
     check(&proof(&one, &other), Fault::NoProof, seq, 0);
 }
 
+/// Where both batches of a proof are packed together, one damaged bit may change both writers.
+#[test]
+fn damage_that_changes_the_writer_of_both_batches_is_no_fork() {
+    let written = Forged { writer: id(67), ..Forged::first() };
+    let (one, other) = (written.bytes(), Forged { hlc: Hlc::new(6, 0), ..written }.bytes());
+    let Fork { first, second, tags } = Fork::of(&one, &other);
+    let damaged = |batch: &[u8]| {
+        let mut batch = batch.to_vec();
+        let place = batch.windows(8).position(|bytes| bytes == 67_u64.to_le_bytes()).unwrap();
+        batch[place] = 66;
+        batch
+    };
+    let (first, second) = (damaged(first), damaged(second));
+    let fork = Fork { first: &first, second: &second, tags };
+    check(&Frame::Fork(fork).encode(None), Fault::Hash, 1, 0);
+}
+
 #[test]
 fn a_stranger_of_another_database_is_refused() {
     let mut copy = replica(1);

@@ -5,7 +5,7 @@
 //!           if a branch: u64 writer; [8] tag of the last batch;
 //!           varint batches, from 1: varint length x 2, + 1 if linked; batch
 //! Ack       varint entries, from 1, ascending by log: text8 root, u64 replica, varint seq, [8] tag
-//! Fork      varint length, batch, varint length, batch
+//! Fork      twice: varint length, batch, [8] its tag
 //! ```
 //! The batches of one frame follow each other, so that each names the hash of the one before it.
 //! A *linked* batch leaves these 32 bytes out, which nothing compresses: the receiver hashes the
@@ -68,6 +68,9 @@ pub struct Fork<'a> {
     pub first: &'a [u8],
     /// The other.
     pub second: &'a [u8],
+    /// The tags of both: damage under way, which may change one writer's id into another's in both
+    /// at once where they are packed together, must not be taken for a fork.
+    pub tags: [HashTag; 2],
 }
 
 impl<'a> Batches<'a> {
@@ -148,24 +151,25 @@ impl<'a> Fork<'a> {
     /// The proof that these two batches are, in whatever order they are given.
     #[must_use]
     pub fn of(one: &'a [u8], other: &'a [u8]) -> Self {
-        if one <= other {
-            Self { first: one, second: other }
-        } else {
-            Self { first: other, second: one }
-        }
+        let (first, second) = if one <= other { (one, other) } else { (other, one) };
+        let tag = |batch| hash_of(batch).map_or(HashTag::default(), |hash| HashTag::of(&hash));
+        Self { first, second, tags: [tag(first), tag(second)] }
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        write_batch(self.first, out);
-        write_batch(self.second, out);
+        for (batch, tag) in [self.first, self.second].into_iter().zip(self.tags) {
+            write_batch(batch, out);
+            out.extend_from_slice(&tag.0);
+        }
     }
 
     pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, FrameError> {
-        let (first, second) = (read_batch(reader)?, read_batch(reader)?);
+        let (first, first_tag) = (read_batch(reader)?, HashTag(reader.array()?));
+        let (second, second_tag) = (read_batch(reader)?, HashTag(reader.array()?));
         if first >= second {
             return Err(FrameError::Order);
         }
-        Ok(Self { first, second })
+        Ok(Self { first, second, tags: [first_tag, second_tag] })
     }
 }
 

@@ -211,6 +211,9 @@ fn look_at_proof<'a, R: Replica>(fork: &Fork<'a>, port: &R) -> Result<Pair<'a>, 
     let refuse = |fault| (fault, at);
     let first = check::look(fork.first, &claim).map_err(refuse)?;
     let second = check::look(fork.second, &claim).map_err(refuse)?;
+    if fork.tags != [HashTag::of(&first.hash), HashTag::of(&second.hash)] {
+        return Err((Fault::Hash, at));
+    }
     let (one, other) = (first.view.header(), second.view.header());
     let is_proof = one.first_seq == other.first_seq
         && one.previous == other.previous
