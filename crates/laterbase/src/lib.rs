@@ -7,6 +7,7 @@
 //!   Commit ─▶ Database::append ─▶ Ticket          what is recorded       commit, condition, append
 //!   Query  ─▶ Database::read   ─▶ Events          what was recorded      query, walk, recorded
 //!             Database::subscribe ─▶ Subscription what comes             subscription
+//!             Database::sync_port              other copies          sync
 //!             Database::{verify, backup, …}    care                  verify, backup, statistics
 //! ```
 //!
