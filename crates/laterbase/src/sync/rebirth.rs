@@ -54,10 +54,10 @@ impl Inner {
         let content = json!({ "from": former.to_string(), "to": replica.to_string(),
             "reason": reason_text(reason) });
         self.record_in_system(&replica.to_string(), "reincarnated", &key, &content)?;
-        let mut unrecorded = lock(&writer.unrecorded);
-        // Another one may have come meanwhile.
-        if lock(&writer.identity).replica == replica {
-            *unrecorded = None;
+        // Another one may have come meanwhile. The identity is locked first, here as above.
+        let identity = lock(&writer.identity);
+        if identity.replica == replica {
+            *lock(&writer.unrecorded) = None;
         }
         Ok(())
     }
