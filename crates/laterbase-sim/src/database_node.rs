@@ -11,7 +11,7 @@ use laterbase::{
     Query, Reincarnation, ReplicaId, Timestamp, Validators, VersionVector,
 };
 use laterbase_log::storage::{
-    Fault, FaultPlan, FaultyStorage, OpClass, Random, Storage, StorageOp, Survival,
+    Fault, FaultPlan, FaultyStorage, OpClass, ProcessStorage, Random, Storage, StorageOp, Survival,
 };
 use laterbase_sync::{Outcome, PeerMemory};
 
@@ -20,14 +20,13 @@ use crate::node::{
     Appended, Birth, Care, Ending, ForkSeen, Node, Opened, Place, Seen, Trouble, Violation, Wish,
     is_refused, violation,
 };
-use crate::process::Process;
 
 /// A database, its disk and its clock.
 #[derive(Debug)]
 pub struct DatabaseNode {
     database: Option<Database>,
     disk: FaultyStorage,
-    process: Process,
+    process: ProcessStorage,
     environment: Arc<Surroundings>,
     replica: ReplicaId,
     number: usize,
@@ -95,7 +94,7 @@ impl DatabaseNode {
     fn on(disk: FaultyStorage, birth: &Birth, replica: ReplicaId) -> Self {
         Self {
             database: None,
-            process: Process::on(&disk),
+            process: ProcessStorage::on(&disk),
             disk,
             environment: Arc::new(Surroundings {
                 now_us: AtomicI64::new(birth.wall_us),
@@ -242,7 +241,7 @@ impl Node for DatabaseNode {
     }
 
     fn reopen(&mut self, is_strict: bool) -> Result<Option<Opened>, Violation> {
-        self.process = Process::on(&self.disk);
+        self.process = ProcessStorage::on(&self.disk);
         self.has_failed = false;
         let environment: Arc<dyn Environment> = Arc::clone(&self.environment) as _;
         let database = match Database::open_on(self.storage(), environment, options(is_strict)) {

@@ -34,7 +34,6 @@ mod memory_node;
 pub mod mutant;
 mod network;
 mod node;
-mod process;
 mod record;
 mod run;
 mod trace;

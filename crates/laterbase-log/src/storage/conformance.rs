@@ -3,7 +3,7 @@
 
 use super::{
     AlignedBuffer, BLOCK_BYTES, FaultyStorage, FileStorage, LockMode, MemoryStorage, OpenMode,
-    Storage, StorageFile,
+    ProcessStorage, Storage, StorageFile,
 };
 use std::io::{ErrorKind, IoSlice};
 use std::sync::Arc;
@@ -38,6 +38,11 @@ fn files_in_memory_keep_the_contract() {
 fn faulty_storage_without_faults_keeps_the_contract() {
     check(&FaultyStorage::new(1));
     check(&FaultyStorage::with_block_bytes(1, BLOCK_BYTES));
+}
+
+#[test]
+fn the_storage_of_a_process_that_lives_keeps_the_contract() {
+    check(&ProcessStorage::on(&FaultyStorage::new(1)));
 }
 
 fn create(storage: &dyn Storage, path: &str, content: &[u8]) -> Arc<dyn StorageFile> {

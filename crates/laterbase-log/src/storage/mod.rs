@@ -36,7 +36,8 @@ pub use buffer::{AlignedBuffer, BLOCK_BYTES};
 pub use error::{StorageError, StorageOp};
 pub use faulty::{
     Attributes, Disk, DiskError, Fault, FaultPlan, FaultyDisk, FaultyStorage, InjectedError,
-    InodeNumber, OpClass, OpCounts, PlannedOp, Random, Request, SECTOR_BYTES, Survival, TraceEntry,
+    InodeNumber, OpClass, OpCounts, PlannedOp, ProcessStorage, Random, Request, SECTOR_BYTES,
+    Survival, TraceEntry,
 };
 pub use file::FileStorage;
 pub use memory::MemoryStorage;

@@ -3,7 +3,7 @@
 //! ```text
 //!   seed ─▶ World ── random operations ─▶ Database (log + indexes, no threads)
 //!             │                                │
-//!           Model  ◀── what was promised ──  Process ─▶ FaultyStorage (faults by plan)
+//!           Model  ◀── what was promised ──  ProcessStorage ─▶ FaultyStorage (faults by plan)
 //!             └──────────── check ─────────────┘
 //! ```
 //! A world lives through cycles: some operations under a planned fault, an end (power cut, killed
@@ -24,7 +24,6 @@ pub mod exhaustive;
 pub mod model;
 pub mod operations;
 pub mod paths;
-pub mod process;
 pub mod storm;
 pub mod tally;
 pub mod world;

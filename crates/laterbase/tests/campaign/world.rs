@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use laterbase::storage::{FaultyStorage, Random, Storage, Survival};
+use laterbase::storage::{FaultyStorage, ProcessStorage, Random, Storage, Survival};
 use laterbase::{
     AppendError, CloseError, Database, Durability, IdentityError, NewEvent, OpenError, Options,
     ReadError, Reincarnation, ReplicaId, Ticket,
@@ -12,7 +12,6 @@ use laterbase::{IndexConfig, LogConfig};
 use super::drafts::Payloads;
 use super::environment::WorldEnvironment;
 use super::model::Model;
-use super::process::Process;
 use super::{Stop, Tally, Violation, random_for, violation};
 
 /// A ticket that was kept, and up to which commit it speaks.
@@ -42,7 +41,7 @@ pub struct World {
     pub poisoned: Option<laterbase::storage::StorageError>,
     pub tally: Tally,
     pub seen: Seen,
-    process: Process,
+    process: ProcessStorage,
     created: bool,
     replica: Option<ReplicaId>,
 }
@@ -102,7 +101,7 @@ impl World {
     ) -> Self {
         disk.start_trace();
         Self {
-            process: Process::on(&disk),
+            process: ProcessStorage::on(&disk),
             random,
             disk,
             environment,
@@ -141,7 +140,7 @@ impl World {
 
     /// Opens the database, or makes it if it was never there.
     fn open_now(&mut self) -> Result<Database, OpenError> {
-        self.process = Process::on(&self.disk);
+        self.process = ProcessStorage::on(&self.disk);
         let storage: Arc<dyn Storage> = Arc::new(self.process.clone());
         let opened =
             Database::open_on(Arc::clone(&storage), self.environment.clone(), self.options.clone());

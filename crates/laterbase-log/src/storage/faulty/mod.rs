@@ -1,6 +1,8 @@
 //! A disk that fails on purpose, deterministically from a seed.
 //!
 //! ```text
+//!   ProcessStorage (process.rs)
+//!        │       until it is killed
 //!   FaultyStorage (storage.rs)      the power cut file system of the tests
 //!        │       paths                    │       requests of the kernel
 //!        └───────────────┬────────────────┘
@@ -31,6 +33,7 @@ mod content;
 mod disk;
 mod faulty_disk;
 mod plan;
+mod process;
 mod random;
 mod sparse;
 mod storage;
@@ -42,6 +45,7 @@ pub use content::SECTOR_BYTES;
 pub use disk::{Attributes, Disk, InodeNumber, Survival};
 pub use faulty_disk::{DiskError, FaultyDisk, InjectedError, Request};
 pub use plan::{Fault, FaultPlan, OpClass, PlannedOp};
+pub use process::ProcessStorage;
 pub use random::Random;
 pub use storage::FaultyStorage;
 pub use trace::{OpCounts, TraceEntry};

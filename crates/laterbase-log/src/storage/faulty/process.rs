@@ -1,29 +1,42 @@
 //! A storage that ends like a process that is killed: nothing it asks for is done any more, and its
 //! locks are gone, while the disk and what the system holds of it go on.
 
+use super::super::error::{StorageError, StorageOp};
+use super::super::port::{Fingerprint, LockMode, OpenMode, Storage, StorageFile, StorageLock};
+use super::storage::FaultyStorage;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use laterbase_log::storage::{
-    FaultyStorage, Fingerprint, LockMode, OpenMode, Storage, StorageError, StorageFile,
-    StorageLock, StorageOp,
-};
-
-/// One process's view of the disk.
+/// One process's view of a [`FaultyStorage`]; clones are the same process.
+///
+/// ```
+/// use laterbase_log::storage::{FaultyStorage, OpenMode, ProcessStorage, Storage, StorageFile};
+///
+/// let disk = FaultyStorage::new(7);
+/// let process = ProcessStorage::on(&disk);
+/// let file = process.open("a", OpenMode::CREATE)?;
+/// file.write_at(0, b"seen")?;
+/// process.kill();
+/// assert!(file.write_at(4, b" no more").is_err());
+/// assert_eq!(disk.open("a", OpenMode::READ)?.len()?, 4);
+/// # Ok::<(), laterbase_log::storage::StorageError>(())
+/// ```
 #[derive(Debug, Clone)]
-pub(crate) struct Process {
+pub struct ProcessStorage {
     disk: FaultyStorage,
     killed: Arc<AtomicBool>,
 }
 
-impl Process {
-    pub(crate) fn on(disk: &FaultyStorage) -> Self {
+impl ProcessStorage {
+    /// A process that begins to use this disk.
+    #[must_use]
+    pub fn on(disk: &FaultyStorage) -> Self {
         Self { disk: disk.clone(), killed: Arc::default() }
     }
 
     /// From now on whatever is asked fails and changes nothing.
-    pub(crate) fn kill(&self) {
+    pub fn kill(&self) {
         self.killed.store(true, Ordering::SeqCst);
     }
 
@@ -35,7 +48,7 @@ impl Process {
     }
 }
 
-impl Storage for Process {
+impl Storage for ProcessStorage {
     fn open(&self, path: &str, mode: OpenMode) -> Result<Arc<dyn StorageFile>, StorageError> {
         let file = self.alive(StorageOp::Open, path)?.open(path, mode)?;
         Ok(Arc::new(ProcessFile { process: self.clone(), path: path.to_owned(), file }))
@@ -84,7 +97,7 @@ impl Storage for Process {
 
 #[derive(Debug)]
 struct ProcessFile {
-    process: Process,
+    process: ProcessStorage,
     path: String,
     file: Arc<dyn StorageFile>,
 }
