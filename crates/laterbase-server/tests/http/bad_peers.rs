@@ -1,13 +1,10 @@
 //! Peers that stall, lie, send garbage, speak for another database: each is told what is wrong,
 //! named, and hurts nobody else.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
-
-mod support;
-
 use std::io::Write as _;
 use std::net::TcpStream;
 
+use crate::support::{Running, append, held, sync};
 use laterbase::sync::frame::{
     self, Batches, Capabilities, Form, Frame, FrameLimits, HeadsFrame, Hello, Purpose, Reason,
     RootDigest, Scope, Section,
@@ -16,7 +13,6 @@ use laterbase::sync::{Agreement, Digest, HashTag, Head, LogId};
 use laterbase::{Database, DatabaseId, Hlc, Options, ReplicaId, RootName};
 use laterbase_client::{Wire as _, WireError};
 use laterbase_server::ServerConfig;
-use support::{Running, append, held, sync};
 
 struct World {
     directory: tempfile::TempDir,

@@ -1,13 +1,5 @@
 //! A server on a free port of this machine, in this process, that ends with the test.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a failure here is a failed test"
-)]
-
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -23,16 +15,16 @@ use laterbase_server::{Databases, Listening, Notice, Server, ServerConfig, check
 use tokio::sync::watch;
 
 /// A server and what it said.
-pub struct Running {
-    pub address: SocketAddr,
-    pub notices: Arc<Mutex<Vec<Notice>>>,
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) notices: Arc<Mutex<Vec<Notice>>>,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Running {
     /// Serves the databases in `directory`.
-    pub fn of(directory: &Path, config: ServerConfig) -> Self {
+    pub(crate) fn of(directory: &Path, config: ServerConfig) -> Self {
         let config = Arc::new(config);
         let databases = Databases::open(directory, &Options::default(), &config).unwrap();
         let notices = Arc::new(Mutex::new(Vec::new()));
@@ -50,20 +42,20 @@ impl Running {
         Self { address, notices, stop, thread }
     }
 
-    pub fn peer(&self) -> PeerAddress {
+    pub(crate) fn peer(&self) -> PeerAddress {
         PeerAddress::new(self.address, "default")
     }
 
-    pub fn wire(&self) -> HttpWire {
+    pub(crate) fn wire(&self) -> HttpWire {
         HttpWire::new(self.peer(), Duration::from_secs(20))
     }
 
-    pub fn said(&self) -> Vec<String> {
+    pub(crate) fn said(&self) -> Vec<String> {
         self.notices.lock().unwrap().iter().map(ToString::to_string).collect()
     }
 
     /// Sends bytes as they are and answers with all that comes back.
-    pub fn raw(&self, bytes: &[u8]) -> String {
+    pub(crate) fn raw(&self, bytes: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         stream.write_all(bytes).unwrap();
@@ -73,7 +65,13 @@ impl Running {
     }
 
     /// A request, as one would write it by hand: status and body.
-    pub fn ask(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> (u16, String) {
+    pub(crate) fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[&str],
+        body: &[u8],
+    ) -> (u16, String) {
         let mut request =
             format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
         for header in headers {
@@ -97,7 +95,7 @@ impl Drop for Running {
 }
 
 /// Syncs a database with a server once.
-pub fn sync(database: &Database, server: &Running) -> (Result<(), SyncError>, Report) {
+pub(crate) fn sync(database: &Database, server: &Running) -> (Result<(), SyncError>, Report) {
     let mut port = database.sync_port().unwrap();
     let peer = server.wire().describe().unwrap().replica.parse().unwrap();
     let memory = port.recall(peer);
@@ -108,7 +106,7 @@ pub fn sync(database: &Database, server: &Running) -> (Result<(), SyncError>, Re
 }
 
 /// Records events, each in a commit of its own or all in one.
-pub fn append(database: &Database, root: &str, keys: std::ops::Range<u32>, together: bool) {
+pub(crate) fn append(database: &Database, root: &str, keys: std::ops::Range<u32>, together: bool) {
     let mut commit = database.commit();
     for key in keys {
         commit.push(&NewEvent::new(root, format!("{key}"), "seen")).unwrap();
@@ -123,7 +121,7 @@ pub fn append(database: &Database, root: &str, keys: std::ops::Range<u32>, toget
 }
 
 /// What is held, comparable: every event's id and payload.
-pub fn held(database: &Database) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn held(database: &Database) -> Vec<(String, Vec<u8>)> {
     let all = database.read(&laterbase::Query::all()).unwrap();
     let mut held: Vec<_> = all
         .map(|recorded| recorded.unwrap().event)

@@ -1,15 +1,13 @@
 //! Peers that send garbage, claim too much, break off: each hurts its own session at the most.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
-
-mod support;
-
+use crate::support::{
+    World, address_of, append, append_sized, bare_endpoint, dial, held, node, told,
+};
 use iroh::Endpoint;
 use laterbase::Database;
 use laterbase::sync::frame::{self, FrameLimits, Reason};
 use laterbase::sync::{Session, SessionConfig};
 use laterbase_iroh::{Node, SyncError};
-use support::{World, address_of, append, append_sized, bare_endpoint, dial, held, node, told};
 
 /// A good peer is served as ever.
 async fn check_others(world: &mut World, name: &str, hub: &Node, events: usize) {

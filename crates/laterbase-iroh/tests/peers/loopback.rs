@@ -1,13 +1,9 @@
 //! Replicas that sync over iroh on this machine, without relay, DNS or discovery.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
-
-mod support;
-
+use crate::support::{World, append, append_sized, held, node, open_config};
 use laterbase::sync::SessionConfig;
 use laterbase::sync::frame::Reason;
 use laterbase_iroh::{Node, NodeConfig, SyncError};
-use support::{World, append, append_sized, held, node, open_config};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_replicas_with_events_on_both_sides_end_equal() {

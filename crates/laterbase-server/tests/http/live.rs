@@ -1,17 +1,13 @@
 //! A live connection: events go both ways as they come, with nobody asking.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
-
-mod support;
-
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::support::{Running, append, held};
 use laterbase::{Database, DatabaseId, Options};
 use laterbase_client::{Background, BackgroundConfig, Peer, Peers};
 use laterbase_server::ServerConfig;
-use support::{Running, append, held};
 
 /// After so long something is stuck.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -1,13 +1,9 @@
 //! Events over HTTP: what is recorded, what is answered, what is refused.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
-
-mod support;
-
+use crate::support::Running;
 use laterbase::{Database, Options};
 use laterbase_server::ServerConfig;
 use serde_json::{Value, json};
-use support::Running;
 
 const JSON: &str = "content-type: application/json";
 const NDJSON: &str = "content-type: application/x-ndjson";

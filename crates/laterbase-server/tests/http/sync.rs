@@ -1,12 +1,8 @@
 //! Sync over HTTP between two databases: what goes over the wire, and what becomes of it.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
-mod support;
-
+use crate::support::{Running, append, held, sync};
 use laterbase::{Database, Options};
 use laterbase_server::ServerConfig;
-use support::{Running, append, held, sync};
 
 struct Pair {
     directory: tempfile::TempDir,

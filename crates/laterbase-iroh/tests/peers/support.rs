@@ -1,13 +1,5 @@
 //! Databases with events, nodes on this machine, and peers that misbehave.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a failure here is a failed test"
-)]
-
 use std::net::Ipv4Addr;
 use std::ops::Range;
 
@@ -18,18 +10,18 @@ use laterbase::{Database, DatabaseId, NewEvent, Options, Query};
 use laterbase_iroh::{ALPN, Admitted, EndpointAddr, Node, NodeConfig};
 
 /// A directory with copies of one database.
-pub struct World {
+pub(crate) struct World {
     directory: tempfile::TempDir,
     id: Option<DatabaseId>,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { directory: tempfile::tempdir().unwrap(), id: None }
     }
 
     /// A copy: the first begins the database, the others are empty and join it.
-    pub fn copy(&mut self, name: &str) -> Database {
+    pub(crate) fn copy(&mut self, name: &str) -> Database {
         let path = self.directory.path().join(name);
         let Some(id) = self.id else {
             let database = Database::create(path, Options::default()).unwrap();
@@ -39,28 +31,33 @@ impl World {
         Database::create_joined(path, Options::default(), id).unwrap()
     }
 
-    pub fn reopen(&self, name: &str) -> Database {
+    pub(crate) fn reopen(&self, name: &str) -> Database {
         Database::open(self.directory.path().join(name), Options::default()).unwrap()
     }
 }
 
 /// Lets in whoever comes.
-pub fn open_config() -> NodeConfig {
+pub(crate) fn open_config() -> NodeConfig {
     NodeConfig { admitted: Admitted::Anyone, ..NodeConfig::default() }
 }
 
 /// A node that lets in whoever comes.
-pub async fn node(database: &Database) -> Node {
+pub(crate) async fn node(database: &Database) -> Node {
     Node::bind(database.clone(), open_config()).await.unwrap()
 }
 
 /// Records events, each in a commit of its own.
-pub fn append(database: &Database, root: &str, keys: Range<u32>) {
+pub(crate) fn append(database: &Database, root: &str, keys: Range<u32>) {
     append_sized(database, root, keys, 16);
 }
 
 /// Records events with payloads that cannot be compressed, each in a commit of its own.
-pub fn append_sized(database: &Database, root: &str, keys: Range<u32>, payload_bytes: usize) {
+pub(crate) fn append_sized(
+    database: &Database,
+    root: &str,
+    keys: Range<u32>,
+    payload_bytes: usize,
+) {
     let mut commit = database.commit();
     let mut last = None;
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
@@ -80,7 +77,7 @@ pub fn append_sized(database: &Database, root: &str, keys: Range<u32>, payload_b
 }
 
 /// What is held, comparable: every event's id and payload.
-pub fn held(database: &Database) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn held(database: &Database) -> Vec<(String, Vec<u8>)> {
     let all = database.read(&Query::all()).unwrap();
     let mut held: Vec<_> = all
         .map(|recorded| recorded.unwrap().event)
@@ -91,7 +88,7 @@ pub fn held(database: &Database) -> Vec<(String, Vec<u8>)> {
 }
 
 /// An endpoint of iroh without a node on it.
-pub async fn bare_endpoint() -> Endpoint {
+pub(crate) async fn bare_endpoint() -> Endpoint {
     Endpoint::builder(presets::Minimal)
         .relay_mode(RelayMode::Disabled)
         .clear_ip_transports()
@@ -104,20 +101,20 @@ pub async fn bare_endpoint() -> Endpoint {
 }
 
 /// Where a bare endpoint is.
-pub fn address_of(endpoint: &Endpoint) -> EndpointAddr {
+pub(crate) fn address_of(endpoint: &Endpoint) -> EndpointAddr {
     let bound = endpoint.bound_sockets().into_iter().map(TransportAddr::Ip);
     EndpointAddr::from_parts(endpoint.id(), bound)
 }
 
 /// Dials a node by hand.
-pub async fn dial(endpoint: &Endpoint, node: &Node) -> (Connection, SendStream, RecvStream) {
+pub(crate) async fn dial(endpoint: &Endpoint, node: &Node) -> (Connection, SendStream, RecvStream) {
     let connection = endpoint.connect(node.addr(), ALPN).await.unwrap();
     let (send, recv) = connection.open_bi().await.unwrap();
     (connection, send, recv)
 }
 
 /// The Byes among frames.
-pub fn byes(mut flight: &[u8]) -> Vec<Bye> {
+pub(crate) fn byes(mut flight: &[u8]) -> Vec<Bye> {
     let limits = FrameLimits::default();
     let mut byes = Vec::new();
     while let Some((first, rest)) = frame::split(flight, &limits).unwrap() {
@@ -133,7 +130,12 @@ pub fn byes(mut flight: &[u8]) -> Vec<Bye> {
 }
 
 /// Sends bytes on a stream of its own, finished or not, and answers with what the Bye says.
-pub async fn told(endpoint: &Endpoint, node: &Node, bytes: &[u8], finished: bool) -> Vec<Reason> {
+pub(crate) async fn told(
+    endpoint: &Endpoint,
+    node: &Node,
+    bytes: &[u8],
+    finished: bool,
+) -> Vec<Reason> {
     let (_connection, mut send, mut recv) = dial(endpoint, node).await;
     send.write_all(bytes).await.unwrap();
     if finished {
