@@ -1,18 +1,12 @@
 //! Copies that should not be: a directory that was copied, a backup that was restored. Both sides
 //! write under one replica id, and still everything ends up everywhere.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
-
-#[path = "sync_network/node.rs"]
-mod node;
-mod support;
-
 use std::fs;
 use std::path::Path;
 
-use node::Node;
+use crate::node::Node;
+use crate::support::{Sandbox, ndjson};
 use serde_json::Value;
-use support::{Sandbox, ndjson};
 
 fn copy_directory(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();

@@ -5,29 +5,16 @@
 //! By default 3,000 events; `LATERBASE_TEST_EVENTS=100000` runs the full count, which takes
 //! minutes. `LATERBASE_TEST_SEED` chooses the faults; a failure names it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr,
-    reason = "a test that cannot go on says so"
-)]
-
-mod node;
-mod proxy;
-#[path = "../support/mod.rs"]
-mod support;
-
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use node::{Node, ask};
-use proxy::{Proxy, Random};
+use crate::node::{Node, ask};
+use crate::proxy::{Proxy, Random};
+use crate::support::{Sandbox, ndjson};
 use serde_json::Value;
-use support::{Sandbox, ndjson};
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 /// Events of one request.

@@ -1,7 +1,5 @@
 //! One `laterbase serve` process, killed and started again on the same database.
 
-#![allow(dead_code, reason = "each test file uses a part")]
-
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Stdio};

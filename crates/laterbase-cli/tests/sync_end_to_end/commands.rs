@@ -1,19 +1,13 @@
 //! What the commands around sync say: to people, in JSON, and when something is wrong.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
-
-#[path = "sync_network/node.rs"]
-mod node;
-mod support;
-
 use std::sync::{Arc, Mutex};
 
+use crate::node::{Node, ask};
+use crate::support::{Sandbox, check_golden, mask, ndjson};
 use laterbase::{Options, Validators};
 use laterbase_cli::Program;
 use laterbase_cli::output::{Output, Style};
-use node::Node;
 use serde_json::Value;
-use support::{Sandbox, check_golden, mask};
 
 /// A command, what it answered, and with which code.
 fn transcript(sandbox: &Sandbox, commands: &[&[&str]]) -> String {
@@ -80,7 +74,7 @@ fn a_served_database_is_read_beside_it_and_not_written() {
     assert!(locked.stderr.contains("is open for writing elsewhere"), "{}", locked.stderr);
     let event = b"{\"key\":\"1\",\"type\":\"seen\",\"data\":{}}";
     let (status, _) =
-        node::ask(server.address, "POST", "/e/shipment", "application/json", event).unwrap();
+        ask(server.address, "POST", "/e/shipment", "application/json", event).unwrap();
     assert_eq!(status, 201);
     assert_eq!(sandbox.read(&["shipment/1"]).len(), 1);
     // Folders with legal names are further databases.
@@ -88,7 +82,7 @@ fn a_served_database_is_read_beside_it_and_not_written() {
     sandbox.run(["init", "--db", "db/port-of_rotterdam"]).success();
     sandbox.run(["init", "--db", "db/Not_A_Name"]).success();
     let server = Node::start(&sandbox, "db");
-    let (_, body) = node::ask(server.address, "GET", "/db", "", b"").unwrap();
+    let (_, body) = ask(server.address, "GET", "/db", "", b"").unwrap();
     let listed: Value = serde_json::from_str(&body).unwrap();
     let names: Vec<&str> = listed["databases"]
         .as_array()
@@ -108,7 +102,7 @@ fn a_copy_of_another_database_is_refused_with_the_reason() {
     let server = Node::start(&sandbox, "other");
     let refused = sandbox.run(["sync", &server.url()]).code(12);
     assert!(refused.stderr.contains("it is another database"), "{}", refused.stderr);
-    let (status, _) = node::ask(server.address, "GET", "/health", "", b"").unwrap();
+    let (status, _) = ask(server.address, "GET", "/health", "", b"").unwrap();
     assert_eq!(status, 200);
 }
 
@@ -161,7 +155,7 @@ fn what_a_validator_refuses_is_kept_aside_forwarded_and_comes_to_life_later() {
     validated(&sandbox, "bad", &["sync", &server.url()]);
     let keys = |db: &str| -> Vec<String> {
         let lines = sandbox.run(["read", "--db", db, "shipment", "--format", "ndjson"]).success();
-        let events = support::ndjson(&lines.stdout);
+        let events = ndjson(&lines.stdout);
         events.iter().map(|event| event["key"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(keys("db"), ["good-1", "good-2"]);
