@@ -12,8 +12,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::node::{Node, ask};
-use crate::proxy::{Proxy, Random};
+use crate::proxy::Proxy;
 use crate::support::{Sandbox, ndjson};
+use laterbase_log::storage::Random;
 use serde_json::Value;
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
@@ -175,7 +176,7 @@ fn three_servers_and_a_bundle_agree_whatever_the_network_and_the_processes_do() 
             thread::spawn(move || write(index, count, &places))
         })
         .collect();
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let mut kills = 0;
     let is_pending = |world: &World| {
         (0..4).any(|kind| world.proxies.iter().all(|proxy| proxy.fired()[kind] == 0))

@@ -7,22 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// SplitMix64.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-}
+use laterbase_log::storage::Random;
 
 /// What happens to one connection.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +46,7 @@ impl Proxy {
         });
         let accepting = Arc::clone(&shared);
         thread::spawn(move || {
-            let mut random = Random(seed);
+            let mut random = Random::new(seed);
             for stream in listener.incoming().flatten() {
                 let (shared, fault) = (Arc::clone(&accepting), draw(&accepting, &mut random));
                 thread::spawn(move || carry(&shared, stream, fault));
