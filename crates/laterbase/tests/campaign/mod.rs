@@ -19,6 +19,7 @@
 pub mod check;
 pub mod damage;
 pub mod drafts;
+#[path = "../support/environment.rs"]
 pub mod environment;
 pub mod exhaustive;
 pub mod model;

@@ -10,9 +10,12 @@ use laterbase::{
 use laterbase::{IndexConfig, LogConfig};
 
 use super::drafts::Payloads;
-use super::environment::WorldEnvironment;
+use super::environment::TestEnvironment;
 use super::model::Model;
 use super::{Stop, Tally, Violation, random_for, violation};
+
+/// Where the clock starts: later than any build of this program, in milliseconds.
+const START_MS: i64 = 1_800_000_000_000;
 
 /// A ticket that was kept, and up to which commit it speaks.
 pub struct Kept {
@@ -25,7 +28,7 @@ pub struct Kept {
 pub struct World {
     pub random: Random,
     pub disk: FaultyStorage,
-    pub environment: Arc<WorldEnvironment>,
+    pub environment: Arc<TestEnvironment>,
     pub options: Options,
     pub db: Option<Database>,
     pub model: Model,
@@ -88,14 +91,14 @@ impl World {
         let disk = FaultyStorage::with_block_bytes(random.next_u64(), block_bytes);
         let payloads = if random.chance(1, 6) { Payloads::Large } else { Payloads::Mixed };
         let options = small_options(&mut random);
-        let environment = Arc::new(WorldEnvironment::new(random.next_u64()));
+        let environment = Arc::new(TestEnvironment::new(START_MS, random.next_u64()));
         Self::on(disk, random, environment, options, payloads)
     }
 
     fn on(
         disk: FaultyStorage,
         random: Random,
-        environment: Arc<WorldEnvironment>,
+        environment: Arc<TestEnvironment>,
         options: Options,
         payloads: Payloads,
     ) -> Self {

@@ -8,48 +8,27 @@
 )]
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
+mod environment;
+
+pub use environment::TestEnvironment;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering as Atomic};
 
 use laterbase::storage::{FileStorage, Storage};
 use laterbase::{
-    Appended, Database, Durability, EntropyError, Environment, EventId, NewEvent, Options, Query,
-    Recorded, Tag, Timestamp,
+    Appended, Database, Durability, Environment, EventId, NewEvent, Options, Query, Recorded, Tag,
+    Timestamp,
 };
-
-/// A clock that stands still unless told, and random numbers that repeat.
-#[derive(Debug)]
-pub struct TestEnvironment {
-    now_us: AtomicI64,
-    random: AtomicU64,
-}
 
 impl TestEnvironment {
     pub fn at_ms(now_ms: i64) -> Arc<Self> {
-        Arc::new(Self { now_us: AtomicI64::new(now_ms * 1000), random: AtomicU64::new(1) })
+        Arc::new(Self::new(now_ms, 1))
     }
 
     /// Moves the clock; answers the new time.
     pub fn advance_ms(&self, ms: i64) -> Timestamp {
-        let us = self.now_us.fetch_add(ms * 1000, Atomic::SeqCst) + ms * 1000;
-        Timestamp::from_micros(us)
-    }
-}
-
-impl Environment for TestEnvironment {
-    fn now_us(&self) -> i64 {
-        self.now_us.load(Atomic::SeqCst)
-    }
-
-    fn fill_random(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
-        for chunk in bytes.chunks_mut(8) {
-            // SplitMix64.
-            let mut z = self.random.fetch_add(0x9e37_79b9_7f4a_7c15, Atomic::SeqCst);
-            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            chunk.copy_from_slice(&(z ^ (z >> 31)).to_le_bytes()[..chunk.len()]);
-        }
-        Ok(())
+        self.jump_us(ms * 1000);
+        Timestamp::from_micros(self.now_us())
     }
 }
 

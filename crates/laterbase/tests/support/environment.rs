@@ -1,22 +1,19 @@
-//! A clock that jumps when told, and random numbers that repeat.
+//! A clock that stands still unless told, and random numbers that repeat.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use laterbase::{EntropyError, Environment};
 
-/// Where the clock starts: later than any build of this program, in milliseconds.
-const START_MS: i64 = 1_800_000_000_000;
-
-/// The wall clock and the randomness of one world.
+/// The wall clock and the randomness of one test.
 #[derive(Debug)]
-pub struct WorldEnvironment {
+pub struct TestEnvironment {
     now_us: AtomicI64,
     random: AtomicU64,
 }
 
-impl WorldEnvironment {
-    pub fn new(seed: u64) -> Self {
-        Self { now_us: AtomicI64::new(START_MS * 1000), random: AtomicU64::new(seed) }
+impl TestEnvironment {
+    pub fn new(now_ms: i64, seed: u64) -> Self {
+        Self { now_us: AtomicI64::new(now_ms * 1000), random: AtomicU64::new(seed) }
     }
 
     /// The same moment and the same numbers to come, on a life of their own.
@@ -33,7 +30,7 @@ impl WorldEnvironment {
     }
 }
 
-impl Environment for WorldEnvironment {
+impl Environment for TestEnvironment {
     fn now_us(&self) -> i64 {
         self.now_us.load(Ordering::SeqCst)
     }
