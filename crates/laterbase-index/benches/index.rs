@@ -8,9 +8,13 @@
 
 #![allow(clippy::expect_used, clippy::print_stdout, reason = "a benchmark may panic and prints")]
 
+#[path = "../tests/world/mixed.rs"]
+mod mixed;
+
 use laterbase_event::Position;
 use laterbase_index::{Entry, Family, IndexConfig, IndexWriter, PendingEntries, Progress, Range};
 use laterbase_log::storage::FileStorage;
+use mixed::mixed;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,13 +32,6 @@ fn now() -> Duration {
 
 static START: std::sync::LazyLock<std::time::Instant> =
     std::sync::LazyLock::new(std::time::Instant::now);
-
-fn mixed(a: u64, b: u64) -> u64 {
-    let mixed = (a ^ b.rotate_left(32)).wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ mixed >> 31
-}
 
 fn hlc(position: u64) -> u64 {
     ((1_700_000_000_000 + position / BATCH * 2) << 16) | (position % BATCH)
