@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! theirs, not held here       ask: behind my last place, if their log is longer than mine;
-//!                             else the logs are different, and the whole way is told
+//!                             else the logs are different, and the whole way is told.
+//!                             What brought nothing new is not asked for again
 //! mine, not held there        send: behind the last place that both hold
 //! ```
 //! A peer that does not know of a fork calls one branch by the plain log's name. So a head is
@@ -14,7 +15,7 @@ use alloc::{collections::BTreeSet, vec::Vec};
 use laterbase_event::{ReplicaId, RootName};
 
 use super::{
-    Session,
+    Pull, Session,
     answer::is_on_way,
     intent::{Extent, Send},
 };
@@ -78,13 +79,14 @@ impl Session {
             let mine = self.mine.get(&log).map_or(0, |mine| mine.seq);
             let base = head.branch.map_or(0, |branch| branch.first_seq - 1);
             events = events.saturating_add(head.seq.saturating_sub(mine.max(base)).max(1));
-            if self.pulls.get(&log).is_none_or(|until| *until < head.seq) {
-                let is_pulling = self.pulls.insert(log, head.seq).is_some();
-                // What came of it ends before mine does: its answer began before that.
-                let is_behind = self.met.get(&log).is_some_and(|met| met.seq < mine);
-                let differs = mine >= head.seq || mine == 0 || is_behind;
-                let extent = if differs { Extent::Way } else { Extent::Last };
-                if !is_pulling {
+            match self.pulls.get_mut(&log) {
+                Some(pull) => pull.until = pull.until.max(head.seq),
+                None => {
+                    self.pulls.insert(log, Pull { until: head.seq, behind: 0 });
+                    // What came of it ends before mine does: its answer began before that.
+                    let is_behind = self.met.get(&log).is_some_and(|met| met.seq < mine);
+                    let differs = mine >= head.seq || mine == 0 || is_behind;
+                    let extent = if differs { Extent::Way } else { Extent::Last };
                     self.intents.want(self.priority(&log), log, extent);
                 }
             }
@@ -181,9 +183,13 @@ impl Session {
     }
 
     /// The request for a log.
-    pub(super) fn want<R: Replica>(&self, log: &LogId, extent: Extent, port: &R) -> Want {
+    pub(super) fn want<R: Replica>(&mut self, log: &LogId, extent: Extent, port: &R) -> Want {
         let priority = self.priority(log);
-        let until = self.pulls.get(log).copied().unwrap_or(u64::MAX);
+        let met = self.met.get(log).map_or(0, |met| met.seq);
+        let until = self.pulls.get_mut(log).map_or(u64::MAX, |pull| {
+            pull.behind = met;
+            pull.until
+        });
         let places = self.places(log, extent, port);
         Want { log: *log, until, bytes_max: self.config.want_bytes_max, priority, places }
     }
