@@ -99,8 +99,8 @@ pub struct Session {
     intents: Intents,
     in_flight: BTreeMap<LogId, InFlight>,
     in_flight_bytes: u64,
-    /// Logs that the peer has been asked for, and up to where.
-    pulls: BTreeMap<LogId, u64>,
+    /// Logs that the peer has been asked for.
+    pulls: BTreeMap<LogId, Pull>,
     /// Per log, the last batch that the peer sent of it and that is held: common ground, however
     /// far from a fork.
     met: BTreeMap<LogId, Place>,
@@ -114,6 +114,16 @@ pub struct Session {
     agreed: Option<Heads>,
     offered: Option<Heads>,
     closed: Option<Reason>,
+}
+
+/// What the peer has been asked for of a log. It stays when an answer brings nothing new, so that
+/// the log is not asked for again before the session starts over.
+#[derive(Clone, Copy, Debug)]
+struct Pull {
+    /// Up to which event.
+    until: u64,
+    /// The last event that it had sent before.
+    behind: u64,
 }
 
 /// Batches that were sent and not confirmed.

@@ -15,7 +15,7 @@ use laterbase_event::{DatabaseId, Hash, Hlc, ReplicaId, RootName};
 use laterbase_sync::{
     BatchEnd, Checked, Found, HashTag, Heads, LogId, MemoryReplica, Offer, PeerMemory, Replica,
     Session, SessionConfig, Split, Status, StoreError,
-    frame::{Batches, Form, Frame, FrameLimits, HeadsFrame, Section, open},
+    frame::{Batches, Form, Frame, FrameLimits, HeadsFrame, Reason, Section, Want, open},
 };
 use world::{append, exchange, flight, id, replica, root};
 
@@ -210,6 +210,95 @@ fn changes_that_do_not_fit_the_digest_settle_nothing_and_are_answered_with_all_h
     here.handle_frame(&nothing, 0, &mut client);
     let kinds: Vec<_> = flight(&mut here, 0, &mut client).iter().map(|frame| kind(frame)).collect();
     assert_eq!((kinds, here.status()), (vec!["heads"], Status::Running));
+}
+
+fn want_in(bytes: &[u8]) -> Option<Want> {
+    let opened = open(bytes, &FrameLimits::default(), None).unwrap();
+    match Frame::decode(&opened, &FrameLimits::default()).unwrap().unwrap() {
+        Frame::Want(want) => Some(want),
+        _ => None,
+    }
+}
+
+/// One log forks at its first batch, and one of its branches forks again. The copy holds the
+/// first fork and a part of the branch, and so no log of the name that the second fork begins
+/// behind. Whatever names the branches get by chance, and so in which order they are asked for.
+#[test]
+fn a_fork_of_a_branch_is_asked_for_from_what_is_held_of_the_branch() {
+    for at in 0..12 {
+        let mut base = replica(1);
+        (0..3).for_each(|nth| append(&mut base, "shipment", 100 * at + nth, 1));
+        let (mut part, mut other) = (base.clone(), replica(1));
+        append(&mut other, "shipment", 100 * at + 10, 1);
+        (3..6).for_each(|nth| append(&mut base, "shipment", 100 * at + nth, 1));
+        let (mut left, mut right) = (base.clone(), base);
+        append(&mut left, "shipment", 100 * at + 20, 1);
+        append(&mut right, "shipment", 100 * at + 30, 1);
+        let (mut copy, mut hub) = (replica(2), replica(3));
+        let config = SessionConfig::default();
+        for source in [&mut part, &mut other.clone()] {
+            exchange(source, &mut copy, &config, &mut 900);
+        }
+        for source in [&mut left, &mut right, &mut other] {
+            exchange(source, &mut hub, &config, &mut 900);
+        }
+        assert_eq!((copy.batches().len(), hub.batches().len()), (4, 9));
+        // One batch an answer, and two answers at a time.
+        let config = SessionConfig { want_bytes_max: 1, window_bytes: 200, ..config };
+        let mut here = Session::initiator(config.clone(), None);
+        let mut there = Session::responder(config);
+        let mut wants: Vec<Want> = Vec::new();
+        for _ in 0..40 {
+            for frame in flight(&mut here, 0, &mut copy) {
+                if let Some(want) = want_in(&frame) {
+                    let common = want.places.first().map(|place| place.seq >= 3);
+                    assert_eq!(common, Some(true), "{at}: as if nothing were held, {want:?}");
+                    assert!(!wants.contains(&want), "{at}: asked for twice, {want:?}");
+                    wants.push(want);
+                }
+                there.handle_frame(&frame, 0, &mut hub);
+            }
+            for frame in flight(&mut there, 0, &mut hub) {
+                here.handle_frame(&frame, 0, &mut copy);
+            }
+        }
+        world::assert_same(&copy, &hub, "forked twice");
+        assert_eq!(here.status(), Status::Closed(Reason::Done), "{at}");
+    }
+}
+
+/// The peer hears nothing of the fork that the copy knows, and calls one branch by the plain name.
+#[test]
+fn a_log_that_is_held_under_another_name_is_asked_for_from_what_was_sent_of_it() {
+    let (mut base, mut other) = (replica(1), replica(1));
+    (0..6).for_each(|at| append(&mut base, "shipment", at, 1));
+    append(&mut other, "shipment", 10, 1);
+    let (mut copy, mut peer, mut longer) = (replica(2), replica(3), base.clone());
+    (6..9).for_each(|at| append(&mut longer, "shipment", at, 1));
+    let config = SessionConfig::default();
+    exchange(&mut base, &mut copy, &config, &mut 900);
+    exchange(&mut other, &mut copy, &config, &mut 900);
+    exchange(&mut longer, &mut peer, &config, &mut 900);
+    assert_eq!((copy.batches().len(), peer.batches().len()), (7, 9));
+    let config = SessionConfig { want_bytes_max: 1, ..config };
+    let mut here = Session::initiator(config.clone(), None);
+    let mut there = Session::responder(config);
+    let mut places = Vec::new();
+    for _ in 0..20 {
+        for frame in flight(&mut here, 0, &mut copy) {
+            if let Some(want) = want_in(&frame) {
+                places.push(want.places.first().map_or(0, |place| place.seq));
+            }
+            if matches!(kind(&frame), "hello" | "want") {
+                there.handle_frame(&frame, 0, &mut peer);
+            }
+        }
+        for frame in flight(&mut there, 0, &mut peer) {
+            here.handle_frame(&frame, 0, &mut copy);
+        }
+    }
+    assert_eq!(places, [0, 6, 7, 8], "the first answer says which branch it is");
+    assert_eq!((copy.batches().len(), peer.batches().len()), (10, 9));
 }
 
 #[test]

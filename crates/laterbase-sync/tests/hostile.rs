@@ -235,6 +235,42 @@ fn a_peer_that_promises_what_it_does_not_keep_is_given_up() {
 }
 
 #[test]
+fn what_was_answered_with_nothing_new_is_not_asked_for_again_at_once() {
+    let mut copy = replica(1);
+    (0..3).for_each(|at| append(&mut copy, "shipment", at, 1));
+    let log = LogId::new(root("shipment"), id(1));
+    let mut first = Vec::new();
+    copy.read(&log, 0, 1, &mut first).unwrap();
+    let tag = HashTag::of(&copy.end_before(&log, 1).unwrap().hash);
+    let batches = first.iter().map(|batch| batch.as_slice().into()).collect();
+    let held = Frame::Batches(Batches { log, writer: id(1), ends: true, tag, batches });
+    let held = held.encode(None);
+
+    let config = SessionConfig { retry_ms: 100, retries_max: 3, ..SessionConfig::default() };
+    let mut session = greeted(&mut copy, config);
+    let lie = Head { seq: 9, tag: HashTag([1; 8]), branch: None };
+    session.handle_frame(&heads(vec![(id(1), lie)], Form::Full), 0, &mut copy);
+    let mut asked = Vec::new();
+    for now_ms in 0..1000 {
+        while let Some(frame) = session.poll_frame(now_ms, &mut copy) {
+            if is_want(&frame) {
+                asked.push(now_ms);
+                session.handle_frame(&held, now_ms, &mut copy);
+            }
+        }
+    }
+    // The first answer was news: the peer holds this batch. After that it is asked with the clock.
+    assert_eq!(asked, [0, 0, 100, 200, 300]);
+    assert_eq!(session.status(), Status::Closed(Reason::Stalled));
+    assert_eq!(copy.batches().len(), 3);
+}
+
+fn is_want(bytes: &[u8]) -> bool {
+    let opened = open(bytes, &FrameLimits::default(), None).unwrap();
+    matches!(Frame::decode(&opened, &FrameLimits::default()), Ok(Some(Frame::Want(_))))
+}
+
+#[test]
 fn more_logs_than_a_session_may_take_are_refused() {
     let mut copy = replica(1);
     let config = SessionConfig { heads_max: 100, ..SessionConfig::default() };

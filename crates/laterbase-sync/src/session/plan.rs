@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! theirs, not held here       ask: behind my last place, if their log is longer than mine;
-//!                             else the logs are different, and the whole way is told
+//!                             else the logs are different, and the whole way is told.
+//!                             What brought nothing new is not asked for again
 //! mine, not held there        send: behind the last place that both hold
 //! ```
 //! A peer that does not know of a fork calls one branch by the plain log's name. So a head is
@@ -14,7 +15,7 @@ use alloc::{collections::BTreeSet, vec::Vec};
 use laterbase_event::{ReplicaId, RootName};
 
 use super::{
-    Session,
+    Pull, Session,
     answer::is_on_way,
     intent::{Extent, Send},
 };
@@ -78,11 +79,14 @@ impl Session {
             let mine = self.mine.get(&log).map_or(0, |mine| mine.seq);
             let base = head.branch.map_or(0, |branch| branch.first_seq - 1);
             events = events.saturating_add(head.seq.saturating_sub(mine.max(base)).max(1));
-            if self.pulls.get(&log).is_none_or(|until| *until < head.seq) {
-                let is_pulling = self.pulls.insert(log, head.seq).is_some();
-                let differs = mine >= head.seq || (mine == 0 && head.branch.is_some());
-                let extent = if differs { Extent::Way } else { Extent::Last };
-                if !is_pulling {
+            match self.pulls.get_mut(&log) {
+                Some(pull) => pull.until = pull.until.max(head.seq),
+                None => {
+                    self.pulls.insert(log, Pull { until: head.seq, behind: 0 });
+                    // What came of it ends before mine does: its answer began before that.
+                    let is_behind = self.met.get(&log).is_some_and(|met| met.seq < mine);
+                    let differs = mine >= head.seq || mine == 0 || is_behind;
+                    let extent = if differs { Extent::Way } else { Extent::Last };
                     self.intents.want(self.priority(&log), log, extent);
                 }
             }
@@ -179,9 +183,13 @@ impl Session {
     }
 
     /// The request for a log.
-    pub(super) fn want<R: Replica>(&self, log: &LogId, extent: Extent, port: &R) -> Want {
+    pub(super) fn want<R: Replica>(&mut self, log: &LogId, extent: Extent, port: &R) -> Want {
         let priority = self.priority(log);
-        let until = self.pulls.get(log).copied().unwrap_or(u64::MAX);
+        let met = self.met.get(log).map_or(0, |met| met.seq);
+        let until = self.pulls.get_mut(log).map_or(u64::MAX, |pull| {
+            pull.behind = met;
+            pull.until
+        });
         let places = self.places(log, extent, port);
         Want { log: *log, until, bytes_max: self.config.want_bytes_max, priority, places }
     }
@@ -190,14 +198,11 @@ impl Session {
     fn places<R: Replica>(&self, log: &LogId, extent: Extent, port: &R) -> Vec<Place> {
         const CLOSE: usize = 4;
         const PLACES: usize = 40;
-        let view = self.view.get(log);
-        let writer = view.map_or(log.replica, |head| head.writer(log));
-        let plain = LogId::new(log.root, writer);
-        let known = [*log, plain].into_iter().find(|id| self.mine.contains_key(id));
         let mut places: Vec<Place> = Vec::new();
-        let Some(known) = known else { return places };
+        let met = self.met.get(log);
+        let Some(nearest) = self.nearest(log, met, port) else { return places };
         let (mut seq, mut step) = (u64::MAX, 1_u64);
-        while let Some(end) = port.end_before(&known, seq) {
+        while let Some(end) = port.end_before(&nearest, seq) {
             places.push(Place { seq: end.seq, tag: HashTag::of(&end.hash) });
             if extent == Extent::Last || places.len() >= PLACES {
                 break;
@@ -212,7 +217,7 @@ impl Session {
         }
         // Else a fork that is further behind the last place than one answer holds would be asked
         // for from the same place for ever.
-        let met = self.met.get(log).filter(|met| is_on_way(port, &known, met.seq, &met.tag));
+        let met = met.filter(|met| is_on_way(port, &nearest, met.seq, &met.tag));
         if let (Some(met), Extent::Way) = (met, extent) {
             let before = places.partition_point(|place| place.seq > met.seq);
             if places.get(before).is_none_or(|place| place.seq < met.seq) {
@@ -220,5 +225,32 @@ impl Session {
             }
         }
         places
+    }
+
+    /// The log here whose way has the most in common with that of the peer's `log`, which may have
+    /// another name here, or none: one that holds what the peer last sent of it; else itself; else
+    /// the one that it branches from, by what the peer holds; else the plain log.
+    fn nearest<R: Replica>(&self, log: &LogId, met: Option<&Place>, port: &R) -> Option<LogId> {
+        let theirs = self.view.get(log);
+        let named = self.mine.get(log).or(theirs);
+        let writer = named.map_or(log.replica, |head| head.writer(log));
+        let holds = |id: &LogId, met: &Place| is_on_way(port, id, met.seq, &met.tag);
+        let is_mine = |id: &LogId| self.mine.contains_key(id);
+        let itself = Some(*log).filter(is_mine);
+        if let Some(met) = met
+            && !itself.is_some_and(|id| holds(&id, met))
+            && let Some(id) = self.branches(log, writer).find(|id| holds(id, met))
+        {
+            return Some(*id);
+        }
+        let branch = theirs.and_then(|head| head.branch);
+        let end = branch.and_then(|branch| branch.first_seq.checked_sub(1));
+        let base = || {
+            let mut logs = of_root(&self.view, &log.root).filter(|(id, _)| is_mine(id));
+            let base = logs.find(|(id, at)| at.writer(id) == writer && Some(at.seq) == end);
+            base.map(|(id, _)| *id)
+        };
+        let plain = LogId::new(log.root, writer);
+        itself.or_else(base).or(Some(plain).filter(is_mine))
     }
 }

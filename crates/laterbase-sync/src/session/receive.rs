@@ -31,13 +31,14 @@ impl Session {
             Err((fault, seq)) => return self.refuse_batch(fault, frame.log, seq, outcomes),
         };
         self.believe(frame, &looked);
-        let mut acked = None;
+        let (mut acked, mut is_news) = (None, false);
         for batch in &looked {
             let header = batch.view.header();
             let via = self.peer();
             let taken = take(batch, &mut self.verifier, via, port, outcomes);
             if matches!(taken, Taken::Stored | Taken::Forked(_)) {
                 self.progress.pull_events += u64::from(header.count);
+                is_news = true;
             }
             match taken {
                 Taken::Stored | Taken::Held => {}
@@ -56,8 +57,11 @@ impl Session {
         if let Some((seq, tag)) = acked {
             self.met.insert(frame.log, Place { seq, tag });
             self.intents.acks.insert(frame.log, Acked { log: frame.log, seq, tag });
-            let until = self.pulls.get(&frame.log).copied();
-            if frame.ends || until.is_some_and(|until| seq >= until) {
+            if let Some(pull) = self.pulls.get(&frame.log)
+                && (frame.ends || seq >= pull.until)
+                // Else the same question would get the same answer.
+                && (is_news || seq > pull.behind)
+            {
                 self.pulls.remove(&frame.log);
             }
         }
