@@ -5,7 +5,8 @@
 //!                    └─▶ pending entries ─▶ indexer (sort, runs, merges) ─▶ snapshots
 //! ```
 //! Each box is a single-threaded core behind a mutex of its own. Locks are taken in the order
-//! catalog, indexer, writer, identity, front; nobody holds the front lock while touching a device.
+//! catalog, indexer, writer, identity, front, and what is unrecorded behind the identity, never
+//! with the front; nobody holds the front lock while touching a device.
 //! Every step is run by whoever needs it (an appender that waits, a reader that must see its
 //! writes) or by the background threads in `host.rs`; without threads, `Database::step` runs them.
 

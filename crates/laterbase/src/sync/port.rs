@@ -51,10 +51,13 @@ impl Database {
     /// indexes cannot be read.
     pub fn sync_port(&self) -> Result<SyncPort, AppendError> {
         let inner = Arc::clone(self.inner());
-        let writer = inner.writer().ok_or(AppendError::ReadOnly)?;
+        if inner.writer().is_none() {
+            return Err(AppendError::ReadOnly);
+        }
         inner.record_reincarnation()?;
-        inner.settle(writer, Durability::Flushed)?;
+        // In this order: what is appended meanwhile is not in these heads.
         let heads = inner.heads_at()?;
+        inner.wait_for(heads.commit.saturating_sub(1), Durability::Flushed)?;
         Ok(SyncPort { inner, heads, failed: Cell::new(false) })
     }
 }
@@ -498,5 +501,47 @@ fn store_error(error: &AdmitError) -> StoreError {
         AdmitError::Append(_) | AdmitError::Own | AdmitError::Moved | AdmitError::TooLarge => {
             StoreError::Failed
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::new_event::NewEvent;
+    use crate::options::Options;
+
+    /// One log and nothing else: an event's number is its position.
+    #[test]
+    fn a_port_begins_with_heads_that_are_on_the_device() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut options = Options::small_device();
+        options.threads = false;
+        let db = Database::create(dir.path(), options).unwrap();
+        let log = LogId::new("truck".try_into().unwrap(), db.replica());
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    let mut commit = db.commit();
+                    commit.durability(Durability::Relaxed);
+                    commit.push(&NewEvent::new("truck", "7", "seen")).unwrap();
+                    drop(db.append(&mut commit).unwrap());
+                    std::thread::yield_now();
+                }
+            });
+            let (mut behind, mut last, mut rounds) = (None, 0, 0);
+            while rounds < 500 && behind.is_none() {
+                let port = db.sync_port().unwrap();
+                let offered = port.heads().get(&log).map_or(0, |head| head.seq);
+                let flushed = db.inner().progress.flushed().as_u64();
+                behind = (offered > flushed).then_some((offered, flushed));
+                rounds += u64::from(offered > last);
+                last = offered;
+            }
+            is_over.store(true, Ordering::Relaxed);
+            assert_eq!(behind, None, "offered and flushed");
+        });
     }
 }
