@@ -384,8 +384,11 @@ impl Inner {
             index.refresh().map_err(|error| failed(&error))?;
         }
         *lease = renewed;
+        drop(lease);
         let (commit, position) = self.reader.flushed();
         self.progress.record_flushed(commit.as_u64(), position);
+        // Nothing is pushed to its chains here: they are built anew from what can be read now.
+        *lock(&self.catalog) = Catalog::default();
         Ok(())
     }
 

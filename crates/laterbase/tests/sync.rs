@@ -16,13 +16,14 @@ mod support;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use laterbase::sync::frame::Reason;
 use laterbase::sync::{
     BatchEnd, Checked, Found as FoundBatch, Heads, LogId, MemoryReplica, Offer, Outcome, Replica,
     Session, SessionConfig, Split, Status, StoreError, SyncPort,
 };
 use laterbase::{
-    Database, DatabaseId, Durability, Environment, EventId, Hlc, NewEvent, Order, Query, ReplicaId,
-    RootName, Validators, VersionVector,
+    CauseDraft, Database, DatabaseId, Durability, Environment, EventDraft, EventId, Hlc, KeyDraft,
+    NewEvent, Order, Query, ReplicaId, RootName, Validators, VersionVector,
 };
 use laterbase_event::Hash;
 use support::{Fixture, TestEnvironment, options, storage};
@@ -135,6 +136,42 @@ fn roll_back(dir: &Path, contents: &[(String, Vec<u8>)]) {
     }
 }
 
+/// A copy that can be cloned and lied with: its clones write on under one id.
+fn memory_copy(of: &Database) -> MemoryReplica {
+    MemoryReplica::new(of.id(), ReplicaId::from_u64(7))
+}
+
+/// Appends a batch of `count` events at a moment.
+fn write(copy: &mut MemoryReplica, now_ms: u64, name: &str, count: usize) {
+    let draft = EventDraft {
+        key: KeyDraft::Text(name),
+        type_name: "seen",
+        version: 1,
+        valid_at: None,
+        tags: &[],
+        cause: CauseDraft::None,
+        idempotency: None,
+        meta: &[],
+        content_type: "application/json",
+        payload: b"{}",
+    };
+    assert!(copy.append(&RootName::try_from("truck").unwrap(), now_ms, &vec![draft; count]));
+}
+
+/// A database takes in what a copy holds, and the copy learns nothing.
+fn bring(copy: &MemoryReplica, db: &Database) {
+    let (mut there, mut here) = (copy.clone(), db.sync_port().unwrap());
+    let mut asks = Session::initiator(SessionConfig::default(), None);
+    let mut answers = Session::responder(SessionConfig::default());
+    for _ in 0..20 {
+        let up = asks.poll_flight(0, &mut there);
+        answers.handle_flight(&up, 0, &mut here);
+        let down = answers.poll_flight(0, &mut here);
+        asks.handle_flight(&down, 0, &mut there);
+    }
+    assert_eq!(answers.status(), Status::Closed(Reason::Done));
+}
+
 #[test]
 fn two_copies_end_with_the_same_events_in_the_same_order() {
     let dir = tempfile::tempdir().unwrap();
@@ -178,6 +215,26 @@ fn a_copy_that_was_put_back_takes_a_new_id_and_loses_nothing() {
     let records = seen(&b).into_iter().filter(|(_, root, _, _)| root == "_sys");
     let texts: Vec<_> = records.map(|(_, _, _, text)| String::from_utf8(text).unwrap()).collect();
     assert!(texts.iter().any(|text| text.contains("known_to_peer")), "{texts:?}");
+}
+
+#[test]
+fn branches_grow_in_a_process_that_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Database::create(dir.path().join("a"), options()).unwrap();
+    let mut one = memory_copy(&db);
+    write(&mut one, 1000, "both", 2);
+    let mut other = one.clone();
+    write(&mut one, 2000, "one", 1);
+    write(&mut other, 2000, "other", 1);
+    bring(&one, &db);
+    bring(&other, &db);
+    let reader = Database::open_read_only(dir.path().join("a"), options()).unwrap();
+    assert_eq!(reader.log_heads().unwrap(), db.log_heads().unwrap());
+    write(&mut one, 3000, "one", 2);
+    bring(&one, &db);
+    reader.refresh().unwrap();
+    assert_eq!(reader.log_heads().unwrap(), db.log_heads().unwrap());
+    assert_eq!(reader.forks().unwrap(), db.forks().unwrap());
 }
 
 /// A copy that was put back and written before it met anybody: both of its futures are kept.
