@@ -237,6 +237,32 @@ fn branches_grow_in_a_process_that_reads() {
     assert_eq!(reader.forks().unwrap(), db.forks().unwrap());
 }
 
+/// Two futures of one millisecond, of equally many events.
+#[test]
+fn a_vector_tells_branches_apart_that_say_the_same_of_themselves() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Database::create(dir.path().join("a"), options()).unwrap();
+    let mut one = memory_copy(&db);
+    write(&mut one, 1000, "both", 2);
+    let mut other = one.clone();
+    write(&mut one, 2000, "one", 3);
+    write(&mut other, 2000, "other", 3);
+    bring(&one, &db);
+    bring(&other, &db);
+    let branches = db.forks().unwrap().remove(0).branches;
+    let mut lacking: Vec<String> = Vec::new();
+    for (branch, _) in branches {
+        let mut vector = db.version_vector();
+        vector.set(RootName::try_from("truck").unwrap(), branch, 3);
+        let unknown = db.read(&Query::all().unknown_to(vector)).unwrap();
+        let keys: Vec<String> = unknown.map(|event| event.unwrap().event.key.to_string()).collect();
+        assert_eq!(keys.len(), 2, "{keys:?}");
+        lacking.extend(keys);
+    }
+    lacking.sort();
+    assert_eq!(lacking, ["one", "one", "other", "other"]);
+}
+
 /// A copy that was put back and written before it met anybody: both of its futures are kept.
 #[test]
 fn both_branches_of_a_fork_are_everywhere_under_the_same_names() {

@@ -225,9 +225,10 @@ impl Chains {
         visible.collect()
     }
 
-    /// The branch that a batch is on, by its header; `None` for other logs and before the fork. Two
-    /// batches of one place, one predecessor and one time are told apart by nothing here.
-    pub(crate) fn log_of(&self, header: &BatchHeader) -> Option<LogId> {
+    /// The branch that a visible batch is on, by its header and the position of its first event;
+    /// `None` for other logs and before the fork. The position tells batches apart that say the
+    /// same of themselves, as those of two copies do that wrote in one millisecond.
+    pub(crate) fn log_of(&self, header: &BatchHeader, position: Position) -> Option<LogId> {
         if (header.root, header.replica) != (self.plain.root, self.plain.replica) {
             return None;
         }
@@ -235,8 +236,7 @@ impl Chains {
         self.logs.iter().find_map(|(id, chain)| {
             let at = chain.batches.binary_search_by_key(&last_seq, |held| held.last_seq).ok()?;
             let held = chain.batches.get(at)?;
-            let is_it = held.previous == header.previous && held.last_hlc == header.last_hlc();
-            is_it.then_some(*id)
+            (held.place == Place::At(position)).then_some(*id)
         })
     }
 

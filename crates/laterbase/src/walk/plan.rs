@@ -321,7 +321,8 @@ impl Planner<'_> {
                 let Some(at) = view.access.find(&view.snapshot, cause, view.bound)? else {
                     return Ok(Vec::new());
                 };
-                let visible = view.access.with_event(at, |event, _| filter.admits_cut(event))?;
+                let visible =
+                    view.access.with_event(at, |event, _| filter.admits_cut(event, at))?;
                 Ok(if visible { vec![(at, cause)] } else { Vec::new() })
             }
             Follow::Effects => {
@@ -333,7 +334,8 @@ impl Planner<'_> {
                 while let Some(entry) = cursor.next()? {
                     let position = Position::new(entry.position());
                     let effect = view.access.with_event(position, |event, _| {
-                        let is_effect = event.cause() == Some(id) && filter.admits_cut(event);
+                        let is_effect =
+                            event.cause() == Some(id) && filter.admits_cut(event, position);
                         is_effect.then(|| event.id())
                     })?;
                     effects.extend(effect.map(|effect| (position, effect)));
