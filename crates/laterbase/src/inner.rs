@@ -5,8 +5,7 @@
 //!                    └─▶ pending entries ─▶ indexer (sort, runs, merges) ─▶ snapshots
 //! ```
 //! Each box is a single-threaded core behind a mutex of its own. Locks are taken in the order
-//! catalog, indexer, writer, identity, front, and what is unrecorded behind the identity, never
-//! with the front; nobody holds the front lock while touching a device.
+//! catalog, indexer, writer, identity, front; nobody holds the front lock while touching a device.
 //! Every step is run by whoever needs it (an appender that waits, a reader that must see its
 //! writes) or by the background threads in `host.rs`; without threads, `Database::step` runs them.
 
@@ -27,7 +26,6 @@ use crate::follow::{EVERYTHING, readable_to};
 use crate::host::Bell;
 use crate::identity::Identity;
 use crate::lock::{Lease, WriterLock};
-use crate::open::Reincarnation;
 use crate::options::Options;
 use crate::progress::{Durability, Listener, Progress};
 use crate::read::{Access, ReadError};
@@ -84,8 +82,8 @@ pub(crate) struct Writer {
     pub(crate) lock: Mutex<Option<WriterLock>>,
     /// Who this copy is. Locked before the front.
     pub(crate) identity: Mutex<Identity>,
-    /// A reincarnation that is not in `_sys` yet.
-    pub(crate) unrecorded: Mutex<Option<Reincarnation>>,
+    /// There may be a reincarnation that is not in `_sys` yet. Changed with the identity locked.
+    pub(crate) is_unrecorded: AtomicBool,
 }
 
 /// The parts of a process that reads beside it.

@@ -212,9 +212,53 @@ fn a_copy_that_was_put_back_takes_a_new_id_and_loses_nothing() {
     converge(&[&a, &b]);
     assert_eq!(shown(&b), all.iter().copied().collect());
     assert_eq!(b.forks().unwrap(), []);
-    let records = seen(&b).into_iter().filter(|(_, root, _, _)| root == "_sys");
-    let texts: Vec<_> = records.map(|(_, _, _, text)| String::from_utf8(text).unwrap()).collect();
-    assert!(texts.iter().any(|text| text.contains("known_to_peer")), "{texts:?}");
+    let (from, to) = (former.to_string(), a.replica().to_string());
+    let record = serde_json::json!({ "from": from, "to": to, "reason": "known_to_peer" });
+    assert_eq!(records(&b, "reincarnated"), [record]);
+}
+
+/// Makes a copy of a directory, in files of its own.
+fn copy_directory(from: &Path, to: &Path) {
+    for (path, bytes) in contents(from) {
+        let target = to.join(path);
+        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+        std::fs::write(target, bytes).unwrap();
+    }
+}
+
+/// What is recorded in `_sys` under a type.
+fn records(db: &Database, type_name: &str) -> Vec<serde_json::Value> {
+    let query = Query::root("_sys".try_into().unwrap()).of_type(type_name.try_into().unwrap());
+    let events = db.read(&query).unwrap().map(|event| event.unwrap().event);
+    events.map(|event| serde_json::from_slice(&event.payload).unwrap()).collect()
+}
+
+/// A copy of a copy, each of which was closed again before anybody was met.
+#[test]
+fn every_new_id_is_recorded_with_its_own_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let [a, b, c] = ["a", "b", "c"].map(|name| dir.path().join(name));
+    let first = Database::create(&a, options()).unwrap();
+    append(&first, "truck", 1);
+    let ids = |of: &Database| of.replica().to_string();
+    let mut names = vec![ids(&first)];
+    first.close().unwrap();
+    for (from, to) in [(&a, &b), (&b, &c)] {
+        copy_directory(from, to);
+        let copy = Database::open(to, options()).unwrap();
+        names.push(ids(&copy));
+        append(&copy, "truck", 1);
+        copy.close().unwrap();
+    }
+    let (first, last) = (Database::open(&a, options()).unwrap(), Database::open(&c, options()));
+    let last = last.unwrap();
+    assert_eq!(last.opened().reincarnation, None);
+    converge(&[&last, &first]);
+    let record = |at: usize| {
+        let (from, to) = (&names[at], &names[at + 1]);
+        serde_json::json!({ "from": from, "to": to, "reason": "copied" })
+    };
+    assert_eq!(records(&first, "reincarnated"), [record(0), record(1)]);
 }
 
 #[test]

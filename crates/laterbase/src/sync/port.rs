@@ -54,7 +54,7 @@ impl Database {
         if inner.writer().is_none() {
             return Err(AppendError::ReadOnly);
         }
-        inner.record_reincarnation()?;
+        inner.record_reincarnations()?;
         // In this order: what is appended meanwhile is not in these heads.
         let heads = inner.heads_at()?;
         inner.wait_for(heads.commit.saturating_sub(1), Durability::Flushed)?;
@@ -253,7 +253,7 @@ impl SyncPort {
 
     fn try_flush(&mut self) -> Result<(), AppendError> {
         let inner = &self.inner;
-        inner.record_reincarnation()?;
+        inner.record_reincarnations()?;
         if self.heads.commit == inner.next_commit() {
             return inner.check_failure();
         }

@@ -30,34 +30,39 @@ impl Inner {
     pub(crate) fn reincarnate(&self, writer: &Writer) -> Result<(), AppendError> {
         let mut identity = lock(&writer.identity);
         let mut next = identity.clone();
-        next.reincarnate(self.environment.as_ref()).map_err(AppendError::Identity)?;
+        let reason = Reincarnation::KnownToPeer;
+        next.reincarnate(self.environment.as_ref(), reason).map_err(AppendError::Identity)?;
         next.write(self.storage.as_ref()).map_err(AppendError::Identity)?;
         *identity = next;
         let mut front = lock(&writer.front);
         front.clock.reincarnate(identity.replica);
         self.replica.store(identity.replica.as_u64(), Ordering::Release);
         drop(front);
-        *lock(&writer.unrecorded) = Some(Reincarnation::KnownToPeer);
+        writer.is_unrecorded.store(true, Ordering::Release);
         Ok(())
     }
 
-    /// Records the last reincarnation in `_sys`, unless that was done.
-    pub(crate) fn record_reincarnation(self: &Arc<Self>) -> Result<(), AppendError> {
+    /// Records all reincarnations in `_sys` that are not there.
+    pub(crate) fn record_reincarnations(self: &Arc<Self>) -> Result<(), AppendError> {
         let Some(writer) = self.writer() else { return Ok(()) };
-        let Some(reason) = *lock(&writer.unrecorded) else { return Ok(()) };
+        if !writer.is_unrecorded.load(Ordering::Acquire) {
+            return Ok(());
+        }
         let (replica, former) = {
             let identity = lock(&writer.identity);
-            (identity.replica, identity.former.last().copied())
+            (identity.replica, identity.former.clone())
         };
-        let Some(former) = former else { return Ok(()) };
-        let key = format!("reincarnated/{replica}");
-        let content = json!({ "from": former.to_string(), "to": replica.to_string(),
-            "reason": reason_text(reason) });
-        self.record_in_system(&replica.to_string(), "reincarnated", &key, &content)?;
-        // Another one may have come meanwhile. The identity is locked first, here as above.
+        let next = former.iter().skip(1).map(|former| former.replica).chain([replica]);
+        for (former, to) in former.iter().zip(next) {
+            let key = format!("reincarnated/{to}");
+            let content = json!({ "from": former.replica.to_string(), "to": to.to_string(),
+                "reason": reason_text(former.reason) });
+            self.record_in_system(&to.to_string(), "reincarnated", &key, &content)?;
+        }
+        // Another one may have come meanwhile.
         let identity = lock(&writer.identity);
         if identity.replica == replica {
-            *lock(&writer.unrecorded) = None;
+            writer.is_unrecorded.store(false, Ordering::Release);
         }
         Ok(())
     }
@@ -112,10 +117,11 @@ impl Inner {
     }
 }
 
-fn reason_text(reason: Reincarnation) -> &'static str {
+fn reason_text(reason: Option<Reincarnation>) -> &'static str {
     match reason {
-        Reincarnation::Copied => "copied",
-        Reincarnation::ClockAhead => "clock_ahead",
-        Reincarnation::KnownToPeer => "known_to_peer",
+        Some(Reincarnation::Copied) => "copied",
+        Some(Reincarnation::ClockAhead) => "clock_ahead",
+        Some(Reincarnation::KnownToPeer) => "known_to_peer",
+        None => "unknown",
     }
 }
