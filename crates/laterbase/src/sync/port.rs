@@ -149,22 +149,26 @@ impl SyncPort {
             out.push(bytes.to_vec());
             Ok(true)
         };
-        let mut is_full = false;
+        let mut is_over = false;
         if after < upto {
+            let mut next = None;
             inner.shelved_after(&log.root, writer, after, |batch| {
                 if batch.first_seq > upto {
                     return Ok(false);
                 }
-                let goes_on = take(batch.place)?;
-                is_full = !goes_on;
-                Ok(goes_on)
+                // The log may have been forked, or a batch released, since it was looked at: what
+                // goes out in one answer is one chain.
+                let follows = next.is_none_or(|next| batch.first_seq == next);
+                is_over = !follows || !take(batch.place)?;
+                next = Some(batch.last_seq().saturating_add(1));
+                Ok(!is_over)
             })?;
         }
         for held in behind {
-            if is_full {
+            if is_over {
                 break;
             }
-            is_full = !take(held.place)?;
+            is_over = !take(held.place)?;
         }
         Ok(())
     }
