@@ -147,6 +147,11 @@ impl Catalog {
         self.chains.insert((root, writer), chains);
     }
 
+    /// Drops the chains of a writer; whoever takes the catalog next builds them anew.
+    pub(crate) fn forget(&mut self, root: &RootName, writer: ReplicaId) {
+        self.chains.remove(&(*root, writer));
+    }
+
     /// All chains, with their root and writer.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&RootName, ReplicaId, &Chains)> {
         self.chains.iter().map(|((root, writer), chains)| (root, *writer, chains))

@@ -234,8 +234,12 @@ impl SyncPort {
         if self.is_of_another_copy(batch) {
             inner.reincarnate(writer)?;
         }
-        inner.grow_chains(&mut catalog, &root, of, split).map_err(AppendError::Read)?;
         let place = inner.admit(writer, &admission, BatchRole::Branch)?;
+        // Only now: a log whose other branch could not be stored is none that is forked.
+        if let Err(error) = inner.grow_chains(&mut catalog, &root, of, split) {
+            catalog.forget(&root, of);
+            return Err(AppendError::Read(error).into());
+        }
         if let Some(chains) = catalog.of_mut(&root, of) {
             // Where it belongs now: another session may have split the log since it was asked.
             chains.add(admission.held(place));
@@ -512,9 +516,60 @@ fn store_error(error: &AdmitError) -> StoreError {
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
+    use laterbase_event::{CauseDraft, EventDraft, KeyDraft};
+    use laterbase_sync::frame::Reason;
+    use laterbase_sync::{MemoryReplica, Session, SessionConfig, Status};
+
     use super::*;
     use crate::new_event::NewEvent;
     use crate::options::Options;
+
+    fn write(copy: &mut MemoryReplica, key: &str, count: usize) {
+        let draft = EventDraft {
+            key: KeyDraft::Text(key),
+            type_name: "seen",
+            version: 1,
+            valid_at: None,
+            tags: &[],
+            cause: CauseDraft::None,
+            idempotency: None,
+            meta: &[],
+            content_type: "application/json",
+            payload: b"{}",
+        };
+        assert!(copy.append(&"truck".try_into().unwrap(), 1000, &vec![draft; count]));
+    }
+
+    /// A session in which a database takes what a copy holds: how it ended.
+    fn bring(mut copy: MemoryReplica, db: &Database) -> Status {
+        let mut port = db.sync_port().unwrap();
+        let mut asks = Session::initiator(SessionConfig::default(), None);
+        let mut answers = Session::responder(SessionConfig::default());
+        for _ in 0..9 {
+            let up = asks.poll_flight(0, &mut copy);
+            answers.handle_flight(&up, 0, &mut port);
+            let down = answers.poll_flight(0, &mut port);
+            asks.handle_flight(&down, 0, &mut copy);
+        }
+        answers.status()
+    }
+
+    #[test]
+    fn a_split_that_cannot_be_stored_leaves_no_chains() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut options = Options::small_device();
+        options.log.commit_bytes_max = 4096;
+        let db = Database::create(dir.path(), options).unwrap();
+        let mut one = MemoryReplica::new(db.id(), ReplicaId::from_u64(7));
+        let mut other = one.clone();
+        write(&mut one, "one", 1);
+        write(&mut other, "other", 2000);
+        assert_eq!(bring(one.clone(), &db), Status::Closed(Reason::Done));
+        assert_eq!(bring(other, &db), Status::Closed(Reason::Storage));
+        assert_eq!(db.inner().catalog().unwrap().iter().count(), 0);
+        write(&mut one, "one", 1);
+        assert_eq!(bring(one, &db), Status::Closed(Reason::Done));
+    }
 
     /// One log and nothing else: an event's number is its position.
     #[test]
