@@ -84,6 +84,8 @@ pub(crate) struct Writer {
     pub(crate) identity: Mutex<Identity>,
     /// There may be a reincarnation that is not in `_sys` yet. Changed with the identity locked.
     pub(crate) is_unrecorded: AtomicBool,
+    /// There may be a fork that is not in `_sys` yet.
+    pub(crate) may_lack_forks: AtomicBool,
 }
 
 /// The parts of a process that reads beside it.

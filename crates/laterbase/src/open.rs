@@ -351,6 +351,7 @@ impl Opening {
             lock: Mutex::new(Some(lock)),
             // They may be recorded already: that is looked up before it is done.
             is_unrecorded: AtomicBool::new(!identity.former.is_empty()),
+            may_lack_forks: AtomicBool::new(true),
             identity: Mutex::new(identity.clone()),
         };
         let inner = Arc::new(Inner {

@@ -281,6 +281,45 @@ fn branches_grow_in_a_process_that_reads() {
     assert_eq!(reader.forks().unwrap(), db.forks().unwrap());
 }
 
+/// The process ended when the fork was on the device and its record was not.
+#[test]
+fn a_fork_whose_record_was_lost_is_recorded_by_the_next_sync() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a");
+    let db = Database::create(&path, options()).unwrap();
+    let mut one = memory_copy(&db);
+    write(&mut one, 1000, "both", 2);
+    let mut other = one.clone();
+    write(&mut one, 2000, "one", 1);
+    write(&mut other, 3000, "other", 1);
+    bring(&one, &db);
+    let (mut there, mut here) = (other, db.sync_port().unwrap());
+    let mut asks = Session::initiator(SessionConfig::default(), None);
+    let mut answers = Session::responder(SessionConfig::default());
+    for _ in 0..9 {
+        while let Some(frame) = asks.poll_frame(0, &mut there) {
+            answers.handle_frame(&frame, 0, &mut here);
+        }
+        while let Some(frame) = answers.poll_frame(0, &mut here) {
+            asks.handle_frame(&frame, 0, &mut there);
+        }
+    }
+    drop(here);
+    let branches: Vec<String> =
+        db.forks().unwrap()[0].branches.iter().map(|(name, _)| name.to_string()).collect();
+    assert_eq!(records(&db, "forked"), Vec::<serde_json::Value>::new());
+    db.close().unwrap();
+    let db = Database::open(&path, options()).unwrap();
+    for _ in 0..2 {
+        drop(db.sync_port().unwrap());
+        let record = serde_json::json!({
+            "root": "truck", "replica": "0000000000000007", "seq": 3, "branches": branches,
+            "brought_by": null, "signed": false,
+        });
+        assert_eq!(records(&db, "forked"), [record]);
+    }
+}
+
 /// Two futures of one millisecond, of equally many events.
 #[test]
 fn a_vector_tells_branches_apart_that_say_the_same_of_themselves() {

@@ -55,6 +55,7 @@ impl Database {
             return Err(AppendError::ReadOnly);
         }
         inner.record_reincarnations()?;
+        inner.record_forks()?;
         // In this order: what is appended meanwhile is not in these heads.
         let heads = inner.heads_at()?;
         inner.wait_for(heads.commit.saturating_sub(1), Durability::Flushed)?;
