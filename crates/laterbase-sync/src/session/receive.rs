@@ -54,12 +54,19 @@ impl Session {
             acked = Some((header.last_seq(), HashTag::of(&batch.hash)));
         }
         if let Some((seq, tag)) = acked {
-            self.met.insert(frame.log, Place { seq, tag });
+            // What the peer calls a log is its free choice: only names that are bounded elsewhere
+            // are kept for the session.
+            if self.view.contains_key(&frame.log) || self.mine.contains_key(&frame.log) {
+                self.met.insert(frame.log, Place { seq, tag });
+            }
             self.intents.acks.insert(frame.log, Acked { log: frame.log, seq, tag });
             let until = self.pulls.get(&frame.log).copied();
             if frame.ends || until.is_some_and(|until| seq >= until) {
                 self.pulls.remove(&frame.log);
             }
+        }
+        if self.intents.names() > self.config.heads_max as usize {
+            return self.refuse(Bye::new(Reason::TooMuch), outcomes);
         }
         self.must_plan = true;
     }
