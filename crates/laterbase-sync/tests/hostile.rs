@@ -141,6 +141,9 @@ fn a_batch_that_fails_is_refused_with_its_fault_and_nothing_is_stored() {
     check(&frame(&[Forged { root: "truck", ..first.clone() }.bytes()]), Fault::Root, 1, 0);
     check(&frame(&[Forged { writer: id(67), ..first.clone() }.bytes()]), Fault::Replica, 1, 0);
     check(&frame(&[vec![1, 2, 3]]), Fault::Encoding, 1, 0);
+    // Behind the last number there is.
+    let last = Forged { first_seq: u64::MAX - 1, previous: Hash::of(b"other"), ..first.clone() };
+    check(&frame(&[last.bytes(), vec![1, 2, 3]]), Fault::Encoding, u64::MAX, 0);
     // Two batches of which the second does not follow.
     let gap = Forged { first_seq: 4, ..next.clone() };
     check(&frame(&[good.clone(), gap.bytes()]), Fault::Chain, 4, 0);

@@ -190,7 +190,8 @@ pub(crate) fn look_at_all<'a>(
     let mut all: Vec<Looked<'a>> = Vec::new();
     for bytes in &frame.batches {
         let before = all.last().map_or(0, |looked| looked.view.header().last_seq());
-        let looked = check::look(bytes, claim).map_err(|fault| (fault, before + 1))?;
+        let looked =
+            check::look(bytes, claim).map_err(|fault| (fault, before.saturating_add(1)))?;
         if all.last().is_some_and(|last| !check::follows(last, &looked)) {
             return Err((Fault::Chain, looked.view.header().first_seq));
         }
