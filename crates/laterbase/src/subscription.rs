@@ -165,7 +165,7 @@ impl Subscription {
     /// Reads a piece of the log.
     fn look(&mut self, flushed: Position) -> Result<(), ReadError> {
         let bound = flushed.min(Position::new(self.looked_to.as_u64() + LOOK_MAX));
-        let mut walk = plan_scan(&self.inner, &self.filter, self.looked_to, bound);
+        let mut walk = plan_scan(&self.inner, &self.filter, self.looked_to, bound)?;
         let ready = &mut self.ready;
         let more = walk.run(|event, position, arrival| {
             ready.push_back(Recorded { event: Event::from(event), position, arrival });

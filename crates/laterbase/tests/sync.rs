@@ -23,7 +23,7 @@ use laterbase::sync::{
 };
 use laterbase::{
     CauseDraft, Database, DatabaseId, Durability, Environment, EventDraft, EventId, Hlc, KeyDraft,
-    NewEvent, Order, Query, ReplicaId, RootName, Validators, VersionVector,
+    NewEvent, Order, Query, ReplicaId, RootName, Start, Validators, VersionVector,
 };
 use laterbase_event::Hash;
 use support::{Fixture, TestEnvironment, options, storage};
@@ -337,9 +337,15 @@ fn a_vector_tells_branches_apart_that_say_the_same_of_themselves() {
     for (branch, _) in branches {
         let mut vector = db.version_vector();
         vector.set(RootName::try_from("truck").unwrap(), branch, 3);
-        let unknown = db.read(&Query::all().unknown_to(vector)).unwrap();
+        let query = Query::root("truck".try_into().unwrap()).unknown_to(vector);
+        let mut subscription = db.subscribe(&query, Start::Beginning).unwrap();
+        let subscribed: Vec<String> = std::iter::from_fn(|| subscription.try_next().unwrap())
+            .map(|event| event.event.key.to_string())
+            .collect();
+        let unknown = db.read(&query).unwrap();
         let keys: Vec<String> = unknown.map(|event| event.unwrap().event.key.to_string()).collect();
         assert_eq!(keys.len(), 2, "{keys:?}");
+        assert_eq!(subscribed, keys);
         lacking.extend(keys);
     }
     lacking.sort();

@@ -61,9 +61,11 @@ pub(crate) fn plan_scan(
     query: &Query,
     after: Position,
     upto: Position,
-) -> Walk {
+) -> Result<Walk, ReadError> {
     let access = Arc::new(Access::new(Arc::clone(inner)));
-    Walk::through_log(access, Filter::new(query, upto, after), query)
+    let mut filter = Filter::new(query, upto, after);
+    filter.tell_branches(|| access.forked())?;
+    Ok(Walk::through_log(access, filter, query))
 }
 
 /// The part of the index that can hold the answer.
