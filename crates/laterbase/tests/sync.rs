@@ -15,6 +15,8 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use laterbase::sync::frame::Reason;
 use laterbase::sync::{
@@ -429,6 +431,27 @@ fn what_a_validator_refuses_is_forwarded_and_lives_after_a_retry() {
     assert!(more.iter().all(|id| b.get(*id).unwrap().is_some()));
     append(&a, "depot", 1);
     converge(&[&a, &b, &c]);
+}
+
+#[test]
+fn a_validator_may_ask_the_database_while_the_quarantine_is_looked_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let asked: Arc<Mutex<Option<Database>>> = Arc::default();
+    let asks = Arc::clone(&asked);
+    let curious = Validators::default().with(move |_| match &*asks.lock().unwrap() {
+        None => Err("not yet".into()),
+        Some(db) => db.forks().map(drop).map_err(|error| error.to_string()),
+    });
+    let db = Database::create(dir.path().join("a"), options().validators(curious)).unwrap();
+    let mut copy = memory_copy(&db);
+    write(&mut copy, 1000, "one", 2);
+    bring(&copy, &db);
+    asked.lock().unwrap().replace(db.clone());
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || tell.send(db.retry_quarantine().unwrap()));
+    let retried = told.recv_timeout(Duration::from_secs(20)).expect("the validator waits for ever");
+    assert_eq!((retried.admitted, retried.refused), (1, 0));
+    drop(asked.lock().unwrap().take());
 }
 
 #[test]
