@@ -30,7 +30,7 @@ use crate::options::Options;
 use crate::progress::{Durability, Listener, Progress};
 use crate::read::{Access, ReadError};
 use crate::replay::feed;
-use crate::sync::Catalog;
+use crate::sync::{Catalog, Remembered};
 use crate::terms::TermHasher;
 use crate::walk::View;
 
@@ -62,6 +62,8 @@ pub(crate) struct Inner {
     pub(crate) buffers: Mutex<Vec<EventBuffer>>,
     /// What sync sessions share. Locked before everything else.
     pub(crate) catalog: Mutex<Catalog>,
+    /// Held by whoever writes what is remembered of a peer, and nothing else with it.
+    pub(crate) remembered: Mutex<Remembered>,
 }
 
 /// What this handle may do.

@@ -51,5 +51,6 @@ pub(crate) use catalog::Catalog;
 pub(crate) use chains::Chains;
 pub use forks::Fork;
 pub use laterbase_sync::*;
+pub(crate) use memories::Remembered;
 pub use port::SyncPort;
 pub use quarantine::{QuarantinedBatch, Retried};
