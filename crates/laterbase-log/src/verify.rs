@@ -316,7 +316,7 @@ impl Check<'_> {
             let (seq, previous) = head.map_or((0, Hash::ZERO), |head| (head.seq, head.hash));
             let follows = match batch.role {
                 BatchRole::Continues => header.first_seq == seq + 1 && header.previous == previous,
-                // The host knows what they follow, and verifies it.
+                // The host knows what they follow: by its chains of forked logs it verifies that.
                 BatchRole::Branch | BatchRole::Release => true,
             };
             let fits = u32::from(batch.event_count) == header.count;

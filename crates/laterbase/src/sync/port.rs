@@ -241,9 +241,11 @@ impl SyncPort {
             catalog.forget(&root, of);
             return Err(AppendError::Read(error).into());
         }
-        if let Some(chains) = catalog.of_mut(&root, of) {
-            // Where it belongs now: another session may have split the log since it was asked.
-            chains.add(admission.held(place));
+        // Where it belongs now: another session may have split the log since it was asked.
+        if let Some(chains) = catalog.of_mut(&root, of)
+            && !chains.add(admission.held(place))
+        {
+            catalog.forget(&root, of);
         }
         Ok(())
     }
