@@ -18,10 +18,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use laterbase::sync::frame::Reason;
+use laterbase::storage::{FaultyStorage, Survival};
+use laterbase::sync::frame::{Codec, Reason};
 use laterbase::sync::{
-    BatchEnd, Checked, Found as FoundBatch, Heads, LogId, MemoryReplica, Offer, Outcome, Replica,
-    Session, SessionConfig, Split, Status, StoreError, SyncPort,
+    BatchEnd, Checked, Found as FoundBatch, Heads, LogId, MemoryReplica, Offer, Outcome,
+    PeerMemory, Replica, Session, SessionConfig, Split, Status, StoreError, SyncPort,
 };
 use laterbase::{
     CauseDraft, Database, DatabaseId, Durability, Environment, EventDraft, EventId, Hlc, KeyDraft,
@@ -372,11 +373,26 @@ fn both_branches_of_a_fork_are_everywhere_under_the_same_names() {
     a.close().unwrap();
     roll_back(&path, &yesterday);
     let a = Database::open(&path, options()).unwrap();
+    let former = a.replica();
     all.extend(append(&a, "truck", 3));
     all.extend(append(&a, "depot", 1));
     converge(&[&a, &b, &c]);
     let forks = c.forks().unwrap();
     assert_eq!((forks.len(), forks[0].seq, forks[0].branches.len()), (1, 3, 2));
+    let branches: Vec<String> =
+        forks[0].branches.iter().map(|(name, _)| name.to_string()).collect();
+    let record = |brought_by: ReplicaId| {
+        serde_json::json!({
+            "root": "truck", "replica": former.to_string(), "seq": 3, "branches": branches,
+            "brought_by": brought_by.to_string(), "signed": false,
+        })
+    };
+    // Both met it, each by the other.
+    let mut found = records(&c, "forked");
+    found.sort_by_key(|record| record["brought_by"].to_string());
+    let mut expected = [record(former), record(b.replica())];
+    expected.sort_by_key(|record| record["brought_by"].to_string());
+    assert_eq!(found, expected);
     assert_eq!(shown(&c), all.iter().copied().collect());
     // What is opened anew names everything as before.
     let heads = a.log_heads().unwrap();
@@ -528,6 +544,24 @@ impl Replica for Raced {
     fn proof(&self, branch: &LogId) -> Option<(Vec<u8>, Vec<u8>)> {
         self.port.proof(branch)
     }
+    fn recall(&self, peer: ReplicaId) -> Option<PeerMemory> {
+        self.port.recall(peer)
+    }
+    fn remember(&mut self, memory: &PeerMemory) {
+        self.port.remember(memory);
+    }
+    fn record(&mut self, outcome: &Outcome) {
+        Replica::record(&mut self.port, outcome);
+    }
+    fn wall_ms(&self) -> u64 {
+        self.port.wall_ms()
+    }
+    fn validators(&self) -> Option<[u8; 8]> {
+        self.port.validators()
+    }
+    fn codec(&self) -> Option<&dyn Codec> {
+        self.port.codec()
+    }
 }
 
 #[test]
@@ -587,21 +621,40 @@ fn branches_of_a_fork_that_leave_quarantine_are_seen_by_vectors_at_once() {
     assert_eq!(seen(&b), seen(&a));
 }
 
+/// What one side of a session has to say, for the other side.
+fn fly(from: &mut Session, port: &mut SyncPort, to: &mut Session, at: &mut SyncPort) {
+    let flight = from.poll_flight(0, port);
+    to.handle_flight(&flight, 0, at);
+}
+
 #[test]
 fn nothing_leaves_before_it_is_on_the_device() {
-    let dir = tempfile::tempdir().unwrap();
     let mut alone = options();
     alone.threads = false;
-    let a = Database::create(dir.path().join("a"), alone).unwrap();
+    let disk = FaultyStorage::new(7);
+    let clock = TestEnvironment::at_ms(1_800_000_000_000);
+    let a = Database::create_on(Arc::new(disk.clone()), clock.clone(), alone.clone()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let b = joined(&dir.path().join("b"), &a);
-    let mut commit = a.commit();
-    commit.durability(Durability::Relaxed);
-    commit.push(&NewEvent::new("truck", "7", "seen")).unwrap();
-    let ticket = a.append(&mut commit).unwrap();
-    exchange(&b, &a);
-    assert_eq!(shown(&b).len(), 1);
-    drop(a);
-    let a = Database::open(dir.path().join("a"), options()).unwrap();
-    assert_eq!(shown(&a).len(), 1, "what was offered is there");
-    drop(ticket);
+    append(&a, "truck", 1);
+    let relaxed = |key: &str| {
+        let mut commit = a.commit();
+        commit.durability(Durability::Relaxed);
+        commit.push(&NewEvent::new("truck", key, "seen")).unwrap();
+        drop(a.append(&mut commit).unwrap());
+    };
+    relaxed("before the port");
+    let (mut client, mut server) = (b.sync_port().unwrap(), a.sync_port().unwrap());
+    relaxed("behind the port");
+    let mut asks = Session::initiator(SessionConfig::default(), None);
+    let mut answers = Session::responder(SessionConfig::default());
+    for _ in 0..9 {
+        fly(&mut asks, &mut client, &mut answers, &mut server);
+        fly(&mut answers, &mut server, &mut asks, &mut client);
+    }
+    assert_eq!(shown(&b).len(), 3);
+    // The power fails before anything else is asked of it.
+    let disk = disk.crash(Survival::Lost);
+    let after = Database::open_on(Arc::new(disk), clock, alone).unwrap();
+    assert_eq!(shown(&after), shown(&b), "what was offered is there");
 }
