@@ -395,6 +395,9 @@ mod tests {
             first_seq: 3,
             event_count: 1,
         });
+        for replica in [1, 2] {
+            state.forks.add("truck", ReplicaId::from_u64(replica));
+        }
         (index, state)
     }
 
@@ -428,8 +431,12 @@ mod tests {
         let (index, state) = sample();
         let mut bytes = Vec::new();
         state.encode(&mut bytes);
+        let mut forks = Vec::new();
+        state.forks.encode(&mut forks);
         for len in 0..bytes.len() {
-            assert_eq!(LogState::decode(&bytes[..len]), None, "{len} bytes");
+            // Where nothing is forked, nothing is written of forks.
+            let is_whole = len + forks.len() == bytes.len();
+            assert_eq!(LogState::decode(&bytes[..len]).is_some(), is_whole, "{len} bytes");
         }
         bytes.clear();
         index.encode(&mut bytes);

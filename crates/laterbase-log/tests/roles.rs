@@ -114,7 +114,11 @@ fn make(storage: &Arc<MemoryStorage>) -> Log {
     }
     let next = batch(4, 5, hash_of(&behind_ours), &[b'y'; 40_000]);
     stage(&mut log, &next, BatchRole::Continues, admitted).unwrap();
-    assert!(stage(&mut log, &theirs, BatchRole::Continues, admitted).is_err(), "not the end");
+    let error = stage(&mut log, &theirs, BatchRole::Continues, admitted).unwrap_err();
+    let StageError::OutOfSequence { replica, root, expected, found } = error else {
+        panic!("{error}")
+    };
+    assert_eq!((replica, root.as_str(), expected, found), (WRITER, "truck", 5, 2), "not the end");
     log
 }
 
