@@ -15,14 +15,14 @@
 use crate::blocks::BlockTable;
 use crate::error::Damage;
 use crate::forks::Forks;
-use crate::frame::{BatchRole, BatchStatus, Epoch};
+use crate::frame::{BatchRole, BatchStatus, Epoch, FrameBatch};
 use crate::heads::{Head, Heads};
 use crate::number::{CommitNumber, SegmentNumber};
 use crate::quarantine::{Quarantine, Quarantined};
 use crate::segment_header::{BLOCK_BYTES, SegmentForm, SegmentHeader};
 use crate::sparse::SparseTable;
 use crate::wire::{Fields, put_varint};
-use laterbase_event::{Hlc, Position, ReplicaId};
+use laterbase_event::{BatchHeader, Hash, Hlc, Position, ReplicaId};
 
 /// The bytes at the end of the file that lead to the footer.
 pub(crate) const TRAILER_BYTES: usize = 128;
@@ -71,6 +71,28 @@ pub(crate) struct Noted<'a> {
     pub(crate) end: Head,
     pub(crate) status: BatchStatus,
     pub(crate) role: BatchRole,
+}
+
+impl<'a> Noted<'a> {
+    /// A batch of a frame, with its header and hash.
+    pub(crate) fn of(
+        commit: CommitNumber,
+        batch: &FrameBatch<'_>,
+        header: &'a BatchHeader,
+        hash: Hash,
+    ) -> Self {
+        Self {
+            commit,
+            index_in_commit: batch.index,
+            replica: header.replica,
+            root: header.root.as_str(),
+            first_seq: header.first_seq,
+            event_count: batch.event_count,
+            end: Head { seq: header.last_seq(), hash, hlc: header.last_hlc() },
+            status: batch.status,
+            role: batch.role,
+        }
+    }
 }
 
 /// A stretch without frames where frames were lost.
@@ -349,7 +371,6 @@ impl Trailer {
 mod tests {
     use super::*;
     use crate::sparse::Mark;
-    use laterbase_event::Hash;
     use proptest::prelude::*;
 
     fn sample() -> (SegmentIndex, LogState) {

@@ -12,7 +12,6 @@ use crate::error::{Damage, ReadError};
 use crate::footer::{LogState, Noted, SegmentEnd, SegmentIndex};
 use crate::frame::Frame;
 use crate::frames::FrameWalk;
-use crate::heads::Head;
 use crate::number::{CommitNumber, SegmentNumber};
 use crate::reader::LogReader;
 use crate::segment::Segment;
@@ -329,17 +328,7 @@ impl Check<'_> {
                     seq: header.first_seq,
                 });
             }
-            self.state.note(&Noted {
-                commit,
-                index_in_commit: batch.index,
-                replica: header.replica,
-                root,
-                first_seq: header.first_seq,
-                event_count: batch.event_count,
-                end: Head { seq: header.last_seq(), hash, hlc: header.last_hlc() },
-                status: batch.status,
-                role: batch.role,
-            });
+            self.state.note(&Noted::of(commit, &batch, header, hash));
         }
     }
 

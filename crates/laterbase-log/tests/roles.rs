@@ -67,21 +67,8 @@ fn stage(
     let view = BatchView::parse(bytes).unwrap();
     let header = view.header();
     let arrival = log.front.last_arrival().max(header.last_hlc());
-    let staged = log.front.stage(
-        arrival,
-        &[StagedBatch {
-            replica: header.replica,
-            root: header.root.as_str(),
-            first_seq: header.first_seq,
-            event_count: header.count as u16,
-            last_hlc: header.last_hlc(),
-            previous: header.previous,
-            hash: view.hash(),
-            status,
-            role,
-            pieces: [bytes, &[], &[], &[]],
-        }],
-    )?;
+    let staged =
+        log.front.stage(arrival, &[StagedBatch::of(header, view.hash(), status, role, bytes)])?;
     let group = log.front.take_group(Sync::Flush).unwrap();
     log.writer.commit(group).unwrap();
     Ok(staged.first_position)
