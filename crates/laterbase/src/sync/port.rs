@@ -99,7 +99,7 @@ impl SyncPort {
             }
             Some((writer, _)) => writer,
             None => {
-                // The heads may be older than the log, and only what they cover counts.
+                // The log as it is now, which may go further than the heads of this port.
                 if let Some(head) = self.inner.log_end(log)
                     && head.seq <= seq
                 {

@@ -171,10 +171,9 @@ impl Inner {
         let event = NewEvent::new(SYSTEM_ROOT, key, type_name)
             .bytes(crate::CONTENT_TYPE_JSON, content.to_string())
             .idempotency_key(idempotency_key);
-        // Its parts are names and numbers of ours, which keep to every limit.
-        if commit.push(&event).is_err() {
-            return Ok(());
-        }
+        // Its parts are names and numbers of ours, which keep to every limit. If one did not, the
+        // commit would be empty, which is refused.
+        let _ = commit.push(&event);
         match self.append(&mut commit) {
             Ok(ticket) => ticket.wait().map(drop),
             // Another replica's record of it is here already, and not visible yet.
