@@ -21,14 +21,15 @@ use std::time::Duration;
 use laterbase::storage::{FaultyStorage, Survival};
 use laterbase::sync::frame::{Codec, Reason};
 use laterbase::sync::{
-    BatchEnd, Checked, Found as FoundBatch, Heads, LogId, MemoryReplica, Offer, Outcome,
-    PeerMemory, Replica, Session, SessionConfig, Split, Status, StoreError, SyncPort,
+    BatchEnd, Checked, Found as FoundBatch, Heads, LogId, Offer, Outcome, PeerMemory, Replica,
+    Session, SessionConfig, Split, Status, StoreError, SyncPort,
 };
 use laterbase::{
     CauseDraft, Database, DatabaseId, Durability, Environment, EventDraft, EventId, Hlc, KeyDraft,
     NewEvent, Order, Query, ReplicaId, RootName, Start, Validators, VersionVector,
 };
 use laterbase_event::Hash;
+use laterbase_sync::MemoryReplica;
 use support::{Fixture, TestEnvironment, options, storage};
 
 fn append(db: &Database, root: &str, count: usize) -> Vec<EventId> {
