@@ -42,6 +42,7 @@ mod chains;
 mod codec;
 mod forks;
 mod memories;
+mod placing;
 mod port;
 mod quarantine;
 mod rebirth;
