@@ -50,7 +50,7 @@ fn outcome(server: SocketAddr) -> SyncError {
     let config = SessionConfig::default();
     let contact = Contact::default();
     let (done, _) = sync_once(&database, &mut wire, &contact, &config, &mut |_| {});
-    assert_eq!(database.version_vector().iter().count(), 1);
+    assert_eq!(database.version_vector().unwrap().iter().count(), 1);
     done.unwrap_err()
 }
 

@@ -15,14 +15,14 @@
 use crate::blocks::BlockTable;
 use crate::error::Damage;
 use crate::forks::Forks;
-use crate::frame::{BatchRole, BatchStatus, Epoch};
+use crate::frame::{BatchRole, BatchStatus, Epoch, FrameBatch};
 use crate::heads::{Head, Heads};
 use crate::number::{CommitNumber, SegmentNumber};
 use crate::quarantine::{Quarantine, Quarantined};
 use crate::segment_header::{BLOCK_BYTES, SegmentForm, SegmentHeader};
 use crate::sparse::SparseTable;
 use crate::wire::{Fields, put_varint};
-use laterbase_event::{Hlc, Position, ReplicaId};
+use laterbase_event::{BatchHeader, Hash, Hlc, Position, ReplicaId};
 
 /// The bytes at the end of the file that lead to the footer.
 pub(crate) const TRAILER_BYTES: usize = 128;
@@ -71,6 +71,28 @@ pub(crate) struct Noted<'a> {
     pub(crate) end: Head,
     pub(crate) status: BatchStatus,
     pub(crate) role: BatchRole,
+}
+
+impl<'a> Noted<'a> {
+    /// A batch of a frame, with its header and hash.
+    pub(crate) fn of(
+        commit: CommitNumber,
+        batch: &FrameBatch<'_>,
+        header: &'a BatchHeader,
+        hash: Hash,
+    ) -> Self {
+        Self {
+            commit,
+            index_in_commit: batch.index,
+            replica: header.replica,
+            root: header.root.as_str(),
+            first_seq: header.first_seq,
+            event_count: batch.event_count,
+            end: Head { seq: header.last_seq(), hash, hlc: header.last_hlc() },
+            status: batch.status,
+            role: batch.role,
+        }
+    }
 }
 
 /// A stretch without frames where frames were lost.
@@ -349,7 +371,6 @@ impl Trailer {
 mod tests {
     use super::*;
     use crate::sparse::Mark;
-    use laterbase_event::Hash;
     use proptest::prelude::*;
 
     fn sample() -> (SegmentIndex, LogState) {
@@ -395,6 +416,9 @@ mod tests {
             first_seq: 3,
             event_count: 1,
         });
+        for replica in [1, 2] {
+            state.forks.add("truck", ReplicaId::from_u64(replica));
+        }
         (index, state)
     }
 
@@ -428,8 +452,12 @@ mod tests {
         let (index, state) = sample();
         let mut bytes = Vec::new();
         state.encode(&mut bytes);
+        let mut forks = Vec::new();
+        state.forks.encode(&mut forks);
         for len in 0..bytes.len() {
-            assert_eq!(LogState::decode(&bytes[..len]), None, "{len} bytes");
+            // Where nothing is forked, nothing is written of forks.
+            let is_whole = len + forks.len() == bytes.len();
+            assert_eq!(LogState::decode(&bytes[..len]).is_some(), is_whole, "{len} bytes");
         }
         bytes.clear();
         index.encode(&mut bytes);

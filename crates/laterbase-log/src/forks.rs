@@ -55,3 +55,43 @@ impl Forks {
         (count > 0).then_some(forks)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(bytes: &[u8]) -> Option<Forks> {
+        Forks::decode(&mut Fields::new(bytes))
+    }
+
+    /// A list of these logs, in this order.
+    fn list(logs: &[(&str, u64)]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        put_varint(&mut bytes, logs.len() as u64);
+        for (root, replica) in logs {
+            put_short_text(&mut bytes, root);
+            bytes.extend_from_slice(&replica.to_le_bytes());
+        }
+        bytes
+    }
+
+    #[test]
+    fn only_lists_in_ascending_order_are_read() {
+        let mut forks = Forks::default();
+        forks.add("truck", ReplicaId::from_u64(9));
+        forks.add("depot", ReplicaId::from_u64(2));
+        forks.add("truck", ReplicaId::from_u64(3));
+        let mut bytes = Vec::new();
+        forks.encode(&mut bytes);
+        assert_eq!(bytes, list(&[("depot", 2), ("truck", 3), ("truck", 9)]));
+        assert_eq!(decode(&bytes), Some(forks));
+        for len in 1..bytes.len() {
+            assert_eq!(decode(&bytes[..len]), None, "{len} bytes");
+        }
+        assert_eq!(decode(&[]), Some(Forks::default()), "none is no bytes");
+        assert_eq!(decode(&list(&[])), None, "and not a list of none");
+        assert_eq!(decode(&list(&[("truck", 3), ("depot", 2)])), None, "descending roots");
+        assert_eq!(decode(&list(&[("truck", 9), ("truck", 3)])), None, "descending replicas");
+        assert_eq!(decode(&list(&[("truck", 3), ("truck", 3)])), None, "one twice");
+    }
+}

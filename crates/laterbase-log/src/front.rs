@@ -32,7 +32,7 @@ use crate::number::{CommitNumber, SegmentNumber};
 use crate::quarantine::Quarantined;
 use crate::segment_header::{BLOCK_BYTES, Epochs};
 use crate::shared::Shared;
-use laterbase_event::{Hash, Hlc, Position, ReplicaId};
+use laterbase_event::{BatchHeader, Hash, Hlc, Position, ReplicaId};
 use std::sync::Arc;
 
 /// How durable a group is made before it counts as committed.
@@ -70,7 +70,30 @@ pub struct StagedBatch<'a> {
     pub pieces: [&'a [u8]; 4],
 }
 
-impl StagedBatch<'_> {
+impl<'a> StagedBatch<'a> {
+    /// A batch that is whole: its header, its hash and its bytes.
+    #[must_use]
+    pub fn of(
+        header: &'a BatchHeader,
+        hash: Hash,
+        status: BatchStatus,
+        role: BatchRole,
+        bytes: &'a [u8],
+    ) -> Self {
+        Self {
+            replica: header.replica,
+            root: header.root.as_str(),
+            first_seq: header.first_seq,
+            event_count: u16::try_from(header.count).unwrap_or(0),
+            last_hlc: header.last_hlc(),
+            previous: header.previous,
+            hash,
+            status,
+            role,
+            pieces: [bytes, &[], &[], &[]],
+        }
+    }
+
     fn len(&self) -> usize {
         self.pieces.iter().map(|piece| piece.len()).sum()
     }

@@ -12,7 +12,6 @@ use crate::error::{Damage, ReadError};
 use crate::footer::{LogState, Noted, SegmentEnd, SegmentIndex};
 use crate::frame::Frame;
 use crate::frames::FrameWalk;
-use crate::heads::Head;
 use crate::number::{CommitNumber, SegmentNumber};
 use crate::reader::LogReader;
 use crate::segment::Segment;
@@ -316,7 +315,7 @@ impl Check<'_> {
             let (seq, previous) = head.map_or((0, Hash::ZERO), |head| (head.seq, head.hash));
             let follows = match batch.role {
                 BatchRole::Continues => header.first_seq == seq + 1 && header.previous == previous,
-                // The host knows what they follow, and verifies it.
+                // The host knows what they follow: by its chains of forked logs it verifies that.
                 BatchRole::Branch | BatchRole::Release => true,
             };
             let fits = u32::from(batch.event_count) == header.count;
@@ -329,17 +328,7 @@ impl Check<'_> {
                     seq: header.first_seq,
                 });
             }
-            self.state.note(&Noted {
-                commit,
-                index_in_commit: batch.index,
-                replica: header.replica,
-                root,
-                first_seq: header.first_seq,
-                event_count: batch.event_count,
-                end: Head { seq: header.last_seq(), hash, hlc: header.last_hlc() },
-                status: batch.status,
-                role: batch.role,
-            });
+            self.state.note(&Noted::of(commit, &batch, header, hash));
         }
     }
 

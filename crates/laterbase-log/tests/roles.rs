@@ -67,21 +67,8 @@ fn stage(
     let view = BatchView::parse(bytes).unwrap();
     let header = view.header();
     let arrival = log.front.last_arrival().max(header.last_hlc());
-    let staged = log.front.stage(
-        arrival,
-        &[StagedBatch {
-            replica: header.replica,
-            root: header.root.as_str(),
-            first_seq: header.first_seq,
-            event_count: header.count as u16,
-            last_hlc: header.last_hlc(),
-            previous: header.previous,
-            hash: view.hash(),
-            status,
-            role,
-            pieces: [bytes, &[], &[], &[]],
-        }],
-    )?;
+    let staged =
+        log.front.stage(arrival, &[StagedBatch::of(header, view.hash(), status, role, bytes)])?;
     let group = log.front.take_group(Sync::Flush).unwrap();
     log.writer.commit(group).unwrap();
     Ok(staged.first_position)
@@ -114,7 +101,11 @@ fn make(storage: &Arc<MemoryStorage>) -> Log {
     }
     let next = batch(4, 5, hash_of(&behind_ours), &[b'y'; 40_000]);
     stage(&mut log, &next, BatchRole::Continues, admitted).unwrap();
-    assert!(stage(&mut log, &theirs, BatchRole::Continues, admitted).is_err(), "not the end");
+    let error = stage(&mut log, &theirs, BatchRole::Continues, admitted).unwrap_err();
+    let StageError::OutOfSequence { replica, root, expected, found } = error else {
+        panic!("{error}")
+    };
+    assert_eq!((replica, root.as_str(), expected, found), (WRITER, "truck", 5, 2), "not the end");
     log
 }
 

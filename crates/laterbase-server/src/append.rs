@@ -189,6 +189,7 @@ fn answer(database: &Database, appended: &Appended) -> Result<Value, Problem> {
         Outcome::Recorded => "recorded",
         Outcome::AlreadyApplied => "already_applied",
     };
-    let vv = URL_SAFE_NO_PAD.encode(database.version_vector().encode());
+    let held = database.version_vector().map_err(|_| Problem::internal())?;
+    let vv = URL_SAFE_NO_PAD.encode(held.encode());
     Ok(json!({ "outcome": outcome, "events": events, "vv": vv }))
 }

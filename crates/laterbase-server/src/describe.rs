@@ -22,7 +22,7 @@ pub(crate) fn list(databases: &Databases) -> Value {
 /// One database: who it is and how far it holds each log.
 pub(crate) fn one(hosted: &Hosted) -> Result<Value, Problem> {
     let database = &hosted.database;
-    let vector = database.version_vector();
+    let vector = database.version_vector().map_err(|_| Problem::internal())?;
     let mut roots: Map<String, Value> = Map::new();
     let mut events = 0_u64;
     for (root, replica, seq) in vector.iter() {

@@ -206,6 +206,7 @@ impl Session {
                 | FrameError::Trailing
                 | FrameError::Varint
                 | FrameError::Flags { .. }
+                | FrameError::Linked
                 | FrameError::Root
                 | FrameError::Order
                 | FrameError::Branch

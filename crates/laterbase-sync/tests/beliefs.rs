@@ -13,9 +13,9 @@ mod world;
 
 use laterbase_event::{DatabaseId, Hash, Hlc, ReplicaId, RootName};
 use laterbase_sync::{
-    BatchEnd, Checked, Found, HashTag, Heads, LogId, MemoryReplica, Offer, PeerMemory, Replica,
-    Session, SessionConfig, Split, Status, StoreError,
-    frame::{Batches, Form, Frame, FrameLimits, HeadsFrame, Reason, Section, Want, open},
+    BatchEnd, Checked, Found, HashTag, Heads, LogId, MemoryReplica, Offer, Outcome, PeerMemory,
+    Replica, Session, SessionConfig, Split, Status, StoreError,
+    frame::{Batches, Codec, Form, Frame, FrameLimits, HeadsFrame, Reason, Section, Want, open},
 };
 use world::{append, exchange, flight, id, replica, root};
 
@@ -91,8 +91,32 @@ impl Replica for Strict {
         self.0.proof(branch)
     }
 
+    fn flush(&mut self) -> Result<(), StoreError> {
+        self.0.flush()
+    }
+
     fn recall(&self, peer: ReplicaId) -> Option<PeerMemory> {
         self.0.recall(peer)
+    }
+
+    fn remember(&mut self, memory: &PeerMemory) {
+        self.0.remember(memory);
+    }
+
+    fn record(&mut self, outcome: &Outcome) {
+        self.0.record(outcome);
+    }
+
+    fn wall_ms(&self) -> u64 {
+        self.0.wall_ms()
+    }
+
+    fn validators(&self) -> Option<[u8; 8]> {
+        self.0.validators()
+    }
+
+    fn codec(&self) -> Option<&dyn Codec> {
+        self.0.codec()
     }
 }
 

@@ -10,7 +10,7 @@
 
 mod world;
 
-use laterbase_event::{DatabaseId, Hlc, ReplicaId, RootName};
+use laterbase_event::{BatchHeader, BatchView, DatabaseId, Hlc, ReplicaId, RootName};
 use laterbase_sync::{
     Agreement, Branch, Digest, HashTag, Head, LogId, Replica,
     frame::{
@@ -426,6 +426,58 @@ fn a_linked_batch_leaves_out_the_hash_of_the_one_before_it() {
     let frame = Frame::Batches(borrow(&owned));
     check(&frame);
     assert!(frame.encode(None).len() > whole);
+}
+
+fn put(mut number: usize, out: &mut Vec<u8>) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+/// A frame with these batches: whether each says that it leaves the hash out, how long it is with
+/// it, and its bytes.
+fn linked_by_hand(batches: &[(bool, usize, &[u8])]) -> Result<(), FrameError> {
+    let mut body = vec![4, 1, b'a'];
+    body.extend([0; 8 + 1 + 8]);
+    body.push(u8::try_from(batches.len()).unwrap());
+    for (is_linked, len, bytes) in batches {
+        put(len << 1 | usize::from(*is_linked), &mut body);
+        body.extend(*bytes);
+    }
+    let mut bytes = Vec::new();
+    put(body.len(), &mut bytes);
+    bytes.extend(body);
+    let limits = FrameLimits::default();
+    let opened = open(&bytes, &limits, None).unwrap();
+    Frame::decode(&opened, &limits).map(drop)
+}
+
+#[test]
+fn a_batch_leaves_out_the_hash_exactly_where_it_can() {
+    let mut copy = world::replica(7);
+    world::append(&mut copy, "shipment", 1, 2);
+    world::append(&mut copy, "shipment", 2, 2);
+    let mut batches = Vec::new();
+    let log = LogId::new(world::root("shipment"), world::id(7));
+    copy.read(&log, 0, u64::MAX, &mut batches).unwrap();
+    let [first, second] = &batches[..] else { panic!("two batches") };
+    let hash = BatchView::parse(first).unwrap().hash();
+    assert_eq!(second[BatchHeader::PREVIOUS], *hash.as_bytes());
+    let without = |batch: &[u8]| {
+        [&batch[..BatchHeader::PREVIOUS.start], &batch[BatchHeader::PREVIOUS.end..]].concat()
+    };
+    let (whole, len) = ((false, first.len(), first.as_slice()), second.len());
+    let short = without(second);
+    assert_eq!(linked_by_hand(&[whole, (true, len, &short)]), Ok(()));
+    let refused = Err(FrameError::Linked);
+    assert_eq!(linked_by_hand(&[whole, (false, len, second)]), refused, "could leave it out");
+    assert_eq!(linked_by_hand(&[(true, len, &short)]), refused, "nothing is before it");
+    let junk = (false, 3, b"abc".as_slice());
+    assert_eq!(linked_by_hand(&[junk, (true, len, &short)]), refused, "no batch is before it");
+    let too_short = (true, BatchHeader::PREVIOUS.end - 1, &short[..34]);
+    assert_eq!(linked_by_hand(&[whole, too_short]), refused, "has no room for it");
 }
 
 #[test]

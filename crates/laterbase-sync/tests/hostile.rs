@@ -141,6 +141,9 @@ fn a_batch_that_fails_is_refused_with_its_fault_and_nothing_is_stored() {
     check(&frame(&[Forged { root: "truck", ..first.clone() }.bytes()]), Fault::Root, 1, 0);
     check(&frame(&[Forged { writer: id(67), ..first.clone() }.bytes()]), Fault::Replica, 1, 0);
     check(&frame(&[vec![1, 2, 3]]), Fault::Encoding, 1, 0);
+    // Behind the last number there is.
+    let last = Forged { first_seq: u64::MAX - 1, previous: Hash::of(b"other"), ..first.clone() };
+    check(&frame(&[last.bytes(), vec![1, 2, 3]]), Fault::Encoding, u64::MAX, 0);
     // Two batches of which the second does not follow.
     let gap = Forged { first_seq: 4, ..next.clone() };
     check(&frame(&[good.clone(), gap.bytes()]), Fault::Chain, 4, 0);
@@ -279,6 +282,52 @@ fn more_logs_than_a_session_may_take_are_refused() {
     let many = (0..101).map(|number| (id(number), head)).collect();
     session.handle_frame(&heads(many, Form::Full), 0, &mut copy);
     assert_eq!(last_bye(&mut session, &mut copy), Bye::new(Reason::TooMuch));
+}
+
+/// One batch, under a name that its sender made up.
+fn renamed(batch: &[u8], name: u64) -> Vec<u8> {
+    let frame = Batches {
+        log: LogId::new(root("shipment"), id(name)),
+        writer: id(66),
+        ends: false,
+        tag: HashTag::of(&hash(batch)),
+        batches: vec![batch.into()],
+    };
+    Frame::Batches(frame).encode(None)
+}
+
+#[test]
+fn names_of_logs_that_a_peer_makes_up_take_no_memory() {
+    let mut copy = replica(1);
+    let mut session = greeted(&mut copy, SessionConfig::default());
+    let batch = Forged::first().bytes();
+    let mut size_after = |names: std::ops::Range<u64>| {
+        for name in names {
+            assert_eq!(copy.batches().len(), usize::from(name > 1000));
+            session.handle_frame(&renamed(&batch, name), 0, &mut copy);
+            drop(flight(&mut session, 0, &mut copy));
+        }
+        format!("{session:?}").len()
+    };
+    let size = size_after(1000..1100);
+    assert!(size_after(1100..1200) < size + 100, "a peer makes a session grow");
+    assert_eq!(session.status(), Status::Running);
+}
+
+#[test]
+fn more_names_of_logs_in_one_flight_than_a_session_may_take_are_refused() {
+    let mut copy = replica(1);
+    let config = SessionConfig { heads_max: 100, ..SessionConfig::default() };
+    // Held already, and behind one that is not here.
+    let first = Forged::first();
+    let gap = Forged { first_seq: 3, previous: Hash::of(b"other"), ..first.clone() };
+    for batch in [first.bytes(), gap.bytes()] {
+        let mut session = greeted(&mut copy, config.clone());
+        for name in 1000..1101 {
+            session.handle_frame(&renamed(&batch, name), 0, &mut copy);
+        }
+        assert_eq!(last_bye(&mut session, &mut copy), Bye::new(Reason::TooMuch));
+    }
 }
 
 #[test]

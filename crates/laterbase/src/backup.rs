@@ -20,9 +20,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::database::Database;
 use crate::environment::{Environment, SystemEnvironment};
-use crate::identity::{IDENTITY_FILE, Identity, IdentityError, State};
+use crate::identity::{Former, IDENTITY_FILE, Identity, IdentityError, State};
 use crate::inner::{Inner, lock};
-use crate::open::LOG_DIR;
+use crate::open::{LOG_DIR, Reincarnation};
 use crate::read::ReadError;
 
 const MANIFEST: &str = "backup.json";
@@ -227,6 +227,8 @@ fn restore(
     let malformed = |reason: &str| BackupError::Manifest { reason: reason.to_owned() };
     let database: DatabaseId =
         manifest.database.parse().map_err(|_| malformed("its database id is none"))?;
+    let former: ReplicaId =
+        manifest.replica.parse().map_err(|_| malformed("its replica id is none"))?;
     if !to.list("")?.is_empty() {
         return Err(BackupError::NotEmpty);
     }
@@ -247,7 +249,7 @@ fn restore(
     let mut identity = Identity::mint(environment, Some(database))?;
     identity.state = State::Complete;
     // The backup's events carry the id of the copy that it was made of: this one goes on for it.
-    identity.former.extend(manifest.replica.parse::<ReplicaId>().ok());
+    identity.former.push(Former { replica: former, reason: Some(Reincarnation::Copied) });
     identity.write(to)?;
     debug_assert!(to.exists(IDENTITY_FILE).unwrap_or(true), "the identity was just written");
     Ok(RestoreReport {

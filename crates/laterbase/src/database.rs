@@ -356,11 +356,12 @@ impl Database {
 
     /// How far each log is held here.
     ///
-    /// In a process that only reads: by what was taken up when it was opened or refreshed last;
-    /// empty if the log cannot be read.
-    #[must_use]
-    pub fn version_vector(&self) -> VersionVector {
-        self.handle.inner.version_vector().unwrap_or_default()
+    /// In a process that only reads: by what was taken up when it was opened or refreshed last.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the logs cannot be read.
+    pub fn version_vector(&self) -> Result<VersionVector, ReadError> {
+        self.handle.inner.version_vector()
     }
 
     /// A cursor behind everything that is flushed now, in arrival order.

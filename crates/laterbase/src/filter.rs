@@ -55,7 +55,7 @@ impl Filter {
     }
 
     /// Whether an event of an admitted position belongs to the answer.
-    pub(crate) fn admits(&self, event: &EventView<'_>) -> bool {
+    pub(crate) fn admits(&self, event: &EventView<'_>, position: Position) -> bool {
         let query = &self.query;
         query.root.as_ref().map_or_else(
             || !(self.hide_reserved && event.root().starts_with('_')),
@@ -66,15 +66,18 @@ impl Filter {
             && query.caused_by.is_none_or(|cause| event.cause() == Some(cause))
             && query.tags.iter().all(|tag| has_tag(event, tag.root.as_str(), tag.key.as_str()))
             && query.valid.contains(event.valid_at())
-            && self.admits_cut(event)
+            && self.admits_cut(event, position)
     }
 
     /// Whether an event of an admitted position is within the cut and the transaction time.
-    pub(crate) fn admits_cut(&self, event: &EventView<'_>) -> bool {
+    pub(crate) fn admits_cut(&self, event: &EventView<'_>, position: Position) -> bool {
         let recorded = Timestamp::from_hlc(event.id().hlc());
         let covers = |vector: &VersionVector| {
             let header = event.header();
-            let branch = self.forked.iter().find_map(|chains| chains.log_of(header));
+            let branch = self
+                .forked
+                .iter()
+                .find_map(|chains| chains.log_of(header, position_of_batch(event, position)));
             let log = branch.map_or(header.replica, |log| log.replica);
             vector.includes(&header.root, log, event.seq())
         };
@@ -99,4 +102,10 @@ impl Filter {
 pub(crate) fn has_tag(event: &EventView<'_>, root: &str, key: &str) -> bool {
     (event.root() == root && event.key() == key)
         || event.tags().any(|(tag_root, tag_key)| tag_root == root && tag_key == key)
+}
+
+/// Where the first event of an event's batch stands.
+fn position_of_batch(event: &EventView<'_>, position: Position) -> Position {
+    let before = event.seq().saturating_sub(event.header().first_seq);
+    Position::new(position.as_u64().saturating_sub(before))
 }

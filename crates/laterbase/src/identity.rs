@@ -4,13 +4,16 @@
 //! identity = slot 0 (4,096 bytes) ‖ slot 1 (4,096 bytes); the intact slot with the higher
 //!            generation counts, the other one is written next, so that a torn write loses nothing
 //! slot:    0  magic "LBIDENT\0"          48  copy                 u64 LE
-//!          8  version 1       u32 LE     56  incarnation          u32 LE
+//!          8  version 2       u32 LE     56  incarnation          u32 LE
 //!         12  state           u32 LE     60  secret of terms      16 bytes
 //!         16  generation      u64 LE     76  fingerprint length   u16 LE, then its text
-//!         24  database        16 bytes   ..  former replica ids   u16 LE count, then u64 LE each
-//!         40  replica         u64 LE     ..  zeroes
+//!         24  database        16 bytes   ..  former replica ids   u16 LE count, then for each
+//!         40  replica         u64 LE         the id, u64 LE, and why it was left, u8
+//!                                        ..  zeroes
 //!                                      4092  CRC-32C of all before it, u32 LE
 //! ```
+//! Version 1 had the former ids without their reasons, and is read.
+//!
 //! The file is rewritten in place for ever: its inode and time of birth are what tells this copy
 //! from a copy of it (see [`Fingerprint`](laterbase_log::storage::Fingerprint)). A fingerprint that
 //! does not fit mints a new replica id, so that two copies never write under one name.
@@ -21,12 +24,14 @@ use laterbase_event::{DatabaseId, ReplicaId};
 use laterbase_log::storage::{Fingerprint, OpenMode, Storage, StorageError, StorageFile};
 
 use crate::environment::{EntropyError, Environment};
+use crate::open::Reincarnation;
 
 /// The file's name.
 pub(crate) const IDENTITY_FILE: &str = "identity";
 
 const MAGIC: &[u8; 8] = b"LBIDENT\0";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+const VERSION_WITHOUT_REASONS: u32 = 1;
 const SLOT_BYTES: usize = 4096;
 const SUM_AT: usize = SLOT_BYTES - 4;
 /// Former replica ids kept; the oldest are forgotten first.
@@ -58,7 +63,15 @@ pub(crate) struct Identity {
     pub(crate) secret: [u8; 16],
     pub(crate) fingerprint: Option<Fingerprint>,
     /// The ids this copy wrote under before, newest last.
-    pub(crate) former: Vec<ReplicaId>,
+    pub(crate) former: Vec<Former>,
+}
+
+/// An id that a copy wrote under before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Former {
+    pub(crate) replica: ReplicaId,
+    /// Why it took the next one; `None` if that was before reasons were kept.
+    pub(crate) reason: Option<Reincarnation>,
 }
 
 /// The identity cannot be read or written.
@@ -150,8 +163,9 @@ impl Identity {
     pub(crate) fn reincarnate(
         &mut self,
         environment: &dyn Environment,
+        reason: Reincarnation,
     ) -> Result<(), IdentityError> {
-        self.former.push(self.replica);
+        self.former.push(Former { replica: self.replica, reason: Some(reason) });
         if self.former.len() > FORMER_MAX {
             self.former.remove(0);
         }
@@ -215,8 +229,9 @@ impl Identity {
         bytes.extend_from_slice(&(text.len() as u16).to_le_bytes());
         bytes.extend_from_slice(text);
         bytes.extend_from_slice(&(self.former.len() as u16).to_le_bytes());
-        for replica in &self.former {
-            bytes.extend_from_slice(&replica.as_u64().to_le_bytes());
+        for former in &self.former {
+            bytes.extend_from_slice(&former.replica.as_u64().to_le_bytes());
+            bytes.push(reason_code(former.reason));
         }
         bytes.resize(SUM_AT, 0);
         let sum = crc32c::crc32c(&bytes);
@@ -250,12 +265,34 @@ fn decode(slot: &[u8]) -> Slot {
     if fields.array::<8>().as_ref() != Some(MAGIC) {
         return Slot::Damaged;
     }
-    match fields.u32() {
-        Some(VERSION) => {}
+    let has_reasons = match fields.u32() {
+        Some(VERSION) => true,
+        Some(VERSION_WITHOUT_REASONS) => false,
         Some(version) => return Slot::Newer(version),
         None => return Slot::Damaged,
+    };
+    let identity = fields.identity(has_reasons);
+    identity.map_or(Slot::Damaged, |identity| Slot::Intact(Box::new(identity)))
+}
+
+fn reason_code(reason: Option<Reincarnation>) -> u8 {
+    match reason {
+        None => 0,
+        Some(Reincarnation::Copied) => 1,
+        Some(Reincarnation::ClockAhead) => 2,
+        Some(Reincarnation::KnownToPeer) => 3,
     }
-    fields.identity().map_or(Slot::Damaged, |identity| Slot::Intact(Box::new(identity)))
+}
+
+/// The reason of a code; `None` inside for an unknown one, outside for what is no code.
+fn reason_of(code: u8) -> Option<Option<Reincarnation>> {
+    match code {
+        0 => Some(None),
+        1 => Some(Some(Reincarnation::Copied)),
+        2 => Some(Some(Reincarnation::ClockAhead)),
+        3 => Some(Some(Reincarnation::KnownToPeer)),
+        4.. => None,
+    }
 }
 
 /// Reads fixed fields one after the other.
@@ -282,7 +319,13 @@ impl Fields<'_> {
         self.array().map(u64::from_le_bytes)
     }
 
-    fn identity(&mut self) -> Option<Identity> {
+    fn former(&mut self, has_reason: bool) -> Option<Former> {
+        let replica = ReplicaId::from_u64(self.u64()?);
+        let [code] = if has_reason { self.array()? } else { [0] };
+        Some(Former { replica, reason: reason_of(code)? })
+    }
+
+    fn identity(&mut self, has_reasons: bool) -> Option<Identity> {
         let state = match self.u32()? {
             0 => State::Creating,
             1 => State::Complete,
@@ -299,9 +342,8 @@ impl Fields<'_> {
         self.rest = rest;
         let text = std::str::from_utf8(text).ok()?;
         let fingerprint = (!text.is_empty()).then(|| Fingerprint::new(text));
-        let former = (0..self.u16()?)
-            .map(|_| self.u64().map(ReplicaId::from_u64))
-            .collect::<Option<Vec<_>>>()?;
+        let former =
+            (0..self.u16()?).map(|_| self.former(has_reasons)).collect::<Option<Vec<_>>>()?;
         Some(Identity {
             state,
             generation,
@@ -324,8 +366,10 @@ mod tests {
 
     use super::*;
 
-    /// An identity of format version 1, as the first release wrote it.
-    const FIXTURE: &[u8] = include_bytes!("../tests/fixtures/v1/identity");
+    /// An identity of format version 1, as it was first written.
+    const FIXTURE_1: &[u8] = include_bytes!("../tests/fixtures/v1/identity");
+    /// The same of format version 2.
+    const FIXTURE: &[u8] = include_bytes!("../tests/fixtures/v2/identity");
 
     fn identity() -> Identity {
         Identity {
@@ -337,8 +381,15 @@ mod tests {
             incarnation: 3,
             secret: *b"fedcba9876543210",
             fingerprint: Some(Fingerprint::new("machine-1 inode-2 born-3")),
-            former: vec![ReplicaId::from_u64(1), ReplicaId::from_u64(2)],
+            former: vec![
+                former(1, Some(Reincarnation::Copied)),
+                former(2, Some(Reincarnation::KnownToPeer)),
+            ],
         }
+    }
+
+    fn former(replica: u64, reason: Option<Reincarnation>) -> Former {
+        Former { replica: ReplicaId::from_u64(replica), reason }
     }
 
     fn storage_with(bytes: &[u8]) -> MemoryStorage {
@@ -349,9 +400,28 @@ mod tests {
     }
 
     #[test]
-    fn version_1_is_read_and_written_as_ever() {
+    fn version_2_is_read_and_written_as_ever() {
         assert_eq!(Identity::read(&storage_with(FIXTURE)).unwrap(), identity());
         assert_eq!(identity().encode(), FIXTURE[..SLOT_BYTES]);
+    }
+
+    #[test]
+    fn version_1_is_read_and_goes_on_as_version_2() {
+        let storage = storage_with(FIXTURE_1);
+        let mut found = Identity::read(&storage).unwrap();
+        let expected = Identity { former: vec![former(1, None), former(2, None)], ..identity() };
+        assert_eq!(found, expected);
+        found.write(&storage).unwrap();
+        assert_eq!(Identity::read(&storage).unwrap(), found);
+    }
+
+    #[test]
+    fn every_reason_has_a_code_of_its_own() {
+        for code in 0..=u8::MAX {
+            let reason = reason_of(code);
+            assert_eq!(reason.is_some(), code < 4, "{code}");
+            assert!(reason.is_none_or(|reason| reason_code(reason) == code), "{code}");
+        }
     }
 
     #[test]
@@ -395,11 +465,11 @@ mod tests {
     #[test]
     fn a_newer_version_is_refused_and_any_length_is_survived() {
         let mut bytes = FIXTURE.to_vec();
-        bytes[SLOT_BYTES + 8] = 2;
+        bytes[SLOT_BYTES + 8] = 3;
         let sum = crc32c::crc32c(&bytes[SLOT_BYTES..SLOT_BYTES + SUM_AT]);
         bytes[SLOT_BYTES + SUM_AT..].copy_from_slice(&sum.to_le_bytes());
         let error = Identity::read(&storage_with(&bytes)).unwrap_err();
-        assert!(matches!(error, IdentityError::Newer { version: 2 }), "{error}");
+        assert!(matches!(error, IdentityError::Newer { version: 3 }), "{error}");
         for length in 0..2 * SLOT_BYTES {
             let read = Identity::read(&storage_with(&FIXTURE[..length]));
             assert_eq!(read.is_ok(), length >= SLOT_BYTES, "{length} bytes");

@@ -26,12 +26,11 @@ use crate::follow::{EVERYTHING, readable_to};
 use crate::host::Bell;
 use crate::identity::Identity;
 use crate::lock::{Lease, WriterLock};
-use crate::open::Reincarnation;
 use crate::options::Options;
 use crate::progress::{Durability, Listener, Progress};
 use crate::read::{Access, ReadError};
 use crate::replay::feed;
-use crate::sync::Catalog;
+use crate::sync::{Catalog, Remembered};
 use crate::terms::TermHasher;
 use crate::walk::View;
 
@@ -63,6 +62,8 @@ pub(crate) struct Inner {
     pub(crate) buffers: Mutex<Vec<EventBuffer>>,
     /// What sync sessions share. Locked before everything else.
     pub(crate) catalog: Mutex<Catalog>,
+    /// Held by whoever writes what is remembered of a peer, and nothing else with it.
+    pub(crate) remembered: Mutex<Remembered>,
 }
 
 /// What this handle may do.
@@ -83,8 +84,10 @@ pub(crate) struct Writer {
     pub(crate) lock: Mutex<Option<WriterLock>>,
     /// Who this copy is. Locked before the front.
     pub(crate) identity: Mutex<Identity>,
-    /// A reincarnation that is not in `_sys` yet.
-    pub(crate) unrecorded: Mutex<Option<Reincarnation>>,
+    /// There may be a reincarnation that is not in `_sys` yet. Changed with the identity locked.
+    pub(crate) is_unrecorded: AtomicBool,
+    /// There may be a fork that is not in `_sys` yet.
+    pub(crate) may_lack_forks: AtomicBool,
 }
 
 /// The parts of a process that reads beside it.
@@ -383,8 +386,11 @@ impl Inner {
             index.refresh().map_err(|error| failed(&error))?;
         }
         *lease = renewed;
+        drop(lease);
         let (commit, position) = self.reader.flushed();
         self.progress.record_flushed(commit.as_u64(), position);
+        // Nothing is pushed to its chains here: they are built anew from what can be read now.
+        *lock(&self.catalog) = Catalog::default();
         Ok(())
     }
 

@@ -192,7 +192,7 @@ impl Opening {
         let fingerprint = storage.fingerprint(IDENTITY_FILE)?;
         if identity.fingerprint.as_ref() != Some(&fingerprint) {
             report.reincarnation = Some((Reincarnation::Copied, identity.replica));
-            identity.reincarnate(self.environment.as_ref())?;
+            identity.reincarnate(self.environment.as_ref(), Reincarnation::Copied)?;
             identity.copy = self.environment.random_u64()?;
             identity.write(storage)?;
         }
@@ -207,7 +207,7 @@ impl Opening {
         let own = own_hlc(&log, identity.replica);
         if self.clock(&identity, own).runs_ahead(self.now_ms()) {
             report.reincarnation = Some((Reincarnation::ClockAhead, identity.replica));
-            identity.reincarnate(self.environment.as_ref())?;
+            identity.reincarnate(self.environment.as_ref(), Reincarnation::ClockAhead)?;
             identity.write(storage)?;
         }
         report.take(&log.recovery);
@@ -268,6 +268,7 @@ impl Opening {
             index_failed: AtomicBool::new(false),
             buffers: Mutex::default(),
             catalog: Mutex::default(),
+            remembered: Mutex::default(),
         });
         let report = OpenReport { clean: true, ..OpenReport::default() };
         Ok(Database::new(inner, Threads::default(), report))
@@ -349,7 +350,9 @@ impl Opening {
             front: Mutex::new(Front { clock, log: Some(log.front), pending, headers: Vec::new() }),
             maintenance: Mutex::new(log.maintenance),
             lock: Mutex::new(Some(lock)),
-            unrecorded: Mutex::new(unrecorded_reincarnation(&identity, &report)),
+            // They may be recorded already: that is looked up before it is done.
+            is_unrecorded: AtomicBool::new(!identity.former.is_empty()),
+            may_lack_forks: AtomicBool::new(true),
             identity: Mutex::new(identity.clone()),
         };
         let inner = Arc::new(Inner {
@@ -369,6 +372,7 @@ impl Opening {
             index_failed: AtomicBool::new(false),
             buffers: Mutex::default(),
             catalog: Mutex::default(),
+            remembered: Mutex::default(),
         });
         let threads = if inner.options.threads {
             Threads::start(&inner).map_err(OpenError::Threads)?
@@ -386,13 +390,6 @@ impl OpenReport {
         self.torn_tail.clone_from(&recovery.torn_tail);
         self.damages.clone_from(&recovery.damages);
     }
-}
-
-/// Why this copy has another id than before, if it does: it is in `_sys`, or will be.
-fn unrecorded_reincarnation(identity: &Identity, report: &OpenReport) -> Option<Reincarnation> {
-    identity.former.last()?;
-    // It may be recorded already: that is looked up before it is done.
-    Some(report.reincarnation.map_or(Reincarnation::KnownToPeer, |(reason, _)| reason))
 }
 
 /// The highest time that this replica gave out, or saw arrive.

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use laterbase_event::{Event, Position};
 
@@ -21,6 +21,7 @@ use crate::query::{Cut, Direction, Order, Query};
 use crate::read::ReadError;
 use crate::recorded::Recorded;
 use crate::walk::plan_scan;
+use crate::watch::{deadline_after, left_until};
 
 /// Events read ahead at the most.
 const AHEAD_MAX: usize = 256;
@@ -106,12 +107,12 @@ impl Subscription {
     /// # Errors
     /// As [`Subscription::try_next`].
     pub fn next(&mut self, timeout: Duration) -> Result<Option<Recorded>, ReadError> {
-        let deadline = Instant::now() + timeout;
+        let deadline = deadline_after(timeout);
         loop {
             if let Some(recorded) = self.try_next()? {
                 return Ok(Some(recorded));
             }
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = left_until(deadline);
             if left.is_zero() || self.inner.is_closing() {
                 return Ok(None);
             }
@@ -164,7 +165,7 @@ impl Subscription {
     /// Reads a piece of the log.
     fn look(&mut self, flushed: Position) -> Result<(), ReadError> {
         let bound = flushed.min(Position::new(self.looked_to.as_u64() + LOOK_MAX));
-        let mut walk = plan_scan(&self.inner, &self.filter, self.looked_to, bound);
+        let mut walk = plan_scan(&self.inner, &self.filter, self.looked_to, bound)?;
         let ready = &mut self.ready;
         let more = walk.run(|event, position, arrival| {
             ready.push_back(Recorded { event: Event::from(event), position, arrival });

@@ -3,12 +3,13 @@
 //! The log verifies itself. The indexes are compared as sets: the entries that the log's events
 //! give are summed up by family, as are the entries that the indexes hold; two equal sums of
 //! 128-bit mixtures mean equal sets, up to a chance of 2^-64. No memory grows with the database,
-//! and no entry is looked up on its own.
+//! and no entry is looked up on its own. What a branch of a forked log follows, the log cannot
+//! tell: that is looked at with the indexes, once they are known to be whole.
 
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use laterbase_event::{Limits, Position};
+use laterbase_event::{Limits, Position, ReplicaId, RootName};
 use laterbase_index::{Entry, Family, IndexWriter, PendingEntries, Range};
 use laterbase_log::storage::FileStorage;
 
@@ -45,6 +46,15 @@ pub enum VerifyStage {
 pub enum Problem {
     /// In the log: something is lost unless a backup or another replica has it.
     Log(laterbase_log::Problem),
+    /// A batch of a forked log follows no batch that is held.
+    Branch {
+        /// The log's root.
+        root: RootName,
+        /// The replica id that the branches carry.
+        replica: ReplicaId,
+        /// The number of its first event.
+        seq: u64,
+    },
     /// The files of the indexes are damaged: a repair builds them anew.
     IndexFiles {
         /// What is damaged.
@@ -65,6 +75,12 @@ impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Log(problem) => write!(f, "log: {problem}"),
+            Self::Branch { root, replica, seq } => write!(
+                f,
+                "log: the batch of {replica} under {root:?} at {seq} follows no batch that is \
+                 held: fetch what is before it from a peer or a backup",
+                root = root.as_str()
+            ),
             Self::IndexFiles { reason } => write!(f, "indexes: {reason}"),
             Self::IndexContent { family, expected, actual } => write!(
                 f,
@@ -118,6 +134,12 @@ impl Database {
         report.problems.extend(log.problems.into_iter().map(Problem::Log));
         if report.is_sound() {
             self.verify_indexes(bound, progress, &mut report)?;
+        }
+        // By the indexes: only then are all batches found.
+        if report.is_sound() {
+            let loose = inner.loose_batches()?.into_iter();
+            let problems = loose.map(|(root, replica, seq)| Problem::Branch { root, replica, seq });
+            report.problems.extend(problems);
         }
         Ok(report)
     }

@@ -16,10 +16,10 @@ impl Database {
     #[must_use]
     pub fn wait_for_flushed(&self, after: Position, timeout: Duration) -> Position {
         let inner = self.inner();
-        let deadline = Instant::now() + timeout;
+        let deadline = deadline_after(timeout);
         loop {
             let flushed = inner.progress.flushed();
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = left_until(deadline);
             if flushed > after || left.is_zero() || inner.is_closing() {
                 return flushed;
             }
@@ -31,4 +31,14 @@ impl Database {
             inner.progress.forget(registration);
         }
     }
+}
+
+/// The end of a timeout; `None` if it is so far away that it never comes.
+pub(crate) fn deadline_after(timeout: Duration) -> Option<Instant> {
+    Instant::now().checked_add(timeout)
+}
+
+/// How long it is until then.
+pub(crate) fn left_until(deadline: Option<Instant>) -> Duration {
+    deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
 }

@@ -131,7 +131,7 @@ fn an_append_condition_sees_only_what_came_after() {
     let fixture = Fixture::new();
     fixture.append(&event("booked").tag(tag("truck:7")));
     let cursor = fixture.db.cursor();
-    let vector = fixture.db.version_vector();
+    let vector = fixture.db.version_vector().unwrap();
     let attempt = |matches: ConditionMatch, after: After| {
         let mut commit = fixture.db.commit();
         commit.push(&NewEvent::new("other", "x", "noted")).unwrap();
@@ -198,7 +198,7 @@ fn as_of_answers_what_was_known_then() {
     let fixture = Fixture::with_clock(1_800_000_000_000);
     let first = fixture.append(&event("a").valid_at(at(50))).id(0).unwrap();
     let known = fixture.clock.advance_ms(1000);
-    let vector = fixture.db.version_vector();
+    let vector = fixture.db.version_vector().unwrap();
     fixture.clock.advance_ms(1000);
     let second = fixture.append(&event("b").valid_at(at(10))).id(0).unwrap();
     let by_valid = Query::all().order(Order::Valid);

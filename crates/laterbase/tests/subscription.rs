@@ -16,7 +16,7 @@ use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use laterbase::{Durability, NewEvent, Query, Start};
+use laterbase::{Durability, NewEvent, Position, Query, Start};
 use support::{Fixture, event, tag};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -126,4 +126,15 @@ fn a_cursor_of_another_copy_is_refused() {
     let ahead = one.db.cursor();
     let error = other.db.subscribe(&Query::all(), Start::After(ahead)).unwrap_err();
     assert!(error.to_string().contains("cursor"), "{error}");
+}
+
+#[test]
+fn a_wait_without_end_ends_with_the_event() {
+    let fixture = Fixture::new();
+    let first = fixture.append(&event("one")).id(0).unwrap();
+    let mut subscription = fixture.db.subscribe(&Query::all(), Start::Beginning).unwrap();
+    let found = subscription.next(Duration::MAX).unwrap().unwrap();
+    assert_eq!(found.event.id, first);
+    let flushed = fixture.db.wait_for_flushed(Position::NONE, Duration::MAX);
+    assert_eq!(flushed, found.position);
 }

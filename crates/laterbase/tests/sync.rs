@@ -15,16 +15,21 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use laterbase::storage::{FaultyStorage, Survival};
+use laterbase::sync::frame::{Codec, Reason};
 use laterbase::sync::{
-    BatchEnd, Checked, Found as FoundBatch, Heads, LogId, MemoryReplica, Offer, Outcome, Replica,
+    BatchEnd, Checked, Found as FoundBatch, Heads, LogId, Offer, Outcome, PeerMemory, Replica,
     Session, SessionConfig, Split, Status, StoreError, SyncPort,
 };
 use laterbase::{
-    Database, DatabaseId, Durability, Environment, EventId, Hlc, NewEvent, Order, Query, ReplicaId,
-    RootName, Validators, VersionVector,
+    CauseDraft, Database, DatabaseId, Durability, Environment, EventDraft, EventId, Hlc, KeyDraft,
+    NewEvent, Order, Query, ReplicaId, RootName, Start, Validators, VersionVector,
 };
 use laterbase_event::Hash;
+use laterbase_sync::MemoryReplica;
 use support::{Fixture, TestEnvironment, options, storage};
 
 fn append(db: &Database, root: &str, count: usize) -> Vec<EventId> {
@@ -80,7 +85,7 @@ fn converge(all: &[&Database]) {
     }
     for db in all {
         assert_eq!(db.log_heads().unwrap(), all[0].log_heads().unwrap());
-        assert_eq!(db.version_vector(), all[0].version_vector());
+        assert_eq!(db.version_vector().unwrap(), all[0].version_vector().unwrap());
         assert_eq!(db.forks().unwrap(), all[0].forks().unwrap());
         assert_eq!(seen(db), seen(all[0]));
         assert!(db.verify(&mut |_| {}).unwrap().problems.is_empty());
@@ -135,6 +140,42 @@ fn roll_back(dir: &Path, contents: &[(String, Vec<u8>)]) {
     }
 }
 
+/// A copy that can be cloned and lied with: its clones write on under one id.
+fn memory_copy(of: &Database) -> MemoryReplica {
+    MemoryReplica::new(of.id(), ReplicaId::from_u64(7))
+}
+
+/// Appends a batch of `count` events at a moment.
+fn write(copy: &mut MemoryReplica, now_ms: u64, name: &str, count: usize) {
+    let draft = EventDraft {
+        key: KeyDraft::Text(name),
+        type_name: "seen",
+        version: 1,
+        valid_at: None,
+        tags: &[],
+        cause: CauseDraft::None,
+        idempotency: None,
+        meta: &[],
+        content_type: "application/json",
+        payload: b"{}",
+    };
+    assert!(copy.append(&RootName::try_from("truck").unwrap(), now_ms, &vec![draft; count]));
+}
+
+/// A database takes in what a copy holds, and the copy learns nothing.
+fn bring(copy: &MemoryReplica, db: &Database) {
+    let (mut there, mut here) = (copy.clone(), db.sync_port().unwrap());
+    let mut asks = Session::initiator(SessionConfig::default(), None);
+    let mut answers = Session::responder(SessionConfig::default());
+    for _ in 0..20 {
+        let up = asks.poll_flight(0, &mut there);
+        answers.handle_flight(&up, 0, &mut here);
+        let down = answers.poll_flight(0, &mut here);
+        asks.handle_flight(&down, 0, &mut there);
+    }
+    assert_eq!(answers.status(), Status::Closed(Reason::Done));
+}
+
 #[test]
 fn two_copies_end_with_the_same_events_in_the_same_order() {
     let dir = tempfile::tempdir().unwrap();
@@ -175,9 +216,144 @@ fn a_copy_that_was_put_back_takes_a_new_id_and_loses_nothing() {
     converge(&[&a, &b]);
     assert_eq!(shown(&b), all.iter().copied().collect());
     assert_eq!(b.forks().unwrap(), []);
-    let records = seen(&b).into_iter().filter(|(_, root, _, _)| root == "_sys");
-    let texts: Vec<_> = records.map(|(_, _, _, text)| String::from_utf8(text).unwrap()).collect();
-    assert!(texts.iter().any(|text| text.contains("known_to_peer")), "{texts:?}");
+    let (from, to) = (former.to_string(), a.replica().to_string());
+    let record = serde_json::json!({ "from": from, "to": to, "reason": "known_to_peer" });
+    assert_eq!(records(&b, "reincarnated"), [record]);
+}
+
+/// Makes a copy of a directory, in files of its own.
+fn copy_directory(from: &Path, to: &Path) {
+    for (path, bytes) in contents(from) {
+        let target = to.join(path);
+        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+        std::fs::write(target, bytes).unwrap();
+    }
+}
+
+/// What is recorded in `_sys` under a type.
+fn records(db: &Database, type_name: &str) -> Vec<serde_json::Value> {
+    let query = Query::root("_sys".try_into().unwrap()).of_type(type_name.try_into().unwrap());
+    let events = db.read(&query).unwrap().map(|event| event.unwrap().event);
+    events.map(|event| serde_json::from_slice(&event.payload).unwrap()).collect()
+}
+
+/// A copy of a copy, each of which was closed again before anybody was met.
+#[test]
+fn every_new_id_is_recorded_with_its_own_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let [a, b, c] = ["a", "b", "c"].map(|name| dir.path().join(name));
+    let first = Database::create(&a, options()).unwrap();
+    append(&first, "truck", 1);
+    let ids = |of: &Database| of.replica().to_string();
+    let mut names = vec![ids(&first)];
+    first.close().unwrap();
+    for (from, to) in [(&a, &b), (&b, &c)] {
+        copy_directory(from, to);
+        let copy = Database::open(to, options()).unwrap();
+        names.push(ids(&copy));
+        append(&copy, "truck", 1);
+        copy.close().unwrap();
+    }
+    let (first, last) = (Database::open(&a, options()).unwrap(), Database::open(&c, options()));
+    let last = last.unwrap();
+    assert_eq!(last.opened().reincarnation, None);
+    converge(&[&last, &first]);
+    let record = |at: usize| {
+        let (from, to) = (&names[at], &names[at + 1]);
+        serde_json::json!({ "from": from, "to": to, "reason": "copied" })
+    };
+    assert_eq!(records(&first, "reincarnated"), [record(0), record(1)]);
+}
+
+#[test]
+fn branches_grow_in_a_process_that_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Database::create(dir.path().join("a"), options()).unwrap();
+    let mut one = memory_copy(&db);
+    write(&mut one, 1000, "both", 2);
+    let mut other = one.clone();
+    write(&mut one, 2000, "one", 1);
+    write(&mut other, 2000, "other", 1);
+    bring(&one, &db);
+    bring(&other, &db);
+    let reader = Database::open_read_only(dir.path().join("a"), options()).unwrap();
+    assert_eq!(reader.log_heads().unwrap(), db.log_heads().unwrap());
+    write(&mut one, 3000, "one", 2);
+    bring(&one, &db);
+    reader.refresh().unwrap();
+    assert_eq!(reader.log_heads().unwrap(), db.log_heads().unwrap());
+    assert_eq!(reader.forks().unwrap(), db.forks().unwrap());
+}
+
+/// The process ended when the fork was on the device and its record was not.
+#[test]
+fn a_fork_whose_record_was_lost_is_recorded_by_the_next_sync() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a");
+    let db = Database::create(&path, options()).unwrap();
+    let mut one = memory_copy(&db);
+    write(&mut one, 1000, "both", 2);
+    let mut other = one.clone();
+    write(&mut one, 2000, "one", 1);
+    write(&mut other, 3000, "other", 1);
+    bring(&one, &db);
+    let (mut there, mut here) = (other, db.sync_port().unwrap());
+    let mut asks = Session::initiator(SessionConfig::default(), None);
+    let mut answers = Session::responder(SessionConfig::default());
+    for _ in 0..9 {
+        while let Some(frame) = asks.poll_frame(0, &mut there) {
+            answers.handle_frame(&frame, 0, &mut here);
+        }
+        while let Some(frame) = answers.poll_frame(0, &mut here) {
+            asks.handle_frame(&frame, 0, &mut there);
+        }
+    }
+    drop(here);
+    let branches: Vec<String> =
+        db.forks().unwrap()[0].branches.iter().map(|(name, _)| name.to_string()).collect();
+    assert_eq!(records(&db, "forked"), Vec::<serde_json::Value>::new());
+    db.close().unwrap();
+    let db = Database::open(&path, options()).unwrap();
+    for _ in 0..2 {
+        drop(db.sync_port().unwrap());
+        let record = serde_json::json!({
+            "root": "truck", "replica": "0000000000000007", "seq": 3, "branches": branches,
+            "brought_by": null, "signed": false,
+        });
+        assert_eq!(records(&db, "forked"), [record]);
+    }
+}
+
+/// Two futures of one millisecond, of equally many events.
+#[test]
+fn a_vector_tells_branches_apart_that_say_the_same_of_themselves() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Database::create(dir.path().join("a"), options()).unwrap();
+    let mut one = memory_copy(&db);
+    write(&mut one, 1000, "both", 2);
+    let mut other = one.clone();
+    write(&mut one, 2000, "one", 3);
+    write(&mut other, 2000, "other", 3);
+    bring(&one, &db);
+    bring(&other, &db);
+    let branches = db.forks().unwrap().remove(0).branches;
+    let mut lacking: Vec<String> = Vec::new();
+    for (branch, _) in branches {
+        let mut vector = db.version_vector().unwrap();
+        vector.set(RootName::try_from("truck").unwrap(), branch, 3);
+        let query = Query::root("truck".try_into().unwrap()).unknown_to(vector);
+        let mut subscription = db.subscribe(&query, Start::Beginning).unwrap();
+        let subscribed: Vec<String> = std::iter::from_fn(|| subscription.try_next().unwrap())
+            .map(|event| event.event.key.to_string())
+            .collect();
+        let unknown = db.read(&query).unwrap();
+        let keys: Vec<String> = unknown.map(|event| event.unwrap().event.key.to_string()).collect();
+        assert_eq!(keys.len(), 2, "{keys:?}");
+        assert_eq!(subscribed, keys);
+        lacking.extend(keys);
+    }
+    lacking.sort();
+    assert_eq!(lacking, ["one", "one", "other", "other"]);
 }
 
 /// A copy that was put back and written before it met anybody: both of its futures are kept.
@@ -198,11 +374,26 @@ fn both_branches_of_a_fork_are_everywhere_under_the_same_names() {
     a.close().unwrap();
     roll_back(&path, &yesterday);
     let a = Database::open(&path, options()).unwrap();
+    let former = a.replica();
     all.extend(append(&a, "truck", 3));
     all.extend(append(&a, "depot", 1));
     converge(&[&a, &b, &c]);
     let forks = c.forks().unwrap();
     assert_eq!((forks.len(), forks[0].seq, forks[0].branches.len()), (1, 3, 2));
+    let branches: Vec<String> =
+        forks[0].branches.iter().map(|(name, _)| name.to_string()).collect();
+    let record = |brought_by: ReplicaId| {
+        serde_json::json!({
+            "root": "truck", "replica": former.to_string(), "seq": 3, "branches": branches,
+            "brought_by": brought_by.to_string(), "signed": false,
+        })
+    };
+    // Both met it, each by the other.
+    let mut found = records(&c, "forked");
+    found.sort_by_key(|record| record["brought_by"].to_string());
+    let mut expected = [record(former), record(b.replica())];
+    expected.sort_by_key(|record| record["brought_by"].to_string());
+    assert_eq!(found, expected);
     assert_eq!(shown(&c), all.iter().copied().collect());
     // What is opened anew names everything as before.
     let heads = a.log_heads().unwrap();
@@ -217,7 +408,7 @@ fn both_branches_of_a_fork_are_everywhere_under_the_same_names() {
     // The vector of one names what another lacks, branches among them.
     let d = joined(&dir.path().join("d"), &a);
     exchange(&d, &c);
-    assert_eq!(d.read(&Query::all().unknown_to(c.version_vector())).unwrap().count(), 0);
+    assert_eq!(d.read(&Query::all().unknown_to(c.version_vector().unwrap())).unwrap().count(), 0);
     assert_eq!(shown(&d), shown(&c));
 }
 
@@ -257,6 +448,27 @@ fn what_a_validator_refuses_is_forwarded_and_lives_after_a_retry() {
     assert!(more.iter().all(|id| b.get(*id).unwrap().is_some()));
     append(&a, "depot", 1);
     converge(&[&a, &b, &c]);
+}
+
+#[test]
+fn a_validator_may_ask_the_database_while_the_quarantine_is_looked_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let asked: Arc<Mutex<Option<Database>>> = Arc::default();
+    let asks = Arc::clone(&asked);
+    let curious = Validators::default().with(move |_| match &*asks.lock().unwrap() {
+        None => Err("not yet".into()),
+        Some(db) => db.forks().map(drop).map_err(|error| error.to_string()),
+    });
+    let db = Database::create(dir.path().join("a"), options().validators(curious)).unwrap();
+    let mut copy = memory_copy(&db);
+    write(&mut copy, 1000, "one", 2);
+    bring(&copy, &db);
+    asked.lock().unwrap().replace(db.clone());
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || tell.send(db.retry_quarantine().unwrap()));
+    let retried = told.recv_timeout(Duration::from_secs(20)).expect("the validator waits for ever");
+    assert_eq!((retried.admitted, retried.refused), (1, 0));
+    drop(asked.lock().unwrap().take());
 }
 
 #[test]
@@ -333,6 +545,24 @@ impl Replica for Raced {
     fn proof(&self, branch: &LogId) -> Option<(Vec<u8>, Vec<u8>)> {
         self.port.proof(branch)
     }
+    fn recall(&self, peer: ReplicaId) -> Option<PeerMemory> {
+        self.port.recall(peer)
+    }
+    fn remember(&mut self, memory: &PeerMemory) {
+        self.port.remember(memory);
+    }
+    fn record(&mut self, outcome: &Outcome) {
+        Replica::record(&mut self.port, outcome);
+    }
+    fn wall_ms(&self) -> u64 {
+        self.port.wall_ms()
+    }
+    fn validators(&self) -> Option<[u8; 8]> {
+        self.port.validators()
+    }
+    fn codec(&self) -> Option<&dyn Codec> {
+        self.port.codec()
+    }
 }
 
 #[test]
@@ -392,21 +622,40 @@ fn branches_of_a_fork_that_leave_quarantine_are_seen_by_vectors_at_once() {
     assert_eq!(seen(&b), seen(&a));
 }
 
+/// What one side of a session has to say, for the other side.
+fn fly(from: &mut Session, port: &mut SyncPort, to: &mut Session, at: &mut SyncPort) {
+    let flight = from.poll_flight(0, port);
+    to.handle_flight(&flight, 0, at);
+}
+
 #[test]
 fn nothing_leaves_before_it_is_on_the_device() {
-    let dir = tempfile::tempdir().unwrap();
     let mut alone = options();
     alone.threads = false;
-    let a = Database::create(dir.path().join("a"), alone).unwrap();
+    let disk = FaultyStorage::new(7);
+    let clock = TestEnvironment::at_ms(1_800_000_000_000);
+    let a = Database::create_on(Arc::new(disk.clone()), clock.clone(), alone.clone()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let b = joined(&dir.path().join("b"), &a);
-    let mut commit = a.commit();
-    commit.durability(Durability::Relaxed);
-    commit.push(&NewEvent::new("truck", "7", "seen")).unwrap();
-    let ticket = a.append(&mut commit).unwrap();
-    exchange(&b, &a);
-    assert_eq!(shown(&b).len(), 1);
-    drop(a);
-    let a = Database::open(dir.path().join("a"), options()).unwrap();
-    assert_eq!(shown(&a).len(), 1, "what was offered is there");
-    drop(ticket);
+    append(&a, "truck", 1);
+    let relaxed = |key: &str| {
+        let mut commit = a.commit();
+        commit.durability(Durability::Relaxed);
+        commit.push(&NewEvent::new("truck", key, "seen")).unwrap();
+        drop(a.append(&mut commit).unwrap());
+    };
+    relaxed("before the port");
+    let (mut client, mut server) = (b.sync_port().unwrap(), a.sync_port().unwrap());
+    relaxed("behind the port");
+    let mut asks = Session::initiator(SessionConfig::default(), None);
+    let mut answers = Session::responder(SessionConfig::default());
+    for _ in 0..9 {
+        fly(&mut asks, &mut client, &mut answers, &mut server);
+        fly(&mut answers, &mut server, &mut asks, &mut client);
+    }
+    assert_eq!(shown(&b).len(), 3);
+    // The power fails before anything else is asked of it.
+    let disk = disk.crash(Survival::Lost);
+    let after = Database::open_on(Arc::new(disk), clock, alone).unwrap();
+    assert_eq!(shown(&after), shown(&b), "what was offered is there");
 }

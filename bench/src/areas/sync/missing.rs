@@ -1,8 +1,8 @@
 //! Replicas that lack a hundred events, and replicas that lack nothing.
 
-use laterbase::sync::MemoryReplica;
 use laterbase::{Database, DatabaseId, EventDraft, Options, ReplicaId, RootName};
 use laterbase_client::Report as Synced;
+use laterbase_sync::MemoryReplica;
 
 use super::events::{COLD, Kind};
 use super::ours;

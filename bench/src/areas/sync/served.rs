@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use laterbase::sync::{MemoryReplica, PeerMemory, Replica, SessionConfig};
+use laterbase::sync::{PeerMemory, Replica, SessionConfig};
 use laterbase::{Database, Options};
 use laterbase_client::{HttpWire, PeerAddress, Report, drive};
 use laterbase_server::{
     DEFAULT_DATABASE, Databases, Listening, Notice, Server, ServerConfig, check_address,
 };
+use laterbase_sync::MemoryReplica;
 use tokio::sync::watch;
 
 use crate::error::StoreError;

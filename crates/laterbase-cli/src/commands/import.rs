@@ -112,7 +112,7 @@ impl Import {
         let database = context.open()?;
         let mut tally = Tally::new(context.json(), self.durability);
         let mut progress = Progress::new(context.json(), bytes_total);
-        let mut writer = Writer::new(&database, Durability::from(self.durability));
+        let mut writer = Writer::new(&database, Durability::from(self.durability))?;
         let (written, read) = thread::scope(|scope| {
             let each = self.each.as_ref();
             let feed = Feed::start(scope, &self.files, format, each, &recipe, batch);

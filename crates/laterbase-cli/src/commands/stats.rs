@@ -19,7 +19,7 @@ impl Stats {
     pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
         let database = context.open_read_only()?;
         let statistics = database.statistics().map_err(|error| refusals::reading(&error))?;
-        let vector = database.version_vector();
+        let vector = database.version_vector().map_err(|error| refusals::reading(&error))?;
         if context.json() {
             let document = document(&statistics, &vector, &context.clock());
             return context.out.line(document);

@@ -62,7 +62,8 @@ impl Status {
         let heads = database.log_heads().map_err(|error| refusals::reading(&error))?;
         let all = standings(&database, &heads, context)?;
         let (id, replica) = (database.id(), database.replica());
-        let events: u64 = database.version_vector().iter().map(|(_, _, seq)| seq).sum();
+        let vector = database.version_vector().map_err(|error| refusals::reading(&error))?;
+        let events: u64 = vector.iter().map(|(_, _, seq)| seq).sum();
         if context.json() {
             let peers: Vec<Value> =
                 all.iter().map(|standing| self.document(standing, context)).collect();

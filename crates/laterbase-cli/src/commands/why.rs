@@ -72,7 +72,7 @@ impl WhyNotSynced {
             ));
         }
         let writer = self.id.replica();
-        let vector = database.version_vector();
+        let vector = database.version_vector().map_err(|error| refusals::reading(&error))?;
         let logs = vector.iter().filter(|(_, replica, _)| *replica == writer).count();
         let mut holders = Vec::new();
         for peer in read(context)?.iter() {

@@ -64,12 +64,13 @@ pub(crate) enum WriterEvent {
 type Tell<'t> = dyn FnMut(WriterEvent) -> Result<(), Failure> + 't;
 
 impl<'d> Writer<'d> {
-    pub(crate) fn new(database: &'d Database, durability: Durability) -> Self {
-        Self {
+    pub(crate) fn new(database: &'d Database, durability: Durability) -> Result<Self, Failure> {
+        let held = database.version_vector().map_err(|error| refusals::reading(&error))?;
+        Ok(Self {
             database,
             commit: database.commit(),
             durability,
-            held: database.version_vector(),
+            held,
             new_ids: HashMap::new(),
             batch: Vec::new(),
             keys: HashSet::new(),
@@ -77,7 +78,7 @@ impl<'d> Writer<'d> {
             counts: HashMap::new(),
             imported: 0,
             already_there: 0,
-        }
+        })
     }
 
     /// Takes an event into the commit, which is appended first where the two cannot go together.

@@ -45,10 +45,13 @@ fn replica(sandbox: &Sandbox, db: &str) -> String {
     json(sandbox, &["stats", "--db", db])["replica"].as_str().unwrap().to_owned()
 }
 
-/// The reincarnations that are recorded.
-fn reincarnations(sandbox: &Sandbox, db: &str) -> usize {
+/// The reincarnations that are recorded: from, to and reason of each.
+fn reincarnations(sandbox: &Sandbox, db: &str) -> Vec<[String; 3]> {
     let lines = sandbox.run(["read", "--db", db, "_sys", "--format", "ndjson"]).success().stdout;
-    ndjson(&lines).iter().filter(|event| event["type"] == "reincarnated").count()
+    let events = ndjson(&lines);
+    let records = events.iter().filter(|event| event["type"] == "reincarnated");
+    let field = |event: &Value, name: &str| event["data"][name].as_str().unwrap().to_owned();
+    records.map(|event| ["from", "to", "reason"].map(|name| field(event, name))).collect()
 }
 
 /// Syncs each of these with the server until nothing moves any more.
@@ -70,6 +73,7 @@ fn a_directory_that_was_copied_while_closed_goes_on_as_two_replicas() {
     copy_directory(&sandbox.path("one"), &sandbox.path("two"));
     append(&sandbox, "one", "in-one");
     append(&sandbox, "two", "in-two");
+    let ids = [replica(&sandbox, "one"), replica(&sandbox, "two")];
     sync_all(&sandbox, &server, &["one", "two"]);
     append(&sandbox, "one", "later-in-one");
     append(&sandbox, "two", "later-in-two");
@@ -77,9 +81,11 @@ fn a_directory_that_was_copied_while_closed_goes_on_as_two_replicas() {
     let expected = ["before", "in-one", "in-two", "later-in-one", "later-in-two"];
     for db in ["one", "two", "third"] {
         assert_eq!(keys(&sandbox, db), expected, "{db}");
-        assert!(reincarnations(&sandbox, db) >= 1, "{db}");
+        let expected = [[ids[0].clone(), ids[1].clone(), "copied".to_owned()]];
+        assert_eq!(reincarnations(&sandbox, db), expected, "{db}");
     }
-    assert_ne!(replica(&sandbox, "one"), replica(&sandbox, "two"));
+    assert_eq!([replica(&sandbox, "one"), replica(&sandbox, "two")], ids);
+    assert_ne!(ids[0], ids[1]);
 }
 
 #[test]
@@ -96,15 +102,17 @@ fn yesterdays_backup_goes_on_under_a_new_id_and_loses_nothing() {
     let before = replica(&sandbox, "one");
     sandbox.run(["restore", "yesterday", "--db", "restored"]).success();
     append(&sandbox, "restored", "after-the-restore");
+    let restored = replica(&sandbox, "restored");
     sync_all(&sandbox, &server, &["restored"]);
     append(&sandbox, "restored", "later");
     sync_all(&sandbox, &server, &["restored"]);
     let expected = ["1", "2", "3", "after-the-restore", "later"];
     for db in ["restored", "hub"] {
         assert_eq!(keys(&sandbox, db), expected, "{db}");
-        assert!(reincarnations(&sandbox, db) >= 1, "{db}");
+        let expected = [[before.clone(), restored.clone(), "copied".to_owned()]];
+        assert_eq!(reincarnations(&sandbox, db), expected, "{db}");
     }
-    assert_ne!(replica(&sandbox, "restored"), before);
+    assert_ne!(restored, before);
 }
 
 #[test]
@@ -118,6 +126,7 @@ fn a_directory_put_back_in_place_is_noticed_by_its_peer_and_forks_nothing_away()
     let index = sandbox.path("one/index");
     append(&sandbox, "one", "2");
     sandbox.run(["sync", "--db", "one", &server.url()]).success();
+    let before = replica(&sandbox, "one");
     // The disk is rolled back: the same files, by name and birth, with what they held before.
     for entry in fs::read_dir(sandbox.path("old-log")).unwrap().map(Result::unwrap) {
         let bytes = fs::read(entry.path()).unwrap();
@@ -130,7 +139,8 @@ fn a_directory_put_back_in_place_is_noticed_by_its_peer_and_forks_nothing_away()
     sync_all(&sandbox, &server, &["one"]);
     for db in ["one", "hub"] {
         assert_eq!(keys(&sandbox, db), ["1", "2", "3", "other-2"], "{db}");
-        assert!(reincarnations(&sandbox, db) >= 1, "{db}");
+        let expected = [[before.clone(), replica(&sandbox, "one"), "known_to_peer".to_owned()]];
+        assert_eq!(reincarnations(&sandbox, db), expected, "{db}");
         let forks = json(&sandbox, &["forks", "--db", db]);
         assert_eq!(forks["forks"].as_array().unwrap().len(), 1, "{db}: {forks}");
     }

@@ -62,6 +62,10 @@ impl BatchHeader {
     /// No header is longer.
     pub const BYTES_MAX: usize = 1 + 1 + 16 + 8 + 8 + 32 + 1 + 64 + 10 + 3 + 5 + 3 + 3 + 4 + 4;
 
+    /// Where the bytes of a batch name the hash of the one before it: behind form, format, flags,
+    /// database, replica and first HLC.
+    pub const PREVIOUS: core::ops::Range<usize> = 35..67;
+
     /// The id of event `index`, from 0.
     ///
     /// Below [`BatchHeader::count`] it is exact; beyond, it saturates at the end of time.

@@ -4,7 +4,6 @@ use crate::error::ReadError;
 use crate::footer::{Gap, LogState, Noted, SegmentEnd};
 use crate::frame::Frame;
 use crate::frames::FrameWalk;
-use crate::heads::Head;
 use crate::segment::Segment;
 use crate::stream::Stream;
 use laterbase_event::{BatchView, DecodeError};
@@ -38,18 +37,7 @@ pub(crate) fn replay(
 fn apply_frame(state: &mut LogState, frame: &Frame<'_>) -> Result<(), DecodeError> {
     for batch in frame.batches() {
         let view = BatchView::parse(batch.bytes)?;
-        let header = view.header();
-        state.note(&Noted {
-            commit: frame.header.commit,
-            index_in_commit: batch.index,
-            replica: header.replica,
-            root: header.root.as_str(),
-            first_seq: header.first_seq,
-            event_count: batch.event_count,
-            end: Head { seq: header.last_seq(), hash: view.hash(), hlc: header.last_hlc() },
-            status: batch.status,
-            role: batch.role,
-        });
+        state.note(&Noted::of(frame.header.commit, &batch, view.header(), view.hash()));
     }
     Ok(())
 }

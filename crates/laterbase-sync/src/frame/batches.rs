@@ -17,7 +17,7 @@
 use alloc::{borrow::Cow, vec::Vec};
 use core::ops::Range;
 
-use laterbase_event::{BatchView, Hash, Limits, ReplicaId};
+use laterbase_event::{BatchHeader, BatchView, Hash, Limits, ReplicaId};
 
 use super::{FrameError, FrameLimits};
 use crate::{
@@ -173,9 +173,7 @@ impl<'a> Fork<'a> {
     }
 }
 
-/// Where a batch names the hash of the one before it: behind form, format, flags, database, replica
-/// and first HLC.
-const PREVIOUS: Range<usize> = 35..67;
+const PREVIOUS: Range<usize> = BatchHeader::PREVIOUS;
 
 /// The hash that a batch would be named by; `None` if the bytes are no batch.
 fn hash_of(batch: &[u8]) -> Option<Hash> {
@@ -207,11 +205,11 @@ fn read_linked<'a>(
         let batch = reader.bytes(found)?;
         // One encoding: what can be linked is.
         if before.is_some_and(|before| unlink(batch, before).is_some()) {
-            return Err(FrameError::Flags { found: 0 });
+            return Err(FrameError::Linked);
         }
         return Ok(Cow::Borrowed(batch));
     }
-    let linked = FrameError::Flags { found: 1 };
+    let linked = FrameError::Linked;
     let hash = before.and_then(|before| hash_of(before)).ok_or(linked)?;
     let behind = found.checked_sub(PREVIOUS.end as u64).ok_or(linked)?;
     let (head, tail) = (reader.bytes(PREVIOUS.start as u64)?, reader.bytes(behind)?);

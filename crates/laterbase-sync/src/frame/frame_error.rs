@@ -36,6 +36,12 @@ pub enum FrameError {
         /// The byte.
         found: u8,
     },
+    /// A batch leaves out the hash of the one before it and there is none to take it from, or names
+    /// it where it can be left out.
+    #[error(
+        "a batch leaves out what it must name, or names what it must leave out; refuse the peer"
+    )]
+    Linked,
     /// A root's name is none.
     #[error("a root's name is not allowed; refuse the peer")]
     Root,

@@ -62,4 +62,10 @@ impl Intents {
             *entry = extent;
         }
     }
+
+    /// The most names of logs that wait in one place: between two looks for frames to send, a peer
+    /// may make up as many as it sends batches.
+    pub(super) fn names(&self) -> usize {
+        self.acks.len().max(self.wants.len())
+    }
 }

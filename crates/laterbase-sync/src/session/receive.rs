@@ -55,7 +55,11 @@ impl Session {
             acked = Some((header.last_seq(), HashTag::of(&batch.hash)));
         }
         if let Some((seq, tag)) = acked {
-            self.met.insert(frame.log, Place { seq, tag });
+            // What the peer calls a log is its free choice: only names that are bounded elsewhere
+            // are kept for the session.
+            if self.view.contains_key(&frame.log) || self.mine.contains_key(&frame.log) {
+                self.met.insert(frame.log, Place { seq, tag });
+            }
             self.intents.acks.insert(frame.log, Acked { log: frame.log, seq, tag });
             if let Some(pull) = self.pulls.get(&frame.log)
                 && (frame.ends || seq >= pull.until)
@@ -64,6 +68,9 @@ impl Session {
             {
                 self.pulls.remove(&frame.log);
             }
+        }
+        if self.intents.names() > self.config.heads_max as usize {
+            return self.refuse(Bye::new(Reason::TooMuch), outcomes);
         }
         self.must_plan = true;
     }
@@ -187,7 +194,8 @@ pub(crate) fn look_at_all<'a>(
     let mut all: Vec<Looked<'a>> = Vec::new();
     for bytes in &frame.batches {
         let before = all.last().map_or(0, |looked| looked.view.header().last_seq());
-        let looked = check::look(bytes, claim).map_err(|fault| (fault, before + 1))?;
+        let looked =
+            check::look(bytes, claim).map_err(|fault| (fault, before.saturating_add(1)))?;
         if all.last().is_some_and(|last| !check::follows(last, &looked)) {
             return Err((Fault::Chain, looked.view.header().first_seq));
         }

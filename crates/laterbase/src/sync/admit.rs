@@ -138,18 +138,7 @@ impl Inner {
         let arrival: Hlc = clock.read(now_ms).max(log.last_arrival());
         let staged = log.stage(
             arrival,
-            &[StagedBatch {
-                replica: header.replica,
-                root: header.root.as_str(),
-                first_seq: header.first_seq,
-                event_count: header.count as u16,
-                last_hlc: header.last_hlc(),
-                previous: header.previous,
-                hash,
-                status: admission.status,
-                role,
-                pieces: [admission.batch.bytes, &[], &[], &[]],
-            }],
+            &[StagedBatch::of(header, hash, admission.status, role, admission.batch.bytes)],
         );
         let staged = match staged {
             Ok(staged) => staged,

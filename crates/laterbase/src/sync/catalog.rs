@@ -6,7 +6,7 @@ use std::sync::{Arc, MutexGuard};
 use laterbase_event::{ReplicaId, RootName};
 use laterbase_sync::{BatchEnd, Head, Heads, LogId};
 
-use super::chains::Chains;
+use super::chains::{Chains, Held};
 use super::shelf::Shelved;
 use crate::inner::{Inner, lock};
 use crate::read::ReadError;
@@ -57,12 +57,36 @@ impl Inner {
         Ok(fork.unwrap_or(1))
     }
 
-    /// The tree of a writer's batches from an event on.
+    /// The tree of a writer's batches from an event on. What follows nothing that is held, as after
+    /// damage that was accepted, is in no log; [`Inner::loose_batches`] names it.
     pub(crate) fn build_chains(
         &self,
         root: &RootName,
         writer: ReplicaId,
         from: u64,
+    ) -> Result<Chains, ReadError> {
+        self.build_chains_with(root, writer, from, |_| {})
+    }
+
+    /// The batches of forked logs that follow nothing that is held: root, writer and first number.
+    pub(crate) fn loose_batches(&self) -> Result<Vec<(RootName, ReplicaId, u64)>, ReadError> {
+        // Held, so that no batch comes without the one before it.
+        let _still = lock(&self.catalog);
+        let mut loose = Vec::new();
+        for (root, writer) in self.forked_logs()? {
+            self.build_chains_with(&root, writer, 1, |held| {
+                loose.push((root, writer, held.first_seq));
+            })?;
+        }
+        Ok(loose)
+    }
+
+    fn build_chains_with(
+        &self,
+        root: &RootName,
+        writer: ReplicaId,
+        from: u64,
+        mut loose: impl FnMut(&Held),
     ) -> Result<Chains, ReadError> {
         let mut frame = Vec::new();
         let trunk = match from.checked_sub(1).filter(|seq| *seq > 0) {
@@ -77,7 +101,10 @@ impl Inner {
         })?;
         // By number, so that each comes behind the one it follows.
         for batch in places {
-            chains.add(self.held(batch.place, &mut frame)?);
+            let held = self.held(batch.place, &mut frame)?;
+            if !chains.add(held) {
+                loose(&held);
+            }
         }
         Ok(chains)
     }
@@ -147,6 +174,11 @@ impl Catalog {
         self.chains.insert((root, writer), chains);
     }
 
+    /// Drops the chains of a writer; whoever takes the catalog next builds them anew.
+    pub(crate) fn forget(&mut self, root: &RootName, writer: ReplicaId) {
+        self.chains.remove(&(*root, writer));
+    }
+
     /// All chains, with their root and writer.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&RootName, ReplicaId, &Chains)> {
         self.chains.iter().map(|((root, writer), chains)| (root, *writer, chains))
@@ -157,5 +189,55 @@ impl Catalog {
         let chains = self.chains.iter().filter(|((root, _), _)| *root == log.root);
         let mut named = chains.filter(|(_, chains)| chains.has(log));
         named.next().map(|((_, writer), chains)| (*writer, chains))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use laterbase_event::{BatchView, CauseDraft, EventDraft, KeyDraft, ReplicaId};
+    use laterbase_log::BatchRole;
+    use laterbase_sync::{Checked, MemoryReplica};
+
+    use crate::database::Database;
+    use crate::options::Options;
+    use crate::sync::admit::Admission;
+    use crate::verify::Problem;
+
+    #[test]
+    fn a_branch_that_follows_nothing_is_found_by_verify() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Database::create(dir.path(), Options::small_device()).unwrap();
+        let mut copy = MemoryReplica::new(db.id(), ReplicaId::from_u64(7));
+        let draft = EventDraft {
+            key: KeyDraft::Text("7"),
+            type_name: "seen",
+            version: 1,
+            valid_at: None,
+            tags: &[],
+            cause: CauseDraft::None,
+            idempotency: None,
+            meta: &[],
+            content_type: "application/json",
+            payload: b"{}",
+        };
+        for _ in 0..2 {
+            assert!(copy.append(&"truck".try_into().unwrap(), 1000, &[draft]));
+        }
+        let inner = db.inner();
+        for bytes in copy.batches().into_values() {
+            let view = BatchView::parse(bytes).unwrap();
+            if view.header().first_seq == 2 {
+                let checked = Checked { header: view.header(), hash: view.hash(), bytes };
+                let admission = Admission::prepare(inner, &checked).unwrap();
+                inner.admit(inner.writer().unwrap(), &admission, BatchRole::Branch).unwrap();
+            }
+        }
+        db.flush().unwrap();
+        let problems = db.verify(&mut |_| {}).unwrap().problems;
+        let found = problems.iter().map(|problem| match problem {
+            Problem::Branch { replica, seq, .. } => Some((*replica, *seq)),
+            Problem::Log(_) | Problem::IndexFiles { .. } | Problem::IndexContent { .. } => None,
+        });
+        assert_eq!(found.collect::<Vec<_>>(), [Some((ReplicaId::from_u64(7), 2))]);
     }
 }

@@ -225,9 +225,10 @@ impl Chains {
         visible.collect()
     }
 
-    /// The branch that a batch is on, by its header; `None` for other logs and before the fork. Two
-    /// batches of one place, one predecessor and one time are told apart by nothing here.
-    pub(crate) fn log_of(&self, header: &BatchHeader) -> Option<LogId> {
+    /// The branch that a visible batch is on, by its header and the position of its first event;
+    /// `None` for other logs and before the fork. The position tells batches apart that say the
+    /// same of themselves, as those of two copies do that wrote in one millisecond.
+    pub(crate) fn log_of(&self, header: &BatchHeader, position: Position) -> Option<LogId> {
         if (header.root, header.replica) != (self.plain.root, self.plain.replica) {
             return None;
         }
@@ -235,8 +236,7 @@ impl Chains {
         self.logs.iter().find_map(|(id, chain)| {
             let at = chain.batches.binary_search_by_key(&last_seq, |held| held.last_seq).ok()?;
             let held = chain.batches.get(at)?;
-            let is_it = held.previous == header.previous && held.last_hlc == header.last_hlc();
-            is_it.then_some(*id)
+            (held.place == Place::At(position)).then_some(*id)
         })
     }
 
@@ -284,5 +284,128 @@ impl Chains {
 impl Held {
     fn end(&self) -> BatchEnd {
         BatchEnd { seq: self.last_seq, hash: self.hash }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use laterbase_event::{BatchView, CauseDraft, DatabaseId, EventDraft, KeyDraft};
+    use laterbase_log::storage::Random;
+    use laterbase_sync::{MemoryReplica, Replica as _, Session, SessionConfig};
+
+    use super::*;
+
+    const WRITER: ReplicaId = ReplicaId::from_u64(7);
+
+    fn root() -> RootName {
+        RootName::try_from("truck").unwrap()
+    }
+
+    fn append(copy: &mut MemoryReplica, key: &str, count: usize) {
+        let draft = EventDraft {
+            key: KeyDraft::Text(key),
+            type_name: "seen",
+            version: 1,
+            valid_at: None,
+            tags: &[],
+            cause: CauseDraft::None,
+            idempotency: None,
+            meta: &[],
+            content_type: "application/json",
+            payload: b"{}",
+        };
+        assert!(copy.append(&root(), 1000, &vec![draft; count]));
+    }
+
+    /// Copies of one writer that went on by themselves, each from some moment of another one.
+    fn copies(random: &mut Random) -> Vec<MemoryReplica> {
+        let mut all = vec![MemoryReplica::new(DatabaseId::from_bytes([1; 16]), WRITER)];
+        for step in 0..12 {
+            let at = random.below(all.len() as u64) as usize;
+            if all.len() < 5 && random.below(3) == 0 {
+                all.push(all[at].clone());
+            }
+            append(&mut all[at], &format!("step-{step}"), 1 + random.below(3) as usize);
+        }
+        all
+    }
+
+    /// All that they hold.
+    fn batches(copies: &[MemoryReplica]) -> Vec<Held> {
+        let all: BTreeMap<Hash, &[u8]> = copies.iter().flat_map(MemoryReplica::batches).collect();
+        let held = |(at, (hash, bytes)): (usize, (Hash, &[u8]))| {
+            let view = BatchView::parse(bytes).unwrap();
+            let header = view.header();
+            Held {
+                first_seq: header.first_seq,
+                last_seq: header.last_seq(),
+                hash,
+                previous: header.previous,
+                last_hlc: header.last_hlc(),
+                place: Place::At(Position::new(1 + at as u64)),
+            }
+        };
+        all.into_iter().enumerate().map(held).collect()
+    }
+
+    /// The chains of all batches, which come in any order in which each follows the one before it.
+    fn chains(mut left: Vec<Held>, random: &mut Random) -> Chains {
+        let mut chains = Chains::new(root(), WRITER, None);
+        while !left.is_empty() {
+            let at = random.below(left.len() as u64) as usize;
+            if chains.add(left[at]) {
+                assert!(chains.add(left[at]), "twice is once");
+                left.swap_remove(at);
+            }
+        }
+        chains
+    }
+
+    /// A copy that meets all of them, in any order.
+    fn meet(mut copies: Vec<MemoryReplica>, random: &mut Random) -> MemoryReplica {
+        let database = copies[0].database();
+        let mut all = MemoryReplica::new(database, ReplicaId::from_u64(9));
+        while !copies.is_empty() {
+            let mut copy = copies.swap_remove(random.below(copies.len() as u64) as usize);
+            let mut asks = Session::initiator(SessionConfig::default(), None);
+            let mut answers = Session::responder(SessionConfig::default());
+            for _ in 0..9 {
+                let up = asks.poll_flight(0, &mut copy);
+                answers.handle_flight(&up, 0, &mut all);
+                let down = answers.poll_flight(0, &mut all);
+                asks.handle_flight(&down, 0, &mut copy);
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn logs_are_a_function_of_the_set_of_batches() {
+        let mut forked = 0;
+        for seed in 0..200 {
+            let random = &mut Random::new(seed);
+            let copies = copies(random);
+            let batches = batches(&copies);
+            let (one, other) = (chains(batches.clone(), random), chains(batches, random));
+            let model = meet(copies, random);
+            let heads: laterbase_sync::Heads = one.heads().collect();
+            assert_eq!(heads, other.heads().collect(), "seed {seed}");
+            assert_eq!(heads, model.heads(), "seed {seed}");
+            forked += usize::from(heads.len() > 2);
+            let branches = |chains: &Chains| chains.branches().collect::<Vec<_>>();
+            assert_eq!(branches(&one), branches(&other), "seed {seed}");
+            for log in heads.keys() {
+                for after in 0..6 {
+                    let way = one.way(log, after);
+                    assert_eq!(way, other.way(log, after), "seed {seed}, {log:?} after {after}");
+                    let mut read = Vec::new();
+                    model.read(log, after, u64::MAX, &mut read).unwrap();
+                    let hash = |bytes: &Vec<u8>| BatchView::parse(bytes).unwrap().hash();
+                    let way: Vec<Hash> = way.iter().map(|held| held.hash).collect();
+                    assert_eq!(way, read.iter().map(hash).collect::<Vec<_>>(), "seed {seed}");
+                }
+            }
+        }
+        assert!(forked > 100, "{forked} of 200 are forked");
     }
 }

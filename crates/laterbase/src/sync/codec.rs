@@ -33,3 +33,21 @@ impl Codec for Zstd {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The library tells of it in words alone, which a new version of it may change.
+    #[test]
+    fn a_body_that_is_longer_than_claimed_is_refused_for_its_length() {
+        let body = vec![0; 1 << 20];
+        let (mut packed, mut out) = (Vec::new(), Vec::new());
+        Zstd.pack(&body, &mut packed).unwrap();
+        assert_eq!(Zstd.unpack(&packed, 10, &mut out), Err(CodecError::Length));
+        assert_eq!(Zstd.unpack(b"nothing packed", 1 << 20, &mut out), Err(CodecError::Damaged));
+        assert!(out.is_empty());
+        Zstd.unpack(&packed, body.len(), &mut out).unwrap();
+        assert_eq!(out, body);
+    }
+}

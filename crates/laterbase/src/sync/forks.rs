@@ -4,6 +4,7 @@ use laterbase_event::{ReplicaId, RootName};
 use laterbase_sync::{Heads, LogId};
 
 use crate::database::Database;
+use crate::inner::Inner;
 use crate::read::ReadError;
 
 /// A place at which one replica id wrote two different batches.
@@ -27,7 +28,22 @@ impl Database {
     /// # Errors
     /// [`ReadError`] if the logs cannot be read.
     pub fn forks(&self) -> Result<Vec<Fork>, ReadError> {
-        let catalog = self.inner().catalog()?;
+        self.inner().forks()
+    }
+
+    /// How far each log is held, branches of forks among them: what sync compares.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the logs cannot be read.
+    pub fn log_heads(&self) -> Result<Heads, ReadError> {
+        Ok(Heads::clone(&self.inner().heads_at()?.heads))
+    }
+}
+
+impl Inner {
+    /// The forks of all logs, by root, replica and number.
+    pub(crate) fn forks(&self) -> Result<Vec<Fork>, ReadError> {
+        let catalog = self.catalog()?;
         let mut forks: Vec<Fork> = Vec::new();
         for (root, replica, chains) in catalog.iter() {
             let heads: Heads = chains.heads().collect();
@@ -48,13 +64,5 @@ impl Database {
             }
         }
         Ok(forks)
-    }
-
-    /// How far each log is held, branches of forks among them: what sync compares.
-    ///
-    /// # Errors
-    /// [`ReadError`] if the logs cannot be read.
-    pub fn log_heads(&self) -> Result<Heads, ReadError> {
-        Ok(Heads::clone(&self.inner().heads_at()?.heads))
     }
 }

@@ -42,6 +42,7 @@ mod chains;
 mod codec;
 mod forks;
 mod memories;
+mod placing;
 mod port;
 mod quarantine;
 mod rebirth;
@@ -50,6 +51,11 @@ mod shelf;
 pub(crate) use catalog::Catalog;
 pub(crate) use chains::Chains;
 pub use forks::Fork;
-pub use laterbase_sync::*;
+pub use laterbase_sync::{
+    Agreement, BatchEnd, Branch, Checked, Digest, Found, HashTag, Head, Heads, Heard, LogId, Offer,
+    Outcome, PeerMemory, Progress, Replica, Roots, Session, SessionConfig, Split, Status,
+    StoreError, alias, announce, frame, hear, of_root,
+};
+pub(crate) use memories::Remembered;
 pub use port::SyncPort;
 pub use quarantine::{QuarantinedBatch, Retried};

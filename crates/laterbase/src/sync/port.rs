@@ -16,8 +16,8 @@ use laterbase_sync::{
 };
 
 use super::admit::{Admission, AdmitError};
-use super::catalog::{Catalog, HeadsAt};
-use super::chains::{Belongs, Held, Place};
+use super::catalog::HeadsAt;
+use super::chains::{Belongs, Place};
 use super::codec::Zstd;
 use crate::append::AppendError;
 use crate::database::Database;
@@ -51,10 +51,14 @@ impl Database {
     /// indexes cannot be read.
     pub fn sync_port(&self) -> Result<SyncPort, AppendError> {
         let inner = Arc::clone(self.inner());
-        let writer = inner.writer().ok_or(AppendError::ReadOnly)?;
-        inner.record_reincarnation()?;
-        inner.settle(writer, Durability::Flushed)?;
+        if inner.writer().is_none() {
+            return Err(AppendError::ReadOnly);
+        }
+        inner.record_reincarnations()?;
+        inner.record_forks()?;
+        // In this order: what is appended meanwhile is not in these heads.
         let heads = inner.heads_at()?;
+        inner.wait_for(heads.commit.saturating_sub(1), Durability::Flushed)?;
         Ok(SyncPort { inner, heads, failed: Cell::new(false) })
     }
 }
@@ -95,7 +99,7 @@ impl SyncPort {
             }
             Some((writer, _)) => writer,
             None => {
-                // The heads may be older than the log, and only what they cover counts.
+                // The log as it is now, which may go further than the heads of this port.
                 if let Some(head) = self.inner.log_end(log)
                     && head.seq <= seq
                 {
@@ -146,22 +150,26 @@ impl SyncPort {
             out.push(bytes.to_vec());
             Ok(true)
         };
-        let mut is_full = false;
+        let mut is_over = false;
         if after < upto {
+            let mut next = None;
             inner.shelved_after(&log.root, writer, after, |batch| {
                 if batch.first_seq > upto {
                     return Ok(false);
                 }
-                let goes_on = take(batch.place)?;
-                is_full = !goes_on;
-                Ok(goes_on)
+                // The log may have been forked, or a batch released, since it was looked at: what
+                // goes out in one answer is one chain.
+                let follows = next.is_none_or(|next| batch.first_seq == next);
+                is_over = !follows || !take(batch.place)?;
+                next = Some(batch.last_seq().saturating_add(1));
+                Ok(!is_over)
             })?;
         }
         for held in behind {
-            if is_full {
+            if is_over {
                 break;
             }
-            is_full = !take(held.place)?;
+            is_over = !take(held.place)?;
         }
         Ok(())
     }
@@ -227,11 +235,17 @@ impl SyncPort {
         if self.is_of_another_copy(batch) {
             inner.reincarnate(writer)?;
         }
-        inner.grow_chains(&mut catalog, &root, of, split).map_err(AppendError::Read)?;
         let place = inner.admit(writer, &admission, BatchRole::Branch)?;
-        if let Some(chains) = catalog.of_mut(&root, of) {
-            // Where it belongs now: another session may have split the log since it was asked.
-            chains.add(admission.held(place));
+        // Only now: a log whose other branch could not be stored is none that is forked.
+        if let Err(error) = inner.grow_chains(&mut catalog, &root, of, split) {
+            catalog.forget(&root, of);
+            return Err(AppendError::Read(error).into());
+        }
+        // Where it belongs now: another session may have split the log since it was asked.
+        if let Some(chains) = catalog.of_mut(&root, of)
+            && !chains.add(admission.held(place))
+        {
+            catalog.forget(&root, of);
         }
         Ok(())
     }
@@ -250,7 +264,7 @@ impl SyncPort {
 
     fn try_flush(&mut self) -> Result<(), AppendError> {
         let inner = &self.inner;
-        inner.record_reincarnation()?;
+        inner.record_reincarnations()?;
         if self.heads.commit == inner.next_commit() {
             return inner.check_failure();
         }
@@ -380,112 +394,10 @@ impl Replica for SyncPort {
 }
 
 impl Inner {
-    /// The end of an unforked log, by the log itself.
-    fn log_end(&self, log: &LogId) -> Option<BatchEnd> {
-        let parts = self.writer()?;
-        let front = crate::inner::lock(&parts.front);
-        let head = front.log.as_ref()?.heads().get(&log.replica, log.root.as_str())?;
-        Some(BatchEnd { seq: head.seq, hash: head.hash })
-    }
-
     /// The highest clock value given out or taken.
     fn clock_value(&self) -> Hlc {
         let front = self.writer().map(|parts| crate::inner::lock(&parts.front).clock.last());
         front.unwrap_or(Hlc::ZERO)
-    }
-
-    /// The held batch with this last number and hash.
-    fn find_batch(
-        &self,
-        catalog: &Catalog,
-        writer: ReplicaId,
-        root: &RootName,
-        last_seq: u64,
-        hash: &Hash,
-    ) -> Result<Option<Found>, ReadError> {
-        let plain = LogId::new(*root, writer);
-        if let Some(chains) = catalog.of(root, writer)
-            && last_seq > chains.trunk_seq()
-        {
-            let found = chains.find(last_seq, hash);
-            return Ok(found.map(|(log, held)| Found { log, last_hlc: held.last_hlc }));
-        }
-        if let Some(parts) = self.writer()
-            && let Some(log) = &crate::inner::lock(&parts.front).log
-            && catalog.of(root, writer).is_none()
-        {
-            match log.heads().get(&writer, root.as_str()) {
-                Some(head) if head.seq == last_seq => {
-                    let found = Found { log: plain, last_hlc: head.hlc };
-                    return Ok((head.hash == *hash).then_some(found));
-                }
-                Some(head) if head.seq > last_seq => {}
-                Some(_) | None => return Ok(None),
-            }
-        }
-        let Some(batch) = self.shelved(root, writer, last_seq)? else { return Ok(None) };
-        if batch.last_seq() != last_seq {
-            return Ok(None);
-        }
-        let held: Held = self.held(batch.place, &mut Vec::new())?;
-        Ok((held.hash == *hash).then_some(Found { log: plain, last_hlc: held.last_hlc }))
-    }
-
-    /// Where a batch belongs.
-    fn place_of(&self, catalog: &mut Catalog, batch: &Checked<'_>) -> Result<Belongs, ReadError> {
-        let header = batch.header;
-        let (writer, root) = (header.replica, header.root);
-        let log = LogId::new(root, writer);
-        if catalog.of(&root, writer).is_none() && self.role_of(batch) == BatchRole::Continues {
-            return Ok(Belongs::EndOf(log));
-        }
-        if self.find_batch(catalog, writer, &root, header.last_seq(), &batch.hash)?.is_some() {
-            return Ok(Belongs::Held);
-        }
-        if let Some(chains) = catalog.of(&root, writer)
-            && header.first_seq > chains.trunk_seq()
-        {
-            let numbers = (header.first_seq, header.last_seq());
-            return Ok(chains.belongs(numbers, &header.previous, &batch.hash));
-        }
-        let before = header.first_seq.saturating_sub(1);
-        if before > 0
-            && self.find_batch(catalog, writer, &root, before, &header.previous)?.is_none()
-        {
-            return Ok(Belongs::Elsewhere);
-        }
-        // The one before it is here, and is the end of the log or not.
-        let next = self.shelved(&root, writer, header.first_seq)?;
-        Ok(next.map_or(Belongs::EndOf(log), |next| Belongs::Fork { log, ours: next.place }))
-    }
-
-    /// Whether a batch continues its writer's log as the log itself knows it.
-    fn role_of(&self, batch: &Checked<'_>) -> BatchRole {
-        let header = batch.header;
-        let end = self.log_end(&LogId::new(header.root, header.replica));
-        let (seq, hash) = end.map_or((0, Hash::ZERO), |end| (end.seq, end.hash));
-        if header.first_seq == seq + 1 && header.previous == hash {
-            BatchRole::Continues
-        } else {
-            BatchRole::Branch
-        }
-    }
-
-    /// Has the batches of a writer in the catalog from a fork on.
-    fn grow_chains(
-        &self,
-        catalog: &mut Catalog,
-        root: &RootName,
-        writer: ReplicaId,
-        split: &Split,
-    ) -> Result<(), ReadError> {
-        let is_there =
-            catalog.of(root, writer).is_some_and(|chains| split.after >= chains.trunk_seq());
-        if !is_there {
-            let chains = self.build_chains(root, writer, split.after + 1)?;
-            catalog.set(*root, writer, chains);
-        }
-        Ok(())
     }
 }
 
@@ -498,5 +410,98 @@ fn store_error(error: &AdmitError) -> StoreError {
         AdmitError::Append(_) | AdmitError::Own | AdmitError::Moved | AdmitError::TooLarge => {
             StoreError::Failed
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use laterbase_event::{CauseDraft, EventDraft, KeyDraft};
+    use laterbase_sync::frame::Reason;
+    use laterbase_sync::{MemoryReplica, Session, SessionConfig, Status};
+
+    use super::*;
+    use crate::new_event::NewEvent;
+    use crate::options::Options;
+
+    fn write(copy: &mut MemoryReplica, key: &str, count: usize) {
+        let draft = EventDraft {
+            key: KeyDraft::Text(key),
+            type_name: "seen",
+            version: 1,
+            valid_at: None,
+            tags: &[],
+            cause: CauseDraft::None,
+            idempotency: None,
+            meta: &[],
+            content_type: "application/json",
+            payload: b"{}",
+        };
+        assert!(copy.append(&"truck".try_into().unwrap(), 1000, &vec![draft; count]));
+    }
+
+    /// A session in which a database takes what a copy holds: how it ended.
+    fn bring(mut copy: MemoryReplica, db: &Database) -> Status {
+        let mut port = db.sync_port().unwrap();
+        let mut asks = Session::initiator(SessionConfig::default(), None);
+        let mut answers = Session::responder(SessionConfig::default());
+        for _ in 0..9 {
+            let up = asks.poll_flight(0, &mut copy);
+            answers.handle_flight(&up, 0, &mut port);
+            let down = answers.poll_flight(0, &mut port);
+            asks.handle_flight(&down, 0, &mut copy);
+        }
+        answers.status()
+    }
+
+    #[test]
+    fn a_split_that_cannot_be_stored_leaves_no_chains() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut options = Options::small_device();
+        options.log.commit_bytes_max = 4096;
+        let db = Database::create(dir.path(), options).unwrap();
+        let mut one = MemoryReplica::new(db.id(), ReplicaId::from_u64(7));
+        let mut other = one.clone();
+        write(&mut one, "one", 1);
+        write(&mut other, "other", 2000);
+        assert_eq!(bring(one.clone(), &db), Status::Closed(Reason::Done));
+        assert_eq!(bring(other, &db), Status::Closed(Reason::Storage));
+        assert_eq!(db.inner().catalog().unwrap().iter().count(), 0);
+        write(&mut one, "one", 1);
+        assert_eq!(bring(one, &db), Status::Closed(Reason::Done));
+    }
+
+    /// One log and nothing else: an event's number is its position.
+    #[test]
+    fn a_port_begins_with_heads_that_are_on_the_device() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut options = Options::small_device();
+        options.threads = false;
+        let db = Database::create(dir.path(), options).unwrap();
+        let log = LogId::new("truck".try_into().unwrap(), db.replica());
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    let mut commit = db.commit();
+                    commit.durability(Durability::Relaxed);
+                    commit.push(&NewEvent::new("truck", "7", "seen")).unwrap();
+                    drop(db.append(&mut commit).unwrap());
+                    std::thread::yield_now();
+                }
+            });
+            let (mut behind, mut last, mut rounds) = (None, 0, 0);
+            while rounds < 500 && behind.is_none() {
+                let port = db.sync_port().unwrap();
+                let offered = port.heads().get(&log).map_or(0, |head| head.seq);
+                let flushed = db.inner().progress.flushed().as_u64();
+                behind = (offered > flushed).then_some((offered, flushed));
+                rounds += u64::from(offered > last);
+                last = offered;
+            }
+            is_over.store(true, Ordering::Relaxed);
+            assert_eq!(behind, None, "offered and flushed");
+        });
     }
 }

@@ -1,8 +1,8 @@
 //! Batches that a validator refused: listing them, and letting them in after all.
 
-use std::sync::Arc;
-
-use laterbase_event::{BatchView, DecodeScratch, EventId, Position, ReplicaId, RootName};
+use laterbase_event::{
+    BatchHeader, BatchView, DecodeScratch, EventId, Hash, Position, ReplicaId, RootName,
+};
 use laterbase_log::{BatchRole, BatchStatus, Quarantined};
 use laterbase_sync::Checked;
 
@@ -10,7 +10,7 @@ use super::admit::{Admission, AdmitError};
 use super::chains::Place;
 use crate::append::AppendError;
 use crate::database::Database;
-use crate::inner::Inner;
+use crate::inner::{Inner, Writer};
 use crate::progress::Durability;
 use crate::read::ReadError;
 use crate::validator::refusal;
@@ -58,7 +58,7 @@ impl Database {
     /// visible, at new positions, and is durable when this returns.
     ///
     /// # Errors
-    /// [`AppendError`]; what was admitted before it stays so.
+    /// [`AppendError`]; what was admitted before it stays so, and is durable unless the log failed.
     pub fn retry_quarantine(&self) -> Result<Retried, AppendError> {
         self.inner().retry_quarantine()
     }
@@ -91,58 +91,74 @@ impl Inner {
         })
     }
 
-    fn retry_quarantine(self: &Arc<Self>) -> Result<Retried, AppendError> {
+    fn retry_quarantine(&self) -> Result<Retried, AppendError> {
         let writer = self.writer().ok_or(AppendError::ReadOnly)?;
         let mut retried = Retried::default();
-        let mut frame = Vec::new();
-        // Whoever takes batches in waits, so that the list stays what it is.
-        let mut catalog = self.catalog()?;
         let mut all = self.in_quarantine()?;
         // Batches of one address leave together or not at all: the log tells them by it.
         all.sort_by(|a, b| address(a).cmp(&address(b)));
-        for group in all.chunk_by(|a, b| address(a) == address(b)) {
-            let mut ready = Vec::new();
-            for batch in group {
-                let place = Place::Quarantined(batch.commit, batch.index_in_commit);
-                ready.push(self.batch_bytes(place, &mut frame)?.to_vec());
-            }
-            let mut admissions = Vec::new();
-            for bytes in &ready {
-                let view = BatchView::parse(bytes)
-                    .map_err(|source| ReadError::Decode { position: Position::NONE, source })?;
-                admissions.push((view.header().clone(), view.hash(), bytes));
-            }
-            let batches: Vec<Checked<'_>> = admissions
-                .iter()
-                .map(|(header, hash, bytes)| Checked { header, hash: *hash, bytes })
-                .collect();
-            let mut prepared = Vec::new();
-            for batch in &batches {
-                prepared.push(Admission::prepare(self, batch)?);
-            }
-            if prepared.iter().any(|admission| admission.status == BatchStatus::Quarantined) {
-                retried.refused += group.len() as u64;
-                continue;
-            }
-            for (admission, batch) in prepared.iter().zip(group) {
-                match self.admit(writer, admission, BatchRole::Release) {
-                    Ok(place) => {
-                        let released = admission.held(place);
-                        if let Some(chains) = catalog.of_mut(&admission.root(), batch.replica) {
-                            chains.release(&released);
-                        }
+        let mut groups = all.chunk_by(|a, b| address(a) == address(b));
+        let looked = groups.try_for_each(|group| self.retry_group(writer, group, &mut retried));
+        // What was admitted before an error is durable, too.
+        self.settle(writer, Durability::Flushed)?;
+        looked.map(|()| retried)
+    }
+
+    /// Has the validators look at the batches of one address, and lets them in if they may.
+    fn retry_group(
+        &self,
+        writer: &Writer,
+        group: &[Quarantined],
+        retried: &mut Retried,
+    ) -> Result<(), AppendError> {
+        let decode = |source| ReadError::Decode { position: Position::NONE, source };
+        let mut batches: Vec<(BatchHeader, Hash, Vec<u8>)> = Vec::new();
+        for batch in group {
+            let place = Place::Quarantined(batch.commit, batch.index_in_commit);
+            let bytes = self.batch_bytes(place, &mut Vec::new())?.to_vec();
+            let view = BatchView::parse(&bytes).map_err(decode)?;
+            batches.push((view.header().clone(), view.hash(), bytes));
+        }
+        let checked: Vec<Checked<'_>> = batches
+            .iter()
+            .map(|(header, hash, bytes)| Checked { header, hash: *hash, bytes })
+            .collect();
+        // Without any lock: a validator may ask the database.
+        let prepared: Vec<Admission<'_>> = checked
+            .iter()
+            .map(|batch| Admission::prepare(self, batch))
+            .collect::<Result<_, _>>()?;
+        if prepared.iter().any(|admission| admission.status == BatchStatus::Quarantined) {
+            retried.refused += group.len() as u64;
+            return Ok(());
+        }
+        // Whoever takes batches in waits, so that the list stays what it is.
+        let mut catalog = self.catalog()?;
+        let mut still = self.in_quarantine()?;
+        still.retain(|batch| group.first().is_some_and(|first| address(first) == address(batch)));
+        if still != group {
+            // Some came or left meanwhile: the next retry looks at those that are here.
+            retried.refused += still.len() as u64;
+            return Ok(());
+        }
+        for (admission, batch) in prepared.iter().zip(group) {
+            match self.admit(writer, admission, BatchRole::Release) {
+                Ok(place) => {
+                    let released = admission.held(place);
+                    if let Some(chains) = catalog.of_mut(&admission.root(), batch.replica) {
+                        chains.release(&released);
                     }
-                    Err(AdmitError::Append(error)) => return Err(error),
-                    // It stood in the log before, and belongs nowhere else.
-                    Err(AdmitError::Own | AdmitError::Moved | AdmitError::TooLarge) => continue,
+                    retried.admitted += 1;
+                    retried.admitted_events += u64::from(batch.event_count);
                 }
-                retried.admitted += 1;
-                retried.admitted_events += u64::from(batch.event_count);
+                Err(AdmitError::Append(error)) => return Err(error),
+                // It stood in the log before, and belongs nowhere else.
+                Err(AdmitError::Own | AdmitError::Moved | AdmitError::TooLarge) => {
+                    retried.refused += 1;
+                }
             }
         }
-        drop(catalog);
-        self.settle(writer, Durability::Flushed)?;
-        Ok(retried)
+        Ok(())
     }
 }
 

@@ -1,4 +1,5 @@
-//! A new replica id for a copy that others know further than it knows itself, and the record of it.
+//! A new replica id for a copy that others know further than it knows itself, and what `_sys`
+//! records of new ids and of forks.
 //!
 //! ```text
 //!   own log comes back ─▶ identity: new id, on the device ─▶ front writes under it ─▶ batch stored
@@ -11,6 +12,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use laterbase_event::{BatchView, Position, ReplicaId};
 use laterbase_sync::{LogId, Outcome};
 use serde_json::json;
 
@@ -20,6 +22,7 @@ use crate::inner::{Inner, Writer, lock};
 use crate::new_event::NewEvent;
 use crate::open::Reincarnation;
 use crate::progress::Durability;
+use crate::read::ReadError;
 use crate::validator::Validators;
 
 /// The root of what a database records about itself.
@@ -30,34 +33,39 @@ impl Inner {
     pub(crate) fn reincarnate(&self, writer: &Writer) -> Result<(), AppendError> {
         let mut identity = lock(&writer.identity);
         let mut next = identity.clone();
-        next.reincarnate(self.environment.as_ref()).map_err(AppendError::Identity)?;
+        let reason = Reincarnation::KnownToPeer;
+        next.reincarnate(self.environment.as_ref(), reason).map_err(AppendError::Identity)?;
         next.write(self.storage.as_ref()).map_err(AppendError::Identity)?;
         *identity = next;
         let mut front = lock(&writer.front);
         front.clock.reincarnate(identity.replica);
         self.replica.store(identity.replica.as_u64(), Ordering::Release);
         drop(front);
-        *lock(&writer.unrecorded) = Some(Reincarnation::KnownToPeer);
+        writer.is_unrecorded.store(true, Ordering::Release);
         Ok(())
     }
 
-    /// Records the last reincarnation in `_sys`, unless that was done.
-    pub(crate) fn record_reincarnation(self: &Arc<Self>) -> Result<(), AppendError> {
+    /// Records all reincarnations in `_sys` that are not there.
+    pub(crate) fn record_reincarnations(self: &Arc<Self>) -> Result<(), AppendError> {
         let Some(writer) = self.writer() else { return Ok(()) };
-        let Some(reason) = *lock(&writer.unrecorded) else { return Ok(()) };
+        if !writer.is_unrecorded.load(Ordering::Acquire) {
+            return Ok(());
+        }
         let (replica, former) = {
             let identity = lock(&writer.identity);
-            (identity.replica, identity.former.last().copied())
+            (identity.replica, identity.former.clone())
         };
-        let Some(former) = former else { return Ok(()) };
-        let key = format!("reincarnated/{replica}");
-        let content = json!({ "from": former.to_string(), "to": replica.to_string(),
-            "reason": reason_text(reason) });
-        self.record_in_system(&replica.to_string(), "reincarnated", &key, &content)?;
-        // Another one may have come meanwhile. The identity is locked first, here as above.
+        let next = former.iter().skip(1).map(|former| former.replica).chain([replica]);
+        for (former, to) in former.iter().zip(next) {
+            let key = format!("reincarnated/{to}");
+            let content = json!({ "from": former.replica.to_string(), "to": to.to_string(),
+                "reason": reason_text(former.reason) });
+            self.record_in_system(&to.to_string(), "reincarnated", &key, &content)?;
+        }
+        // Another one may have come meanwhile.
         let identity = lock(&writer.identity);
         if identity.replica == replica {
-            *lock(&writer.unrecorded) = None;
+            writer.is_unrecorded.store(false, Ordering::Release);
         }
         Ok(())
     }
@@ -67,16 +75,83 @@ impl Inner {
         let Outcome::Forked { log, writer, seq, ours, theirs, via, signed } = outcome else {
             return Ok(());
         };
-        let name = |log: &LogId| log.replica.to_string();
-        let mut branches = [name(ours), name(theirs)];
-        branches.sort_unstable();
-        let key = format!("forked/{}/{}", log.root.as_str(), branches.join("/"));
+        let (of, seq, branches) = (*writer, *seq, [*ours, *theirs]);
+        let record = ForkRecord { log: *log, of, seq, branches, via: *via, signed: *signed };
+        let recorded = self.record_fork(&record);
+        if let (Err(_), Some(writer)) = (&recorded, self.writer()) {
+            writer.may_lack_forks.store(true, Ordering::Release);
+        }
+        recorded
+    }
+
+    /// Records the forks that are held and that `_sys` does not name: a session may have ended
+    /// between the two. Looks at them once for each time that the database is opened.
+    pub(crate) fn record_forks(self: &Arc<Self>) -> Result<(), AppendError> {
+        let Some(writer) = self.writer() else { return Ok(()) };
+        if !writer.may_lack_forks.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let recorded = self.record_forks_held();
+        if recorded.is_err() {
+            writer.may_lack_forks.store(true, Ordering::Release);
+        }
+        recorded
+    }
+
+    fn record_forks_held(self: &Arc<Self>) -> Result<(), AppendError> {
+        for fork in self.forks()? {
+            let names: Vec<LogId> =
+                fork.branches.iter().map(|(name, _)| LogId::new(fork.root, *name)).collect();
+            for branch in &names {
+                let mut others = names.iter().filter(|other| *other != branch).copied();
+                let Some(other) = others.clone().next() else { continue };
+                let mut is_recorded = false;
+                while !is_recorded && let Some(other) = others.next() {
+                    is_recorded = self.is_recorded(&fork_key(&[*branch, other]))?;
+                }
+                if !is_recorded {
+                    self.record_fork(&ForkRecord {
+                        log: fork.log,
+                        of: fork.replica,
+                        seq: fork.seq,
+                        branches: [other, *branch],
+                        via: None,
+                        signed: self.is_signed(branch)?,
+                    })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the first batch of a branch carries a signature.
+    fn is_signed(&self, branch: &LogId) -> Result<bool, ReadError> {
+        let first = {
+            let catalog = self.catalog()?;
+            catalog.with_log(branch).and_then(|(_, chains)| chains.proof(branch))
+        };
+        let Some((first, _)) = first else { return Ok(false) };
+        let mut frame = Vec::new();
+        let view = BatchView::parse(self.batch_bytes(first, &mut frame)?)
+            .map_err(|source| ReadError::Decode { position: Position::NONE, source })?;
+        Ok(view.signature().is_some())
+    }
+
+    fn record_fork(self: &Arc<Self>, record: &ForkRecord) -> Result<(), AppendError> {
+        let writer = record.of.to_string();
         let content = json!({
-            "root": log.root.as_str(), "replica": writer.to_string(), "seq": seq,
-            "branches": branches,
-            "brought_by": via.map(|via| via.to_string()), "signed": signed,
+            "root": record.log.root.as_str(), "replica": writer, "seq": record.seq,
+            "branches": branch_names(&record.branches),
+            "brought_by": record.via.map(|via| via.to_string()), "signed": record.signed,
         });
-        self.record_in_system(&writer.to_string(), "forked", &key, &content)
+        self.record_in_system(&writer, "forked", &fork_key(&record.branches), &content)
+    }
+
+    /// Whether `_sys` has an event with this idempotency key.
+    fn is_recorded(self: &Arc<Self>, idempotency_key: &str) -> Result<bool, ReadError> {
+        let term = self.hasher.idempotency(SYSTEM_ROOT, idempotency_key.as_bytes());
+        let named = (SYSTEM_ROOT, idempotency_key.as_bytes());
+        Ok(crate::decide::find_keyed_with(&self.view()?, term, named, |_, _| ())?.is_some())
     }
 
     /// Appends an event to `_sys`, once per idempotency key.
@@ -87,10 +162,7 @@ impl Inner {
         idempotency_key: &str,
         content: &serde_json::Value,
     ) -> Result<(), AppendError> {
-        let term = self.hasher.idempotency(SYSTEM_ROOT, idempotency_key.as_bytes());
-        let named = (SYSTEM_ROOT, idempotency_key.as_bytes());
-        let view = self.view()?;
-        if crate::decide::find_keyed_with(&view, term, named, |_, _| ())?.is_some() {
+        if self.is_recorded(idempotency_key)? {
             return Ok(());
         }
         let limits = laterbase_event::Limits::default();
@@ -99,10 +171,9 @@ impl Inner {
         let event = NewEvent::new(SYSTEM_ROOT, key, type_name)
             .bytes(crate::CONTENT_TYPE_JSON, content.to_string())
             .idempotency_key(idempotency_key);
-        // Its parts are names and numbers of ours, which keep to every limit.
-        if commit.push(&event).is_err() {
-            return Ok(());
-        }
+        // Its parts are names and numbers of ours, which keep to every limit. If one did not, the
+        // commit would be empty, which is refused.
+        let _ = commit.push(&event);
         match self.append(&mut commit) {
             Ok(ticket) => ticket.wait().map(drop),
             // Another replica's record of it is here already, and not visible yet.
@@ -112,10 +183,32 @@ impl Inner {
     }
 }
 
-fn reason_text(reason: Reincarnation) -> &'static str {
+/// What is recorded of two branches of a fork.
+struct ForkRecord {
+    log: LogId,
+    of: ReplicaId,
+    seq: u64,
+    branches: [LogId; 2],
+    via: Option<ReplicaId>,
+    signed: bool,
+}
+
+fn branch_names(branches: &[LogId; 2]) -> [String; 2] {
+    let mut names = branches.map(|branch| branch.replica.to_string());
+    names.sort_unstable();
+    names
+}
+
+fn fork_key(branches: &[LogId; 2]) -> String {
+    let [one, _] = branches;
+    format!("forked/{}/{}", one.root.as_str(), branch_names(branches).join("/"))
+}
+
+fn reason_text(reason: Option<Reincarnation>) -> &'static str {
     match reason {
-        Reincarnation::Copied => "copied",
-        Reincarnation::ClockAhead => "clock_ahead",
-        Reincarnation::KnownToPeer => "known_to_peer",
+        Some(Reincarnation::Copied) => "copied",
+        Some(Reincarnation::ClockAhead) => "clock_ahead",
+        Some(Reincarnation::KnownToPeer) => "known_to_peer",
+        None => "unknown",
     }
 }

@@ -127,6 +127,26 @@ impl Inner {
         writer: ReplicaId,
         seq: u64,
     ) -> Result<Option<Shelved>, ReadError> {
+        if let Some(batch) = self.shelved_in_sight(root, writer, seq)? {
+            return Ok(Some(batch));
+        }
+        let in_quarantine = self.shelved_in_quarantine(root, writer, |batch| {
+            let last = batch.first_seq + u64::from(batch.event_count);
+            batch.first_seq <= seq && seq < last
+        })?;
+        match in_quarantine.into_iter().next() {
+            Some(batch) => Ok(Some(batch)),
+            // It may have left quarantine since the first look.
+            None => self.shelved_in_sight(root, writer, seq),
+        }
+    }
+
+    fn shelved_in_sight(
+        &self,
+        root: &RootName,
+        writer: ReplicaId,
+        seq: u64,
+    ) -> Result<Option<Shelved>, ReadError> {
         let snapshot = self.snapshot_to(self.last_staged())?;
         let log = self.hasher.log(writer, root.as_str());
         let range = Range::new(Family::Address, Entry::floor(log, 0), Entry::ceiling(log, seq));
@@ -136,18 +156,12 @@ impl Inner {
             place: Place::At(Position::new(entry.position())),
         });
         let holds = |batch: &Shelved| batch.first_seq <= seq && seq < batch.first_seq + batch.count;
-        if let Some(batch) = visible.filter(holds) {
-            return Ok(Some(batch));
-        }
-        let in_quarantine = self.shelved_in_quarantine(root, writer, |batch| {
-            let last = batch.first_seq + u64::from(batch.event_count);
-            batch.first_seq <= seq && seq < last
-        })?;
-        Ok(in_quarantine.into_iter().next())
+        Ok(visible.filter(holds))
     }
 
     /// Goes through the batches of a log that begin behind event `after`, by number, until `take`
-    /// answers `false`. Of a forked log, all branches.
+    /// answers `false`. Of a forked log, all branches. What is released meanwhile comes twice,
+    /// unless the catalog is held.
     pub(crate) fn shelved_after(
         &self,
         root: &RootName,
@@ -155,14 +169,15 @@ impl Inner {
         after: u64,
         mut take: impl FnMut(Shelved) -> Result<bool, ReadError>,
     ) -> Result<(), ReadError> {
+        // Before the snapshot, so that one that is released meanwhile is in one of the two.
+        let quarantined =
+            self.shelved_in_quarantine(root, writer, |batch| batch.first_seq > after)?;
+        let mut quarantined = quarantined.into_iter().peekable();
         let snapshot = self.snapshot_to(self.last_staged())?;
         let log = self.hasher.log(writer, root.as_str());
         let from = Entry::floor(log, after.saturating_add(1));
         let range = Range::new(Family::Address, from, Entry::ceiling(log, u64::MAX));
         let mut cursor = snapshot.cursor(&range);
-        let quarantined =
-            self.shelved_in_quarantine(root, writer, |batch| batch.first_seq > after)?;
-        let mut quarantined = quarantined.into_iter().peekable();
         while let Some(entry) = cursor.next()? {
             while let Some(batch) = quarantined.next_if(|batch| batch.first_seq < entry.b) {
                 if !take(batch)? {

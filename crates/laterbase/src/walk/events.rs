@@ -45,7 +45,7 @@ struct Check {
 
 impl Check {
     fn admits(&mut self, event: &EventView<'_>, position: Position, default_only: bool) -> bool {
-        if (default_only && !event.valid_is_default()) || !self.filter.admits(event) {
+        if (default_only && !event.valid_is_default()) || !self.filter.admits(event, position) {
             return false;
         }
         let Some(place) = self.start else { return true };

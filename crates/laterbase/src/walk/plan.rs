@@ -61,9 +61,11 @@ pub(crate) fn plan_scan(
     query: &Query,
     after: Position,
     upto: Position,
-) -> Walk {
+) -> Result<Walk, ReadError> {
     let access = Arc::new(Access::new(Arc::clone(inner)));
-    Walk::through_log(access, Filter::new(query, upto, after), query)
+    let mut filter = Filter::new(query, upto, after);
+    filter.tell_branches(|| access.forked())?;
+    Ok(Walk::through_log(access, filter, query))
 }
 
 /// The part of the index that can hold the answer.
@@ -321,7 +323,8 @@ impl Planner<'_> {
                 let Some(at) = view.access.find(&view.snapshot, cause, view.bound)? else {
                     return Ok(Vec::new());
                 };
-                let visible = view.access.with_event(at, |event, _| filter.admits_cut(event))?;
+                let visible =
+                    view.access.with_event(at, |event, _| filter.admits_cut(event, at))?;
                 Ok(if visible { vec![(at, cause)] } else { Vec::new() })
             }
             Follow::Effects => {
@@ -333,7 +336,8 @@ impl Planner<'_> {
                 while let Some(entry) = cursor.next()? {
                     let position = Position::new(entry.position());
                     let effect = view.access.with_event(position, |event, _| {
-                        let is_effect = event.cause() == Some(id) && filter.admits_cut(event);
+                        let is_effect =
+                            event.cause() == Some(id) && filter.admits_cut(event, position);
                         is_effect.then(|| event.id())
                     })?;
                     effects.extend(effect.map(|effect| (position, effect)));

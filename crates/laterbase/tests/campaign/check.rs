@@ -31,7 +31,7 @@ impl World {
         self.model.settle_at(commits);
         self.revealed = commits;
         self.seen = self.look()?;
-        let vector = self.db().version_vector();
+        let vector = self.db().version_vector().unwrap();
         if vector != self.model.version_vector() {
             return Err(violation!("the version vector differs: {vector:?}").into());
         }
