@@ -7,6 +7,7 @@
 //!   Commit ─▶ Database::append ─▶ Ticket          what is recorded       commit, condition, append
 //!   Query  ─▶ Database::read   ─▶ Events          what was recorded      query, walk, recorded
 //!             Database::subscribe ─▶ Subscription what comes             subscription
+//!             Database::{aggregates, view} ─▶ Projection   what it comes to     fold
 //!             Database::sync_port              other copies          sync
 //!             Database::{verify, backup, …}    care                  verify, backup, statistics
 //! ```
@@ -41,6 +42,7 @@ mod database;
 mod decide;
 mod environment;
 mod filter;
+mod fold;
 mod follow;
 mod host;
 mod identity;
@@ -72,6 +74,11 @@ pub use condition::{After, AppendCondition, ConditionItem, ConditionMatch, Expec
 pub use cursor::{Cursor, CursorError};
 pub use database::{CloseError, Database, Found};
 pub use environment::{EntropyError, Environment, SystemEnvironment};
+pub use fold::{
+    Aggregate, Aggregates, ApplyError, Changed, Changes, Failure, Fold, FoldConfig, FoldError,
+    FoldEvent, FoldOrder, Folded, Keyed, Moment, Page, PageCursor, PageRequest, Projection,
+    Streams, Upcasters, View, ViewRows, Viewed,
+};
 pub use follow::FollowError;
 pub use identity::IdentityError;
 pub use new_event::{CONTENT_TYPE_CBOR, CONTENT_TYPE_JSON, Cause, NewEvent};

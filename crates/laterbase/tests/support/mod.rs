@@ -29,6 +29,11 @@ impl TestEnvironment {
         Arc::new(Self { now_us: AtomicI64::new(now_ms * 1000), random: AtomicU64::new(1) })
     }
 
+    /// With other random numbers.
+    pub fn seeded(now_ms: i64, seed: u64) -> Arc<Self> {
+        Arc::new(Self { now_us: AtomicI64::new(now_ms * 1000), random: AtomicU64::new(seed) })
+    }
+
     /// Moves the clock; answers the new time.
     pub fn advance_ms(&self, ms: i64) -> Timestamp {
         let us = self.now_us.fetch_add(ms * 1000, Atomic::SeqCst) + ms * 1000;
