@@ -50,5 +50,5 @@ fn many_rows_equal_the_fold_from_scratch() {
 
 #[test]
 fn long_streams_equal_the_fold_from_scratch() {
-    run(2_000_000, 60, LONG);
+    run(2_000_000, 30, LONG);
 }

@@ -206,7 +206,7 @@ impl<A: Aggregate> Fold for Streams<A> {
     }
 
     fn events(&self) -> Query {
-        Query::root(self.root.clone())
+        Query::root(self.root)
     }
 
     fn root(&self) -> Option<&RootName> {

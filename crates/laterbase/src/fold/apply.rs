@@ -13,8 +13,8 @@ use super::upcast::Upcasters;
 /// An event that a fold could not take in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "event {event} (`{type_name}` version {version}) cannot be folded into `{row}`: {message}; mend \
-     the program's `apply` or add an upcaster, the event itself stays as it is"
+    "event {event} (`{type_name}` version {version}) cannot be folded into `{row}`: {message}; \
+     mend the program's `apply` or add an upcaster, the event itself stays as it is"
 )]
 pub struct Failure {
     /// Which.

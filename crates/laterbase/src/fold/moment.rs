@@ -1,4 +1,5 @@
-//! As of when a state is asked for: on the axis of what was known, and on that of what had happened.
+//! As of when a state is asked for: on the axis of what was known, and on that of what had
+//! happened.
 
 use std::sync::Arc;
 

@@ -275,6 +275,9 @@ impl<F: Fold> Projection<F> {
         }
         broke?;
         rows.done = upto;
+        if self.fold.root().is_some() {
+            rows.trim(inner.options.folds);
+        }
         Ok(())
     }
 
@@ -315,7 +318,7 @@ impl<F: Fold> Projection<F> {
         let timeline = row.timeline.get_or_insert_with(|| Timeline::new(self.fold.order()));
         self.insert(timeline, key, event, position)?;
         if is_stream {
-            timeline.leave_out(self.inner().options.folds.places_max);
+            rows.count_place();
         }
         Ok(())
     }
@@ -348,12 +351,16 @@ impl<F: Fold> Projection<F> {
         }
         let loads = row.timeline.is_none();
         let mut source = self.source(key, done);
+        let mut loaded = 0;
         if loads {
-            row.timeline = Some(self.load(key, &source)?);
+            let timeline = self.load(key, &source)?;
+            loaded = timeline.places().len();
+            row.timeline = Some(timeline);
         }
         let folded = self.read_row(key, row, at, &mut source);
         if loads {
-            rows.loaded(self.inner().options.folds.streams_max);
+            rows.count_loaded(loaded);
+            rows.trim(self.inner().options.folds);
         }
         Ok(folded?.filter(|folded| !self.fold.is_hidden(&folded.state)))
     }
@@ -388,10 +395,7 @@ impl<F: Fold> Projection<F> {
         let mut failed = None;
         source.walk_stream(None, |event, place| {
             match self.insert(&mut timeline, key, event, place.position) {
-                Ok(()) => {
-                    timeline.leave_out(self.inner().options.folds.places_max);
-                    ControlFlow::Continue(())
-                }
+                Ok(()) => ControlFlow::Continue(()),
                 Err(error) => {
                     failed = Some(error);
                     ControlFlow::Break(())

@@ -4,13 +4,14 @@
 //! A view keeps the timeline of every row, since no index knows which events touch it. An aggregate
 //! keeps the timelines of the streams that were asked for last; the index knows the events of all.
 
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use laterbase_event::Position;
 
+use super::config::FoldConfig;
 use super::timeline::Timeline;
 
 /// Changes that are remembered in the order in which they came.
@@ -41,10 +42,12 @@ pub(crate) struct Rows<S> {
     /// Changes up to here are forgotten.
     changes_after: Position,
     calls: u64,
+    /// Timelines, and the places in them, where these are counted.
     loaded: usize,
+    places: usize,
 }
 
-impl<S> Rows<S> {
+impl<S: Clone + Default> Rows<S> {
     pub(crate) fn new() -> Self {
         Self {
             done: Position::NONE,
@@ -53,6 +56,7 @@ impl<S> Rows<S> {
             changes_after: Position::NONE,
             calls: 0,
             loaded: 0,
+            places: 0,
         }
     }
 
@@ -149,22 +153,43 @@ impl<S> Rows<S> {
         (changed, complete_to)
     }
 
-    /// Counts a timeline that was loaded; drops those longest unused once there are more than
-    /// twice `keep`.
-    pub(crate) fn loaded(&mut self, keep: usize) {
+    /// Counts a timeline that was loaded, with its places.
+    pub(crate) fn count_loaded(&mut self, places: usize) {
         self.loaded += 1;
-        if self.loaded <= 2 * keep {
+        self.places += places;
+    }
+
+    /// Counts a place that came to a timeline.
+    pub(crate) fn count_place(&mut self) {
+        self.places += 1;
+    }
+
+    /// Drops the timelines of streams that were not asked for in a long time, once there are more
+    /// than twice as many as may be kept, of streams or of places.
+    pub(crate) fn trim(&mut self, config: FoldConfig) {
+        let FoldConfig { streams_max, places_max } = config;
+        if self.loaded <= streams_max.saturating_mul(2)
+            && self.places <= places_max.saturating_mul(2)
+        {
             return;
         }
-        let mut used: Vec<u64> =
-            self.by_key.values().filter(|row| row.timeline.is_some()).map(|row| row.used).collect();
-        used.sort_unstable_by(|a, b| b.cmp(a).then(Ordering::Equal));
-        let oldest = used.get(keep).copied().unwrap_or(0);
-        for row in self.by_key.values_mut() {
-            if row.used <= oldest {
+        let mut rows: Vec<&mut Row<S>> =
+            self.by_key.values_mut().filter(|row| row.timeline.is_some()).collect();
+        rows.sort_unstable_by_key(|row| Reverse(row.used));
+        (self.loaded, self.places) = (0, 0);
+        for row in rows {
+            let Some(timeline) = &mut row.timeline else { continue };
+            let left = places_max.saturating_sub(self.places);
+            let is_first = self.loaded == 0;
+            if is_first {
+                timeline.leave_out(left);
+            }
+            if is_first || (self.loaded < streams_max && timeline.places().len() <= left) {
+                self.loaded += 1;
+                self.places += timeline.places().len();
+            } else {
                 row.timeline = None;
             }
         }
-        self.loaded = keep;
     }
 }

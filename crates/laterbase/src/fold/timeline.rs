@@ -13,8 +13,8 @@
 //! eighth of the least, however long the stream; and there are about `8 ln(n / 16)` points, not
 //! `n / 256`: 90 for a million events.
 //!
-//! **The past.** A point knows the last arrival and the latest valid time among its events. What was
-//! known at an arrival, or was so at a valid time, contains a point exactly if these do not
+//! **The past.** A point knows the last arrival and the latest valid time among its events. What
+//! was known at an arrival, or was so at a valid time, contains a point exactly if these do not
 //! lie behind it: everything before the point belongs to the cut, and nothing else of the cut comes
 //! before the point. So the past is answered from the newest such point on.
 //!
@@ -101,6 +101,9 @@ impl Past {
         place.position <= self.bound && self.valid_at.is_none_or(|at| place.valid_at <= at)
     }
 }
+
+/// A state of the past and of how many events it is made, if of any.
+pub(crate) type PastState<S> = Result<Option<(S, u64)>, Failure>;
 
 /// Hands out the events of a row in fold order.
 pub(crate) trait RowEvents {
@@ -273,7 +276,7 @@ impl<S: Clone + Default> Timeline<S> {
         past: Past,
         source: &mut R,
         step: &mut impl Step<S>,
-    ) -> Result<Result<Option<(S, u64)>, Failure>, R::Error> {
+    ) -> Result<PastState<S>, R::Error> {
         let within = |point: &Point<S>| {
             mutant::is_active(Mutant::MixTimes)
                 || point.position_max <= past.bound
@@ -301,12 +304,12 @@ impl<S: Clone + Default> Timeline<S> {
         Ok(Ok((point.count > 0).then_some((point.state, point.count))))
     }
 
-    /// Leaves the first events to the index once there are more than twice `keep`.
+    /// Leaves all but the last `keep` events to the index.
     pub(crate) fn leave_out(&mut self, keep: usize) {
-        let Some(surplus) = self.places.len().checked_sub(keep) else { return };
-        if surplus <= keep {
+        let Some(surplus) = self.places.len().checked_sub(keep).filter(|surplus| *surplus > 0)
+        else {
             return;
-        }
+        };
         self.floor = self.places.drain(..surplus).next_back();
         self.left_out += surplus as u64;
     }

@@ -16,6 +16,9 @@ use super::aggregate::ApplyError;
 
 type Upcast = dyn Fn(&[u8]) -> Result<Vec<u8>, ApplyError> + Send + Sync;
 
+/// The upcasters of one type, by the version that they take.
+type Versions = HashMap<u32, Arc<Upcast>>;
+
 /// The upcasters of a database, by root, type and version.
 ///
 /// They must be pure: the same payload, the same answer, on every replica.
@@ -32,7 +35,7 @@ type Upcast = dyn Fn(&[u8]) -> Result<Vec<u8>, ApplyError> + Send + Sync;
 /// ```
 #[derive(Clone, Default)]
 pub struct Upcasters {
-    by_type: Arc<HashMap<(String, String), HashMap<u32, Arc<Upcast>>>>,
+    by_type: Arc<HashMap<(String, String), Versions>>,
 }
 
 impl Upcasters {
