@@ -21,6 +21,7 @@ use laterbase_log::storage::{MemoryStorage, Storage};
 use laterbase_log::{CommitError, EventBuffer, LogFront, LogReader, LogWriter, Maintenance, Sync};
 
 use crate::append::AppendError;
+use crate::consumer::Consumers;
 use crate::environment::Environment;
 use crate::follow::{EVERYTHING, readable_to};
 use crate::host::Bell;
@@ -63,6 +64,8 @@ pub(crate) struct Inner {
     pub(crate) buffers: Mutex<Vec<EventBuffer>>,
     /// What sync sessions share. Locked before everything else.
     pub(crate) catalog: Mutex<Catalog>,
+    /// Consumers that are in use.
+    pub(crate) consumers: Consumers,
 }
 
 /// What this handle may do.

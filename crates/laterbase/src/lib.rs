@@ -8,6 +8,7 @@
 //!   Query  ─▶ Database::read   ─▶ Events          what was recorded      query, walk, recorded
 //!             Database::subscribe ─▶ Subscription what comes             subscription
 //!             Database::{aggregates, view} ─▶ Projection   what it comes to     fold
+//!             Database::consumer ─▶ Consumer            what others do with it  consumer
 //!             Database::sync_port              other copies          sync
 //!             Database::{verify, backup, …}    care                  verify, backup, statistics
 //! ```
@@ -36,6 +37,7 @@ mod backlog;
 mod backup;
 mod commit;
 mod condition;
+mod consumer;
 mod content;
 mod cursor;
 mod database;
@@ -71,6 +73,10 @@ pub use append::AppendError;
 pub use backup::{BackupError, BackupReport, RestoreReport};
 pub use commit::{Commit, PushError};
 pub use condition::{After, AppendCondition, ConditionItem, ConditionMatch, Expectation, Expected};
+pub use consumer::{
+    Consumer, ConsumerConfig, ConsumerError, ConsumerFileError, ConsumerStatus, DeadLetter,
+    Delivery,
+};
 pub use cursor::{Cursor, CursorError};
 pub use database::{CloseError, Database, Found};
 pub use environment::{EntropyError, Environment, SystemEnvironment};

@@ -268,6 +268,7 @@ impl Opening {
             index_failed: AtomicBool::new(false),
             buffers: Mutex::default(),
             catalog: Mutex::default(),
+            consumers: Mutex::default(),
         });
         let report = OpenReport { clean: true, ..OpenReport::default() };
         Ok(Database::new(inner, Threads::default(), report))
@@ -369,6 +370,7 @@ impl Opening {
             index_failed: AtomicBool::new(false),
             buffers: Mutex::default(),
             catalog: Mutex::default(),
+            consumers: Mutex::default(),
         });
         let threads = if inner.options.threads {
             Threads::start(&inner).map_err(OpenError::Threads)?
