@@ -69,9 +69,15 @@ const PACKAGES: &[Package] = &[
         outside: &["getrandom", "serde", "serde_json", "thiserror", "tungstenite", "ureq"],
     },
     Package {
+        name: "laterbase-json",
+        folder: "crates/laterbase-json",
+        level: Some(4),
+        outside: &["base64", "jiff", "serde", "serde_json", "thiserror"],
+    },
+    Package {
         name: "laterbase-server",
         folder: "crates/laterbase-server",
-        level: Some(4),
+        level: Some(5),
         outside: &[
             "axum",
             "base64",
@@ -89,7 +95,7 @@ const PACKAGES: &[Package] = &[
     Package {
         name: "laterbase-cli",
         folder: "crates/laterbase-cli",
-        level: Some(5),
+        level: Some(6),
         outside: &[
             "base64",
             "blake3",
