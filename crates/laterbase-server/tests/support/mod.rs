@@ -8,6 +8,7 @@
     reason = "a failure here is a failed test"
 )]
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -26,6 +27,7 @@ use tokio::sync::watch;
 pub struct Running {
     pub address: SocketAddr,
     pub notices: Arc<Mutex<Vec<Notice>>>,
+    pub databases: Databases,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -38,7 +40,7 @@ impl Running {
         let notices = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&notices);
         let server = Server::new(
-            databases,
+            databases.clone(),
             config,
             Arc::new(move |notice: &Notice| kept.lock().unwrap().push(notice.clone())),
             Arc::new(|_, _| {}),
@@ -47,7 +49,7 @@ impl Running {
         let address = listening.address();
         let (stop, told) = watch::channel(false);
         let thread = Some(std::thread::spawn(move || listening.run(told)));
-        Self { address, notices, stop, thread }
+        Self { address, notices, databases, stop, thread }
     }
 
     pub fn peer(&self) -> PeerAddress {
@@ -56,6 +58,11 @@ impl Running {
 
     pub fn wire(&self) -> HttpWire {
         HttpWire::new(self.peer(), Duration::from_secs(20))
+    }
+
+    /// The database in this process, beside the server.
+    pub fn database(&self) -> Database {
+        self.databases.get("default").unwrap().database.clone()
     }
 
     pub fn said(&self) -> Vec<String> {
@@ -72,8 +79,30 @@ impl Running {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
-    /// A request, as one would write it by hand: status and body.
+    /// A request, as one would write it by hand: status, headers in lower case, body.
+    pub fn ask_whole(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[&str],
+        body: &[u8],
+    ) -> (u16, BTreeMap<String, String>, String) {
+        let (head, body) = self.ask_raw(method, path, headers, body);
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+        let named = head.lines().skip(1).filter_map(|line| line.split_once(": "));
+        let named = named.map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()));
+        let named: BTreeMap<String, String> = named.collect();
+        let chunked = named.get("transfer-encoding").is_some_and(|coding| coding == "chunked");
+        (status.unwrap_or(0), named, if chunked { unchunked(&body) } else { body })
+    }
+
+    /// A request: status and body.
     pub fn ask(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> (u16, String) {
+        let (status, _, body) = self.ask_whole(method, path, headers, body);
+        (status, body)
+    }
+
+    fn ask_raw(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> (String, String) {
         let mut request =
             format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
         for header in headers {
@@ -82,9 +111,24 @@ impl Running {
         request.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
         let answer = self.raw(&[request.as_bytes(), body].concat());
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-        (status.unwrap_or(0), body.to_owned())
+        (head.to_owned(), body.to_owned())
     }
+}
+
+/// The body of an answer in chunks.
+pub fn unchunked(mut text: &str) -> String {
+    let mut whole = String::new();
+    while let Some((length, rest)) = text.split_once("\r\n") {
+        let Ok(length) = usize::from_str_radix(length.trim(), 16) else { break };
+        if length == 0 {
+            break;
+        }
+        // What is no text was changed on its way here: its length says nothing.
+        let (Some(chunk), Some(more)) = (rest.get(..length), rest.get(length + 2..)) else { break };
+        whole.push_str(chunk);
+        text = more;
+    }
+    whole
 }
 
 impl Drop for Running {
