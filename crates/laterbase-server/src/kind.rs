@@ -14,6 +14,8 @@ pub(crate) enum Kind {
     NotFound,
     NoSuchDatabase,
     NoSuchEvent,
+    NoSuchFold,
+    NoSuchRow,
     Method,
     NotAcceptable,
     Timeout,
@@ -31,6 +33,7 @@ pub(crate) enum Kind {
     RateLimit,
     HeadersTooLarge,
     Internal,
+    NotFolded,
     Busy,
     NotReady,
     Storage,
@@ -48,7 +51,7 @@ pub(crate) struct Facts {
 }
 
 /// All kinds, in the order of their declaration.
-pub(crate) const KINDS: [Facts; 26] = [
+pub(crate) const KINDS: [Facts; 29] = [
     Facts {
         kind: Kind::BadRequest,
         name: "bad-request",
@@ -90,6 +93,20 @@ pub(crate) const KINDS: [Facts; 26] = [
         status: StatusCode::NOT_FOUND,
         title: "There is no such event here",
         advice: "It may not have come here yet: sync, or ask another copy.",
+    },
+    Facts {
+        kind: Kind::NoSuchFold,
+        name: "no-such-fold",
+        status: StatusCode::NOT_FOUND,
+        title: "This server has no such aggregates or view",
+        advice: "`detail` lists those that its program has named.",
+    },
+    Facts {
+        kind: Kind::NoSuchRow,
+        name: "no-such-row",
+        status: StatusCode::NOT_FOUND,
+        title: "There is no such aggregate or row at that moment",
+        advice: "It may not have come here yet, or not have happened by the moment asked for.",
     },
     Facts {
         kind: Kind::Method,
@@ -213,6 +230,13 @@ pub(crate) const KINDS: [Facts; 26] = [
         status: StatusCode::INTERNAL_SERVER_ERROR,
         title: "The database failed",
         advice: "The server's output says more, under the request's id.",
+    },
+    Facts {
+        kind: Kind::NotFolded,
+        name: "not-folded",
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        title: "An event could not be folded",
+        advice: "`event` names it. Mend the program's `apply` or add an upcaster; other rows go on.",
     },
     Facts {
         kind: Kind::Busy,

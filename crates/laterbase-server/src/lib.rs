@@ -6,6 +6,7 @@
 //!       table: what there is ──▶ openapi         ├─▶ describe, admin   databases, health, metrics
 //!                                                ├─▶ write             events in
 //!                                                ├─▶ read              events out; read::feed
+//!                                                ├─▶ folds             aggregates and views
 //!                                                ├─▶ sync_post ──▶ desk: sessions over requests
 //!                                                └─▶ live              sync over a WebSocket
 //! ```
@@ -25,6 +26,7 @@ mod config;
 mod databases;
 mod describe;
 mod desk;
+mod folds;
 mod kind;
 mod listen;
 mod live;

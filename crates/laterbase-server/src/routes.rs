@@ -15,6 +15,8 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use laterbase::sync::Heard;
+use laterbase::{Aggregate, RootName, View};
+use serde::Serialize;
 use tokio::sync::{Semaphore, watch};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate as _};
@@ -23,6 +25,7 @@ use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 use crate::call::{Call, RequestId};
 use crate::config::ServerConfig;
 use crate::databases::{Databases, Hosted};
+use crate::folds::Folds;
 use crate::metrics::{Load, Metrics};
 use crate::notice::{Notice, Notices, What};
 use crate::observe::{AnsweredBy, Names, REQUEST_ID, observe};
@@ -53,6 +56,7 @@ pub(crate) struct Shared {
     pub(crate) notices: Notices,
     pub(crate) gossip: Gossip,
     pub(crate) peers: Peers,
+    pub(crate) folds: Folds,
     /// Turns true when the server ends, so that streams do.
     pub(crate) ending: watch::Sender<bool>,
 }
@@ -79,6 +83,7 @@ impl Server {
             notices,
             gossip,
             peers: Arc::new(|_| Vec::new()),
+            folds: Folds::default(),
             ending: watch::Sender::new(false),
         };
         Self { shared: Arc::new(shared) }
@@ -89,6 +94,28 @@ impl Server {
     pub fn with_peers(mut self, peers: Peers) -> Self {
         if let Some(shared) = Arc::get_mut(&mut self.shared) {
             shared.peers = peers;
+        }
+        self
+    }
+
+    /// Shows the aggregates of a root: `GET /db/{db}/a/{root}` and `…/{root}/{key}`, for every
+    /// database.
+    #[must_use]
+    pub fn aggregate<A: Aggregate + Serialize>(mut self, root: RootName) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.folds.name_aggregate::<A>(root);
+        }
+        self
+    }
+
+    /// Shows a view: `GET /db/{db}/v/{name}`, for every database.
+    #[must_use]
+    pub fn view<V>(mut self, name: impl Into<String>, view: V) -> Self
+    where
+        V: View<Row: Serialize> + Clone,
+    {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.folds.name_view(name.into(), view);
         }
         self
     }

@@ -63,6 +63,7 @@ impl Serve {
             }),
         )
         .with_peers(Arc::new(|hosted| status::peer_standings(&hosted.database, &hosted.directory)));
+        let server = context.furnished(server);
         let listening_on = Listening::new(server, address).map_err(|error| listening(&error))?;
         announce(&databases, &listening_on, context)?;
         let _ = backgrounds.set(self.backgrounds(&databases, json));

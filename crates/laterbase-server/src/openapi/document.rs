@@ -76,6 +76,8 @@ fn parameters(route: &Route, path: &str) -> Vec<Value> {
             ("db", _) => "DatabaseName",
             ("root", Method::Post) => "PathRootToWrite",
             ("root", Method::Get | Method::Put) => "PathRoot",
+            ("key", _) => "Key",
+            ("view", _) => "ViewName",
             (_, _) => "ProblemName",
         };
         json!({ "name": name, "in": "path", "required": true, "schema": reference(schema) })

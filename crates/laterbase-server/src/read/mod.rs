@@ -23,8 +23,10 @@ use axum::response::Response;
 use laterbase::{Database, Key, RootName};
 use serde_json::Value;
 
+pub(crate) use self::reader::not_read;
 use self::reader::Reader;
 use self::selection::Selection;
+pub(crate) use self::selection::cut;
 use crate::accept::{Form, choose};
 use crate::access::{self, Asked, Verb};
 use crate::call::Call;

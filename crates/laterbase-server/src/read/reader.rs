@@ -198,7 +198,7 @@ pub(super) fn settle(database: &Database) -> Result<(), Problem> {
 }
 
 /// Why events cannot be read.
-pub(super) fn not_read(error: &ReadError) -> Problem {
+pub(crate) fn not_read(error: &ReadError) -> Problem {
     match cursor_error(error) {
         Some(error) => Problem::new(Kind::Cursor).detail(error),
         None => Problem::failed(error),

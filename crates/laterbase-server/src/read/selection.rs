@@ -157,7 +157,7 @@ fn range(parameters: &Parameters, from: &str, until: &str) -> Result<TimeRange, 
 }
 
 /// A time, `recorded:` and a time, or a version vector.
-fn cut(parameters: &Parameters) -> Result<Cut, Problem> {
+pub(crate) fn cut(parameters: &Parameters) -> Result<Cut, Problem> {
     let Some(text) = parameters.one("as_of")? else { return Ok(Cut::Latest) };
     let moment = |text: &str| time::parse(text).map(Timestamp::from_micros);
     if let Some(text) = text.strip_prefix("recorded:") {

@@ -5,6 +5,7 @@
 //! document, so that neither can know a route that the other does not.
 
 mod events;
+mod folds;
 mod parts;
 mod server;
 
@@ -100,7 +101,7 @@ pub(crate) const EVERYWHERE: &[Kind] = &[
 
 /// All routes.
 pub(crate) fn routes() -> impl Iterator<Item = &'static Route> {
-    server::ROUTES.iter().chain(events::ROUTES)
+    server::ROUTES.iter().chain(events::ROUTES).chain(folds::ROUTES)
 }
 
 /// The paths, long and short, each with its routes.

@@ -53,6 +53,16 @@ pub(super) const LAST_EVENT_ID: Parameter = header(
 pub(super) const IF_NONE_MATCH_READ: Parameter =
     header("If-None-Match", "EntityTags", "304 if the stream still has this version.");
 
+pub(super) const VALID_AT: Parameter =
+    query("valid_at", "Time", "With what had happened by then; all that is known if not given.");
+pub(super) const FROM_KEY: Parameter = query("from", "Key", "The first key.");
+pub(super) const UNTIL_KEY: Parameter =
+    query("until", "Key", "The first key that is not wanted any more.");
+pub(super) const LIMIT_ROWS: Parameter =
+    query("limit", "RowLimit", "How many rows at the most: 100 if not given.");
+pub(super) const AFTER_PAGE: Parameter =
+    query("after", "Cursor", "Go on behind an earlier page, at the same moment: its `next`.");
+
 pub(super) const IDEMPOTENCY_KEY: Parameter = header(
     "Idempotency-Key",
     "IdempotencyKey",

@@ -68,6 +68,8 @@ pub struct Page<S> {
     pub next: Option<PageCursor>,
     /// The moment of all pages, as a cursor in arrival order: to ask for what changed since.
     pub cursor: Cursor,
+    /// The same as a position.
+    pub(crate) bound: Position,
 }
 
 /// A row that changed.
@@ -90,6 +92,46 @@ pub struct Changes<S> {
     pub rows: Vec<Changed<S>>,
     /// Everything up to here was told.
     pub cursor: Cursor,
+}
+
+impl<S> Folded<S> {
+    /// The same with another state.
+    pub fn map<T>(self, change: impl FnOnce(S) -> T) -> Folded<T> {
+        Folded { state: change(self.state), version: self.version }
+    }
+}
+
+impl<S> Page<S> {
+    pub(crate) fn empty(cursor: Cursor, bound: Position) -> Self {
+        Self { rows: Vec::new(), next: None, cursor, bound }
+    }
+
+    /// The same with other states.
+    pub fn map<T>(self, mut change: impl FnMut(S) -> T) -> Page<T> {
+        let rows = self.rows.into_iter().map(|Keyed { key, row }| {
+            let row = row.map(|folded| folded.map(&mut change));
+            Keyed { key, row }
+        });
+        Page { rows: rows.collect(), next: self.next, cursor: self.cursor, bound: self.bound }
+    }
+
+    /// The place behind one of its rows, to go on from there.
+    #[must_use]
+    pub fn place_behind(&self, key: &str) -> PageCursor {
+        let (copy, bound) = (self.cursor.copy, self.bound);
+        PageCursor { copy, bound, after: key.to_owned() }
+    }
+}
+
+impl<S> Changes<S> {
+    /// The same with other states.
+    pub fn map<T>(self, mut change: impl FnMut(S) -> T) -> Changes<T> {
+        let rows = self.rows.into_iter().map(|Changed { key, row, cursor, event }| {
+            let row = row.map(|row| row.map(|folded| folded.map(&mut change)));
+            Changed { key, row, cursor, event }
+        });
+        Changes { rows: rows.collect(), cursor: self.cursor }
+    }
 }
 
 /// Where a page ended.
