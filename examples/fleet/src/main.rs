@@ -45,12 +45,8 @@ fn main() -> ExitCode {
 fn program() -> Result<Program, NameError> {
     let shipment = RootName::try_from("shipment")?;
     let truck = RootName::try_from("truck")?;
-    let options =
-        Options::default().validators(rules::validators()).upcasters(rules::upcasters());
+    let options = Options::default().validators(rules::validators()).upcasters(rules::upcasters());
     Ok(Program::new().options(options).server(move |server| {
-        server
-            .aggregate::<Shipment>(shipment)
-            .aggregate::<Truck>(truck)
-            .view("board", Board)
+        server.aggregate::<Shipment>(shipment).aggregate::<Truck>(truck).view("board", Board)
     }))
 }

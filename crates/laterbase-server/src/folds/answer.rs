@@ -195,10 +195,7 @@ fn page(asking: &Asking, form: Form) -> Result<Response, Problem> {
 }
 
 /// A row of a page or a stream; what could not be folded says so in its place.
-pub(super) fn shown<'a>(
-    key: &'a str,
-    row: &'a Result<Folded<Shape>, Failure>,
-) -> Shape1<'a> {
+pub(super) fn shown<'a>(key: &'a str, row: &'a Result<Folded<Shape>, Failure>) -> Shape1<'a> {
     let nothing = Shape1 { key, version: None, state: None, problem: None };
     match row {
         Ok(Folded { state: Ok(state), version }) => {
@@ -213,9 +210,7 @@ pub(super) fn shown<'a>(
 }
 
 fn failed(failure: &Failure) -> Problem {
-    Problem::new(Kind::NotFolded)
-        .detail(failure)
-        .field("event", json!(failure.event.to_string()))
+    Problem::new(Kind::NotFolded).detail(failure).field("event", json!(failure.event.to_string()))
 }
 
 /// A fold did not answer.

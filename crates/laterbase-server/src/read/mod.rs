@@ -23,8 +23,8 @@ use axum::response::Response;
 use laterbase::{Database, Key, RootName};
 use serde_json::Value;
 
-pub(crate) use self::reader::not_read;
 use self::reader::Reader;
+pub(crate) use self::reader::not_read;
 use self::selection::Selection;
 pub(crate) use self::selection::cut;
 use crate::accept::{Form, choose};

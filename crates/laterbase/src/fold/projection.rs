@@ -125,8 +125,7 @@ impl<F: Fold> Projection<F> {
         }
         self.catch_up_to(resolved.bound)?;
         let limit = if request.limit == 0 { PAGE_DEFAULT } else { request.limit };
-        let mut page =
-            Page::empty(self.arrival_cursor(resolved.bound), resolved.bound);
+        let mut page = Page::empty(self.arrival_cursor(resolved.bound), resolved.bound);
         for _ in 0..limit.saturating_add(LOOK_MAX) {
             let from = match (&last, &request.from) {
                 (Some(last), Some(from)) if **last < **from => Bound::Included(from.as_str()),
