@@ -9,6 +9,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 use laterbase::Options;
+#[cfg(feature = "server")]
+use laterbase_server::Server;
 
 use crate::commands::{CommandLine, Context};
 use crate::failure::{Exit, Failure};
@@ -73,7 +75,7 @@ impl Program {
     #[must_use]
     pub fn server(
         mut self,
-        furnish: impl Fn(laterbase_server::Server) -> laterbase_server::Server + Send + Sync + 'static,
+        furnish: impl Fn(Server) -> Server + Send + Sync + 'static,
     ) -> Self {
         self.furnish = Furnish(Some(std::sync::Arc::new(furnish)));
         self
@@ -124,11 +126,11 @@ impl Program {
 pub(crate) struct Furnish(Option<std::sync::Arc<Furnishing>>);
 
 #[cfg(feature = "server")]
-type Furnishing = dyn Fn(laterbase_server::Server) -> laterbase_server::Server + Send + Sync;
+type Furnishing = dyn Fn(Server) -> Server + Send + Sync;
 
 #[cfg(feature = "server")]
 impl Furnish {
-    pub(crate) fn apply(&self, server: laterbase_server::Server) -> laterbase_server::Server {
+    pub(crate) fn apply(&self, server: Server) -> Server {
         match &self.0 {
             None => server,
             Some(furnish) => furnish(server),

@@ -236,7 +236,7 @@ pub(crate) const KINDS: [Facts; 29] = [
         name: "not-folded",
         status: StatusCode::INTERNAL_SERVER_ERROR,
         title: "An event could not be folded",
-        advice: "`event` names it. Mend the program's `apply` or add an upcaster; other rows go on.",
+        advice: "`event` names it. Mend the program's `apply` or add an upcaster; others go on.",
     },
     Facts {
         kind: Kind::Busy,

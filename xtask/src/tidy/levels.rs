@@ -129,6 +129,12 @@ const PACKAGES: &[Package] = &[
     Package { name: "laterbase-sim", folder: "crates/laterbase-sim", level: None, outside: &[] },
     Package { name: "xtask", folder: "xtask", level: None, outside: &[] },
     Package {
+        name: "laterbase-example-fleet",
+        folder: "examples/fleet",
+        level: None,
+        outside: &["serde", "serde_json"],
+    },
+    Package {
         name: "laterbase-bench",
         folder: "bench",
         level: None,

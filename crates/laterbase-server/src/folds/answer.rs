@@ -41,7 +41,7 @@ pub(super) struct Asking {
 
 /// One row as it stands in answers.
 #[derive(Serialize)]
-pub(super) struct Shape1<'a> {
+pub(super) struct RowDocument<'a> {
     pub(super) key: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) version: Option<u64>,
@@ -73,18 +73,19 @@ pub(crate) async fn row(call: Call) -> Result<Response, Problem> {
 
 async fn many(call: Call, sort: Sort, part: &str) -> Result<Response, Problem> {
     let asking = ask(&call, sort, part, false)?;
-    match choose(call.headers(), &FORMS)? {
-        Form::EventStream => stream::answer(&call.shared, asking).await,
-        form => blocking(move || page(&asking, form)).await,
+    let form = choose(call.headers(), &FORMS)?;
+    if form == Form::EventStream {
+        return stream::answer(&call.shared, asking).await;
     }
+    blocking(move || page(&asking, form)).await
 }
 
 async fn single(call: Call, sort: Sort, part: &str) -> Result<Response, Problem> {
     let asking = ask(&call, sort, part, true)?;
-    match choose(call.headers(), &ONE_FORMS)? {
-        Form::EventStream => stream::answer(&call.shared, asking).await,
-        _ => blocking(move || one(&asking, sort)).await,
+    if choose(call.headers(), &ONE_FORMS)? == Form::EventStream {
+        return stream::answer(&call.shared, asking).await;
     }
+    blocking(move || one(&asking, sort)).await
 }
 
 fn ask(call: &Call, sort: Sort, part: &str, is_one: bool) -> Result<Asking, Problem> {
@@ -149,7 +150,7 @@ fn one(asking: &Asking, sort: Sort) -> Result<Response, Problem> {
         response.headers_mut().insert(header::ETAG, tag.clone());
         return Ok(response);
     }
-    let row = Shape1 { key, version: Some(version), state: Some(&state), problem: None };
+    let row = RowDocument { key, version: Some(version), state: Some(&state), problem: None };
     let mut response = text(to_text(&row)?, Form::Json.media_type());
     if let Some(tag) = tag {
         response.headers_mut().insert(header::ETAG, tag);
@@ -161,7 +162,7 @@ fn one(asking: &Asking, sort: Sort) -> Result<Response, Problem> {
 fn page(asking: &Asking, form: Form) -> Result<Response, Problem> {
     let page = asking.shown.page(&asking.request()?).map_err(|error| not_folded(&error))?;
     let Page { rows, next, cursor, .. } = &page;
-    let rows: Vec<Shape1<'_>> = rows.iter().map(|row| shown(&row.key, &row.row)).collect();
+    let rows: Vec<RowDocument<'_>> = rows.iter().map(|row| shown(&row.key, &row.row)).collect();
     let next = next.as_ref().map(ToString::to_string);
     let mut response = if form == Form::Ndjson {
         let mut lines = Vec::new();
@@ -174,7 +175,7 @@ fn page(asking: &Asking, form: Form) -> Result<Response, Problem> {
         let fold_version = asking.shown.version();
         #[derive(Serialize)]
         struct Document<'a> {
-            rows: &'a [Shape1<'a>],
+            rows: &'a [RowDocument<'a>],
             next: &'a Option<String>,
             cursor: String,
             fold_version: u32,
@@ -195,17 +196,17 @@ fn page(asking: &Asking, form: Form) -> Result<Response, Problem> {
 }
 
 /// A row of a page or a stream; what could not be folded says so in its place.
-pub(super) fn shown<'a>(key: &'a str, row: &'a Result<Folded<Shape>, Failure>) -> Shape1<'a> {
-    let nothing = Shape1 { key, version: None, state: None, problem: None };
+pub(super) fn shown<'a>(key: &'a str, row: &'a Result<Folded<Shape>, Failure>) -> RowDocument<'a> {
+    let nothing = RowDocument { key, version: None, state: None, problem: None };
     match row {
         Ok(Folded { state: Ok(state), version }) => {
-            Shape1 { version: Some(*version), state: Some(state), ..nothing }
+            RowDocument { version: Some(*version), state: Some(state), ..nothing }
         }
         Ok(Folded { state: Err(error), .. }) => {
             let problem = Problem::new(Kind::NotFolded).detail(error);
-            Shape1 { problem: Some(problem.document()), ..nothing }
+            RowDocument { problem: Some(problem.document()), ..nothing }
         }
-        Err(failure) => Shape1 { problem: Some(failed(failure).document()), ..nothing },
+        Err(failure) => RowDocument { problem: Some(failed(failure).document()), ..nothing },
     }
 }
 

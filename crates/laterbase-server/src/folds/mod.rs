@@ -72,12 +72,15 @@ pub(crate) enum Sort {
     View,
 }
 
+/// What a fold is called.
+type Name = (Sort, String);
+
 /// What a program has named.
 #[derive(Default)]
 pub(crate) struct Folds {
-    makers: BTreeMap<(Sort, String), Maker>,
+    makers: BTreeMap<Name, Maker>,
     /// Those that were made, by the database's name.
-    made: Mutex<BTreeMap<(String, Sort, String), Arc<dyn Shown>>>,
+    made: Mutex<BTreeMap<(String, Name), Arc<dyn Shown>>>,
 }
 
 impl Folds {
@@ -99,10 +102,11 @@ impl Folds {
 
     /// A projection by name; none if the program named none.
     pub(crate) fn get(&self, hosted: &Hosted, sort: Sort, name: &str) -> Option<Arc<dyn Shown>> {
-        let maker = self.makers.get(&(sort, name.to_owned()))?;
+        let name = (sort, name.to_owned());
+        let maker = self.makers.get(&name)?;
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         let shown = made
-            .entry((hosted.name.clone(), sort, name.to_owned()))
+            .entry((hosted.name.clone(), name))
             .or_insert_with(|| maker(&hosted.database));
         Some(Arc::clone(shown))
     }

@@ -35,6 +35,15 @@ pub struct Running {
 impl Running {
     /// Serves the databases in `directory`.
     pub fn of(directory: &Path, config: ServerConfig) -> Self {
+        Self::furnished(directory, config, |server| server)
+    }
+
+    /// The same, with what a program names.
+    pub fn furnished(
+        directory: &Path,
+        config: ServerConfig,
+        furnish: impl FnOnce(Server) -> Server,
+    ) -> Self {
         let config = Arc::new(config);
         let databases = Databases::open(directory, &Options::default(), &config).unwrap();
         let notices = Arc::new(Mutex::new(Vec::new()));
@@ -45,6 +54,7 @@ impl Running {
             Arc::new(move |notice: &Notice| kept.lock().unwrap().push(notice.clone())),
             Arc::new(|_, _| {}),
         );
+        let server = furnish(server);
         let listening = Listening::new(server, check_address("127.0.0.1:0").unwrap()).unwrap();
         let address = listening.address();
         let (stop, told) = watch::channel(false);
