@@ -22,6 +22,8 @@ pub(crate) enum BenchError {
     Store { engine: Engine, source: StoreError },
     #[error("{engine} answered {path} with {found} events instead of {expected}")]
     WrongAnswer { engine: Engine, path: &'static str, expected: u64, found: u64 },
+    #[error("folding: {0}")]
+    Fold(String),
     #[error("a child process said nothing of use: {0}")]
     Child(String),
     #[error("over the bound: {0}")]

@@ -3,6 +3,7 @@
 
 mod append;
 mod beside;
+mod folds;
 mod growth;
 mod memory;
 mod opening;
@@ -34,6 +35,7 @@ pub(crate) enum Area {
     Opening,
     Size,
     Memory,
+    Folds,
     #[cfg(feature = "sync")]
     Sync,
 }
@@ -47,6 +49,7 @@ impl Area {
         Self::Opening,
         Self::Size,
         Self::Memory,
+        Self::Folds,
         #[cfg(feature = "sync")]
         Self::Sync,
     ];
@@ -60,6 +63,7 @@ impl Area {
             Self::Opening => "opening",
             Self::Size => "size",
             Self::Memory => "memory",
+            Self::Folds => "folds",
             #[cfg(feature = "sync")]
             Self::Sync => "sync",
         }
@@ -80,6 +84,7 @@ impl Area {
             Self::Opening => opening::run(context, report),
             Self::Size => size::run(context, report),
             Self::Memory => memory::run(context, report),
+            Self::Folds => folds::run(context, report),
             #[cfg(feature = "sync")]
             Self::Sync => sync::run(context, report),
         }

@@ -16,7 +16,6 @@
 mod commands;
 pub mod failure;
 pub mod import;
-mod json_text;
 pub mod output;
 pub mod pointer;
 mod program;
@@ -25,7 +24,7 @@ mod refusals;
 pub mod sample;
 mod show;
 mod table;
-pub mod time;
 mod values;
 
+pub use laterbase_json::time;
 pub use program::Program;

@@ -1,13 +1,16 @@
 //! The program: a set of commands around a database with the embedder's own options.
 //!
 //! The `laterbase` binary is `Program::new().run()`. A program that has validators gives them
-//! here and gets the same commands, which then check what it checks.
+//! here and gets the same commands, which then check what it checks; one that has aggregates and
+//! views gets a `serve` that shows them.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 use laterbase::Options;
+#[cfg(feature = "server")]
+use laterbase_server::Server;
 
 use crate::commands::{CommandLine, Context};
 use crate::failure::{Exit, Failure};
@@ -30,6 +33,8 @@ use crate::output::{self, Output};
 #[derive(Clone, Debug, Default)]
 pub struct Program {
     options: Options,
+    #[cfg(feature = "server")]
+    furnish: Furnish,
 }
 
 impl Program {
@@ -43,6 +48,33 @@ impl Program {
     #[must_use]
     pub fn options(mut self, options: Options) -> Self {
         self.options = options;
+        self
+    }
+
+    /// What `serve` shows beside events: aggregates and views.
+    ///
+    /// ```no_run
+    /// use laterbase::{Aggregate, ApplyError, FoldEvent};
+    /// use laterbase_cli::Program;
+    ///
+    /// #[derive(Clone, Default, serde::Serialize)]
+    /// struct Shipment { events: u64 }
+    ///
+    /// impl Aggregate for Shipment {
+    ///     fn apply(&mut self, _: &FoldEvent<'_>) -> Result<(), ApplyError> {
+    ///         self.events += 1;
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let root = "shipment".try_into()?;
+    /// Program::new().server(move |server| server.aggregate::<Shipment>(root)).run();
+    /// # Ok::<(), laterbase::NameError>(())
+    /// ```
+    #[cfg(feature = "server")]
+    #[must_use]
+    pub fn server(mut self, furnish: impl Fn(Server) -> Server + Send + Sync + 'static) -> Self {
+        self.furnish = Furnish(Some(std::sync::Arc::new(furnish)));
         self
     }
 
@@ -70,6 +102,8 @@ impl Program {
         };
         let json = line.everywhere.json;
         let mut context = Context::new(line.everywhere, self.options, output);
+        #[cfg(feature = "server")]
+        context.furnish_with(self.furnish);
         let done = line.command.run(&mut context).and_then(|()| context.out.finish());
         match done {
             Ok(()) => ExitCode::SUCCESS,
@@ -80,6 +114,31 @@ impl Program {
                 ExitCode::from(failure.exit().code())
             }
         }
+    }
+}
+
+/// What an embedding program does with the server before it listens.
+#[cfg(feature = "server")]
+#[derive(Clone, Default)]
+pub(crate) struct Furnish(Option<std::sync::Arc<Furnishing>>);
+
+#[cfg(feature = "server")]
+type Furnishing = dyn Fn(Server) -> Server + Send + Sync;
+
+#[cfg(feature = "server")]
+impl Furnish {
+    pub(crate) fn apply(&self, server: Server) -> Server {
+        match &self.0 {
+            None => server,
+            Some(furnish) => furnish(server),
+        }
+    }
+}
+
+#[cfg(feature = "server")]
+impl std::fmt::Debug for Furnish {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Furnish({})", self.0.is_some())
     }
 }
 

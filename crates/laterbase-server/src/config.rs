@@ -1,4 +1,4 @@
-//! What a server takes on: sessions, requests, bytes, time.
+//! What a server takes on: sessions, requests, streams, bytes, time.
 
 use std::time::Duration;
 
@@ -19,16 +19,40 @@ pub struct ServerConfig {
     pub requests_max: usize,
     /// Live connections at the same time.
     pub live_max: usize,
+    /// Answers that stream at the same time: feeds and exports.
+    pub streams_max: usize,
+    /// How often a feed in which nothing happens says that it is there.
+    pub keep_alive: Duration,
     /// Bytes of a request's body.
     pub body_bytes_max: usize,
+    /// Bytes of a request's headers, names and values together.
+    pub header_bytes_max: usize,
+    /// Bytes of a request's path and query.
+    pub uri_bytes_max: usize,
+    /// How many requests one client may send, if that is bounded.
+    pub rate: Option<Rate>,
+    /// Web pages of these origins may ask, such as `https://fleet.example`; none by default.
+    pub cors_origins: Vec<String>,
+    /// Whether each answer is told as a notice.
+    pub log_requests: bool,
     /// How long a request may take to arrive and to be answered.
     pub request_timeout: Duration,
     /// How long requests may go on after the server was told to stop.
     pub grace: Duration,
 }
 
+/// How many requests one client may send: a bucket that fills again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rate {
+    /// Requests in a second, in the long run; above 0.
+    pub per_second: f64,
+    /// Requests at once.
+    pub burst: u32,
+}
+
 impl Default for ServerConfig {
-    /// 256 sessions, four per peer, kept for a minute; 64 requests at a time of up to 48 MiB.
+    /// 256 sessions, four per peer, kept for a minute; 64 requests at a time of up to 48 MiB;
+    /// 16,384 streams; no bound per client and no other origins.
     fn default() -> Self {
         Self {
             session: SessionConfig::default(),
@@ -37,7 +61,14 @@ impl Default for ServerConfig {
             session_idle: Duration::from_secs(60),
             requests_max: 64,
             live_max: 128,
+            streams_max: 16_384,
+            keep_alive: Duration::from_secs(15),
             body_bytes_max: 48 << 20,
+            header_bytes_max: 32 << 10,
+            uri_bytes_max: 16 << 10,
+            rate: None,
+            cors_origins: Vec::new(),
+            log_requests: false,
             request_timeout: Duration::from_secs(60),
             grace: Duration::from_secs(10),
         }

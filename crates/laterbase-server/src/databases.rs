@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use laterbase::{Database, OpenError, Options, Position, ReplicaId};
+use laterbase::{Database, DatabaseId, OpenError, Options, Position, ReplicaId};
 use tokio::sync::watch;
 
 use crate::config::ServerConfig;
 use crate::desk::{Desk, Host};
+use crate::metrics::DatabaseMetrics;
 use crate::names::{DEFAULT_DATABASE, is_database_name};
+use crate::news::Newsroom;
 
 /// A database and what the server does with it.
 #[derive(Debug)]
@@ -29,16 +29,48 @@ pub struct Hosted {
     pub(crate) news: Arc<watch::Sender<Position>>,
     /// Peers with live connections, and how many.
     pub(crate) live: Mutex<BTreeMap<ReplicaId, usize>>,
-    ended: Arc<AtomicBool>,
+    pub(crate) metrics: DatabaseMetrics,
+    _newsroom: Newsroom,
 }
 
-/// How often the thread that waits for news looks whether it is still needed.
-const LOOK: Duration = Duration::from_millis(500);
-
-/// All databases of a server, by name.
+/// All databases of a server, by name: a handle to clone. Databases are added while it serves.
 #[derive(Clone, Debug, Default)]
 pub struct Databases {
-    by_name: BTreeMap<String, Arc<Hosted>>,
+    by_name: Arc<RwLock<BTreeMap<String, Arc<Hosted>>>>,
+    /// Where new ones are made, and how; none if the server was given open databases only.
+    nursery: Option<Arc<Nursery>>,
+}
+
+/// Where databases are made, and how. One at a time.
+#[derive(Debug)]
+struct Nursery {
+    directory: PathBuf,
+    options: Options,
+    making: Mutex<()>,
+}
+
+/// A database was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum MakeError {
+    /// The server has no directory.
+    #[error("this server has no directory to make databases in")]
+    NoDirectory,
+    /// The name is taken by a database with another id.
+    #[error("`{name}` has the id {id}")]
+    OtherId {
+        /// The name.
+        name: String,
+        /// The id that it has.
+        id: DatabaseId,
+    },
+    /// It cannot be opened or made.
+    #[error("cannot make {}: {source}", directory.display())]
+    Open {
+        /// Which.
+        directory: PathBuf,
+        /// Why.
+        source: OpenError,
+    },
 }
 
 /// A server's databases cannot be opened.
@@ -99,13 +131,18 @@ impl Databases {
                 found.entry(name).or_insert_with(|| entry.path());
             }
         }
-        let mut databases = Self::default();
+        let nursery = Nursery {
+            directory: directory.to_owned(),
+            options: options.clone(),
+            making: Mutex::default(),
+        };
+        let databases = Self { nursery: Some(Arc::new(nursery)), ..Self::default() };
         for (name, directory) in found {
             let database = Database::open(&directory, options.clone())
                 .map_err(|source| DatabasesError::Open { directory: directory.clone(), source })?;
             databases.add(name, directory, database, config);
         }
-        if databases.by_name.is_empty() {
+        if databases.all().is_empty() {
             return Err(DatabasesError::Missing { directory: directory.to_owned() });
         }
         Ok(databases)
@@ -113,67 +150,83 @@ impl Databases {
 
     /// Adds a database that is open.
     pub fn add(
-        &mut self,
+        &self,
         name: String,
         directory: PathBuf,
         database: Database,
         config: &Arc<ServerConfig>,
-    ) {
+    ) -> Arc<Hosted> {
         let desk = Desk::new(database.clone(), Arc::clone(config));
-        let (news, ended) = (Arc::new(watch::Sender::new(Position::NONE)), Arc::default());
-        watch_for_news(&database, &news, &ended);
-        let hosted = Hosted {
+        let news = Arc::new(watch::Sender::new(Position::NONE));
+        let newsroom = Newsroom::open(&database, &news);
+        let hosted = Arc::new(Hosted {
             name: name.clone(),
             directory,
             database,
             desk,
             news,
             live: Mutex::default(),
-            ended,
+            metrics: DatabaseMetrics::default(),
+            _newsroom: newsroom,
+        });
+        let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
+        by_name.insert(name, Arc::clone(&hosted));
+        hosted
+    }
+
+    /// The database of this name, made if there is none; `true` if it was. With an id it becomes
+    /// an empty copy of the database of that id.
+    ///
+    /// # Errors
+    /// [`MakeError`].
+    pub fn make(
+        &self,
+        name: &str,
+        id: Option<DatabaseId>,
+        config: &Arc<ServerConfig>,
+    ) -> Result<(Arc<Hosted>, bool), MakeError> {
+        if let Some(hosted) = self.get(name) {
+            return same(hosted, id).map(|hosted| (hosted, false));
+        }
+        let nursery = self.nursery.as_ref().ok_or(MakeError::NoDirectory)?;
+        let _alone = nursery.making.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hosted) = self.get(name) {
+            return same(hosted, id).map(|hosted| (hosted, false));
+        }
+        let directory = match name {
+            DEFAULT_DATABASE => nursery.directory.clone(),
+            _ => nursery.directory.join(name),
         };
-        self.by_name.insert(name, Arc::new(hosted));
+        let options = nursery.options.clone();
+        let made = match id {
+            Some(id) => Database::create_joined(&directory, options, id),
+            None => Database::create(&directory, options),
+        };
+        let database =
+            made.map_err(|source| MakeError::Open { directory: directory.clone(), source })?;
+        Ok((self.add(name.to_owned(), directory, database, config), true))
     }
 
     /// The database of this name.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Arc<Hosted>> {
-        self.by_name.get(name)
+    pub fn get(&self, name: &str) -> Option<Arc<Hosted>> {
+        self.by_name.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// All of them, by name.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Hosted>> {
-        self.by_name.values()
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Hosted>> {
+        let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+        by_name.values().cloned().collect()
     }
 }
 
-impl Drop for Hosted {
-    fn drop(&mut self) {
-        self.ended.store(true, Ordering::Relaxed);
+fn same(hosted: Arc<Hosted>, id: Option<DatabaseId>) -> Result<Arc<Hosted>, MakeError> {
+    let actual = hosted.database.id();
+    if id.is_some_and(|id| id != actual) {
+        return Err(MakeError::OtherId { name: hosted.name.clone(), id: actual });
     }
-}
-
-/// Has live sessions told of what was flushed. Without a thread they learn of it a little later.
-fn watch_for_news(
-    database: &Database,
-    news: &Arc<watch::Sender<Position>>,
-    ended: &Arc<AtomicBool>,
-) {
-    let (database, news, ended) = (database.clone(), Arc::clone(news), Arc::clone(ended));
-    let watching = std::thread::Builder::new().name("laterbase-news".to_owned()).spawn(move || {
-        let mut before = Position::NONE;
-        while !ended.load(Ordering::Relaxed) {
-            let began = Instant::now();
-            let flushed = database.wait_for_flushed(before, LOOK);
-            if flushed > before {
-                before = flushed;
-                news.send_replace(flushed);
-            } else {
-                // A database that is being closed answers at once.
-                std::thread::sleep(LOOK.saturating_sub(began.elapsed()));
-            }
-        }
-    });
-    drop(watching);
+    Ok(hosted)
 }
 
 fn is_database(directory: &Path) -> bool {

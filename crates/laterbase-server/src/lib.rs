@@ -1,12 +1,14 @@
 //! The HTTP server of Laterbase: databases, events, sync.
 //!
 //! ```text
-//!   listen ──▶ routes ──▶ request: limits, time, body
-//!                │
-//!                ├─▶ describe   GET /health, /db, /db/{db}
-//!                ├─▶ append     POST …/e/{root}
-//!                ├─▶ sync_post  POST …/sync ──▶ desk: sessions over several requests
-//!                └─▶ live       GET …/sync, WebSocket: one session for as long as it lasts
+//!   listen ──▶ observe: id, bounds, counts ──▶ routes ──▶ access ──▶ request: a place, time, body
+//!                                                │
+//!       table: what there is ──▶ openapi         ├─▶ describe, admin   databases, health, metrics
+//!                                                ├─▶ write             events in
+//!                                                ├─▶ read              events out; read::feed
+//!                                                ├─▶ folds             aggregates and views
+//!                                                ├─▶ sync_post ──▶ desk: sessions over requests
+//!                                                └─▶ live              sync over a WebSocket
 //! ```
 //! Whatever touches a database blocks, and runs on threads for that. A peer at fault ends its own
 //! session and is named in a [`Notice`]. What the endpoints take and answer is described in
@@ -15,24 +17,41 @@
 //! Left out: TLS and tokens, hence every address but those of this machine.
 #![forbid(unsafe_code)]
 
-mod append;
+mod accept;
+mod access;
+mod admin;
+mod call;
+mod cloud_events;
 mod config;
 mod databases;
 mod describe;
 mod desk;
+mod folds;
+mod kind;
 mod listen;
 mod live;
+mod metrics;
 mod names;
+mod news;
 mod notice;
+mod observe;
+mod openapi;
+mod parameters;
+mod peers;
 mod problem;
+mod rate;
+mod read;
 mod request;
 mod routes;
 mod sync_post;
+mod table;
+mod write;
 
-pub use config::ServerConfig;
-pub use databases::{Databases, DatabasesError, Hosted};
+pub use config::{Rate, ServerConfig};
+pub use databases::{Databases, DatabasesError, Hosted, MakeError};
 pub use desk::{Answer, Desk, Host, Turned};
 pub use listen::{ListenError, Listening, check_address};
 pub use names::{DEFAULT_DATABASE, is_database_name};
 pub use notice::{Notice, Notices, What};
+pub use peers::{PeerStanding, Peers};
 pub use routes::{Gossip, Server};

@@ -4,21 +4,30 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use crate::routes::Server;
+use crate::call::Client;
+use crate::routes::{Server, Shared};
 
 /// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+/// Bytes of a request's head and of what is read of its body at once. A longer head is answered by
+/// hyper itself: 431, without a document.
+const BUFFER_BYTES_MAX: usize = 128 << 10;
 /// How long to wait after the system refused a connection, such as for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Threads that do the reading and writing; what blocks has threads of its own.
@@ -116,12 +125,13 @@ impl Listening {
     /// requests come to their end for a while.
     pub fn run(self, stop: watch::Receiver<bool>) {
         let Self { server, runtime, listener, signals, .. } = self;
-        let grace = server.config().grace;
+        let grace = server.shared().config.grace;
         runtime.block_on(async {
             let ended = until_ended(signals, stop);
             let (closing, _) = watch::channel(false);
             accept(&server, &listener, &closing, ended).await;
             drop(listener);
+            server.shared().ending.send_replace(true);
             closing.send_replace(true);
             // Whoever does not come to an end is cut off.
             let _ = tokio::time::timeout(grace, closing.closed()).await;
@@ -191,7 +201,7 @@ async fn accept(
 ) {
     let router = server.router();
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER_BYTES_MAX);
     let mut ended = pin!(ended);
     loop {
         let mut next = pin!(listener.accept());
@@ -203,20 +213,59 @@ async fn accept(
         });
         match accepted.await {
             None => return,
-            Some(Ok((stream, _))) => {
+            Some(Ok((stream, client))) => {
                 let _ = stream.set_nodelay(true);
-                let service = TowerToHyperService::new(router.clone());
+                let inner = TowerToHyperService::new(router.clone());
+                let service = WithClient { inner, client: Client(client.ip()) };
                 let connection = http.serve_connection(TokioIo::new(stream), service);
-                tokio::spawn(serve(connection.with_upgrades(), closing.subscribe()));
+                let counted = Counted::new(server);
+                let served = serve(connection.with_upgrades(), closing.subscribe());
+                tokio::spawn(async move {
+                    served.await;
+                    drop(counted);
+                });
             }
             Some(Err(_)) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
 }
 
+/// The router, told who asks.
+struct WithClient {
+    inner: TowerToHyperService<Router>,
+    client: Client,
+}
+
+impl Service<Request<Incoming>> for WithClient {
+    type Response = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Response;
+    type Error = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Error;
+    type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.client);
+        self.inner.call(request)
+    }
+}
+
+/// A connection among those that are open, until it is dropped.
+struct Counted(Arc<Shared>);
+
+impl Counted {
+    fn new(server: &Server) -> Self {
+        server.shared().metrics.connections.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(server.shared()))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.metrics.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Serves one connection; when the server is closing, to the end of the request at work.
 async fn serve(
-    connection: http1::UpgradeableConnection<TokioIo<TcpStream>, TowerToHyperService<Router>>,
+    connection: http1::UpgradeableConnection<TokioIo<TcpStream>, WithClient>,
     mut closing: watch::Receiver<bool>,
 ) {
     let mut connection = pin!(connection);

@@ -12,16 +12,21 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
-use axum::extract::ws::{Message, WebSocket};
+use axum::extract::FromRequestParts as _;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::response::Response;
 use futures_util::stream::SplitSink;
 use futures_util::{SinkExt as _, StreamExt as _};
 use laterbase::ReplicaId;
 use laterbase::sync::{Outcome, Session, SessionConfig, Status, SyncPort};
 use tokio::sync::mpsc;
 
+use crate::call::Call;
 use crate::databases::Hosted;
 use crate::desk::{Host as _, Work};
 use crate::notice::{Notice, What};
+use crate::problem::Problem;
 use crate::routes::Shared;
 
 /// How often a session looks at the clock when nothing else happens.
@@ -35,8 +40,28 @@ const IDLE_FRAMES_MAX: u32 = 1 << 20;
 
 type Live = Work<SyncPort>;
 
+/// Makes a request a WebSocket.
+pub(crate) async fn upgrade(mut call: Call) -> Result<Response, Problem> {
+    let hosted = call.hosted()?;
+    let upgrade = WebSocketUpgrade::from_request_parts(&mut call.parts, &()).await;
+    let upgrade = upgrade.map_err(|rejection: WebSocketUpgradeRejection| {
+        Problem::bad_request(format_args!(
+            "this path is a WebSocket, or takes POST: {}",
+            rejection.body_text()
+        ))
+    })?;
+    let shared = call.shared;
+    let place = Arc::clone(&shared.live).try_acquire_owned().map_err(|_| Problem::busy())?;
+    let message_bytes_max = shared.config.body_bytes_max;
+    let upgrade = upgrade.max_message_size(message_bytes_max).max_frame_size(message_bytes_max);
+    Ok(upgrade.on_upgrade(move |socket| async move {
+        serve(shared, hosted, socket).await;
+        drop(place);
+    }))
+}
+
 /// Runs a session over `socket` to its end.
-pub(crate) async fn serve(shared: Arc<Shared>, hosted: Arc<Hosted>, socket: WebSocket) {
+async fn serve(shared: Arc<Shared>, hosted: Arc<Hosted>, socket: WebSocket) {
     let config = SessionConfig {
         live: true,
         idle_frames_max: IDLE_FRAMES_MAX,

@@ -51,6 +51,19 @@ pub enum What {
         /// Why.
         reason: String,
     },
+    /// A request was answered.
+    Answered {
+        /// Its id: what `X-Request-Id` says.
+        request: String,
+        /// Its method.
+        method: String,
+        /// Its path, without parameters.
+        path: String,
+        /// The answer's status.
+        status: u16,
+        /// How long it took until the answer began, in microseconds.
+        micros: u64,
+    },
 }
 
 /// Takes notices: prints them, counts them, drops them.
@@ -77,6 +90,9 @@ impl Notice {
 
 impl fmt::Display for Notice {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let What::Answered { request, method, path, status, micros } = &self.what {
+            return write!(out, "{request} {method} {path} {status} {micros} us");
+        }
         write!(out, "{}: ", self.database)?;
         let peer = self.peer.map_or_else(|| "an unknown peer".to_owned(), |peer| peer.to_string());
         match &self.what {
@@ -101,6 +117,7 @@ impl fmt::Display for Notice {
                  on under a new id"
             ),
             What::Failed { reason } => write!(out, "{peer} could not be answered: {reason}"),
+            What::Answered { .. } => Ok(()),
         }
     }
 }

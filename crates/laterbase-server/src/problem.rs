@@ -2,119 +2,147 @@
 //!
 //! `type` is a relative reference, `/problems/KIND`, and stays the same for ever; `title` says what
 //! the kind means, `detail` what happened this time and what to do next. Nothing of the inside
-//! shows.
+//! shows. [`Kind`] is the closed list of them.
 
 use axum::body::Body;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
+
+pub(crate) use crate::kind::Kind;
 
 /// A refusal.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
-    status: StatusCode,
-    kind: &'static str,
-    title: &'static str,
+    kind: Kind,
     detail: String,
     fields: Map<String, Value>,
     retry_after_s: Option<u32>,
+    /// For the operator, never for the client.
+    reason: Option<String>,
+}
+
+/// An event of a body that is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// Its index in the body, from 0.
+    pub(crate) index: usize,
+    pub(crate) detail: String,
 }
 
 impl Problem {
-    fn new(status: StatusCode, kind: &'static str, title: &'static str) -> Self {
-        let (detail, fields) = (String::new(), Map::new());
-        Self { status, kind, title, detail, fields, retry_after_s: None }
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self { kind, detail: String::new(), fields: Map::new(), retry_after_s: None, reason: None }
+    }
+
+    /// One whose detail is what there is to do about its kind.
+    fn advised(kind: Kind) -> Self {
+        Self::new(kind).detail(kind.advice())
     }
 
     /// 400: the request cannot be understood.
     pub(crate) fn bad_request(detail: impl ToString) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "bad-request", "The request cannot be understood")
-            .detail(detail)
+        Self::new(Kind::BadRequest).detail(detail)
     }
 
     /// 403: a web page of somewhere else asks.
     pub(crate) fn foreign(detail: impl ToString) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "foreign", "Web pages of other places may not ask")
-            .detail(detail)
+        Self::new(Kind::Foreign).detail(detail)
     }
 
     /// 404: nothing is at this path.
     pub(crate) fn no_such_path() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here")
+        Self::advised(Kind::NotFound)
     }
 
     /// 404: there is no such database.
     pub(crate) fn no_such_database(name: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "no-such-database", "There is no such database")
+        Self::new(Kind::NoSuchDatabase)
             .detail(format_args!("`GET /db` lists the databases; `{name}` is not among them"))
     }
 
     /// 405: the path has other methods.
     pub(crate) fn method() -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", "This path has other methods")
+        Self::advised(Kind::Method)
+    }
+
+    /// 406: none of the forms is wanted.
+    pub(crate) fn not_acceptable(there_are: &str) -> Self {
+        Self::new(Kind::NotAcceptable).detail(format_args!("this path answers with {there_are}"))
     }
 
     /// 408: the request took too long.
     pub(crate) fn timeout() -> Self {
-        Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", "The request took too long")
+        Self::advised(Kind::Timeout)
     }
 
     /// 409: two requests of one session.
     pub(crate) fn session_busy() -> Self {
-        Self::new(StatusCode::CONFLICT, "session-busy", "The session is at work on a request")
-            .detail("wait for its answer, or begin a new session")
-    }
-
-    /// 409: what is recorded already stands against it.
-    pub(crate) fn conflict(detail: impl ToString) -> Self {
-        Self::new(StatusCode::CONFLICT, "conflict", "What is recorded stands against it")
-            .detail(detail)
+        Self::advised(Kind::SessionBusy)
     }
 
     /// 410: the session is forgotten.
     pub(crate) fn session_unknown() -> Self {
-        Self::new(StatusCode::GONE, "session-unknown", "The session is over or was forgotten")
-            .detail("begin a new one: send a Hello without the session's header")
+        Self::advised(Kind::SessionUnknown)
     }
 
     /// 413: the body is too long.
     pub(crate) fn too_large(bytes_max: usize) -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too long")
+        Self::new(Kind::TooLarge)
             .detail(format_args!("the most is {bytes_max} bytes; send it in parts"))
             .field("bytes_max", json!(bytes_max))
     }
 
     /// 415: the body is of another type.
     pub(crate) fn media_type(expected: &str) -> Self {
-        let title = "The body is of another type";
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", title)
-            .detail(format_args!("send {expected}"))
+        Self::new(Kind::MediaType).detail(format_args!("send {expected}"))
     }
 
-    /// 422: an event is not allowed.
-    pub(crate) fn refused_event(index: usize, detail: impl ToString) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused-event", "An event was refused")
+    /// 422: events are not allowed.
+    pub(crate) fn refused_events(refused: &[Refused]) -> Self {
+        let index = refused.first().map_or(0, |first| first.index);
+        let detail = match refused {
+            [one] => format!("event {}: {}", one.index, one.detail),
+            [one, rest @ ..] => {
+                format!("event {}: {}; and {} more", one.index, one.detail, rest.len())
+            }
+            [] => String::new(),
+        };
+        let one = |refused: &Refused| json!({ "index": refused.index, "detail": refused.detail });
+        Self::new(Kind::RefusedEvent)
             .detail(detail)
             .field("index", json!(index))
+            .field("errors", refused.iter().map(one).collect())
     }
 
     /// 500: a defect, or a database that failed.
     pub(crate) fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The database failed")
-            .detail("the server's output says more")
+        Self::advised(Kind::Internal)
+    }
+
+    /// 500, with what the operator is told.
+    pub(crate) fn failed(reason: impl ToString) -> Self {
+        Self { reason: Some(reason.to_string()), ..Self::internal() }
+    }
+
+    /// The same as another kind.
+    pub(crate) fn of_kind(self, kind: Kind) -> Self {
+        Self { kind, detail: kind.advice().to_owned(), ..self }
+    }
+
+    /// What the operator is told.
+    pub(crate) fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
     }
 
     /// 503: too much at once.
     pub(crate) fn busy() -> Self {
-        let mut problem =
-            Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "The server has too much to do");
-        problem.retry_after_s = Some(1);
-        problem.detail("come back after the seconds in Retry-After")
+        Self { retry_after_s: Some(1), ..Self::advised(Kind::Busy) }
     }
 
-    /// 507: no room.
-    pub(crate) fn storage(detail: impl ToString) -> Self {
-        Self::new(StatusCode::INSUFFICIENT_STORAGE, "storage", "The storage failed").detail(detail)
+    /// 429: too many requests from one place.
+    pub(crate) fn rate_limit(retry_after_s: u32) -> Self {
+        Self { retry_after_s: Some(retry_after_s), ..Self::advised(Kind::RateLimit) }
     }
 
     pub(crate) fn detail(mut self, detail: impl ToString) -> Self {
@@ -126,20 +154,23 @@ impl Problem {
         self.fields.insert(name.to_owned(), value);
         self
     }
+
+    /// The document, without a line end.
+    pub(crate) fn document(&self) -> Value {
+        let mut document = Map::new();
+        document.insert("type".to_owned(), json!(format!("/problems/{}", self.kind.name())));
+        document.insert("title".to_owned(), json!(self.kind.title()));
+        document.insert("status".to_owned(), json!(self.kind.status().as_u16()));
+        document.insert("detail".to_owned(), json!(self.detail));
+        document.extend(self.fields.clone());
+        Value::Object(document)
+    }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut document = Map::new();
-        document.insert("type".to_owned(), json!(format!("/problems/{}", self.kind)));
-        document.insert("title".to_owned(), json!(self.title));
-        document.insert("status".to_owned(), json!(self.status.as_u16()));
-        if !self.detail.is_empty() {
-            document.insert("detail".to_owned(), json!(self.detail));
-        }
-        document.extend(self.fields);
-        let mut response = Response::new(Body::from(format!("{}\n", Value::Object(document))));
-        *response.status_mut() = self.status;
+        let mut response = Response::new(Body::from(format!("{}\n", self.document())));
+        *response.status_mut() = self.kind.status();
         let problem = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, problem);
         if let Some(seconds) = self.retry_after_s {

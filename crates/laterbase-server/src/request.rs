@@ -12,27 +12,25 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
+use crate::config::ServerConfig;
 use crate::problem::Problem;
 use crate::routes::Shared;
 
 /// Answers a request within the server's time, if there is a place for it.
-pub(crate) async fn guarded<F>(shared: &Arc<Shared>, answer: F) -> Response
+pub(crate) async fn guarded<F>(shared: &Arc<Shared>, answer: F) -> Result<Response, Problem>
 where
     F: Future<Output = Result<Response, Problem>>,
 {
     let Ok(_place) = Arc::clone(&shared.requests).try_acquire_owned() else {
-        return Problem::busy().into_response();
+        return Err(Problem::busy());
     };
-    match tokio::time::timeout(shared.config.request_timeout, answer).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(problem)) => problem.into_response(),
-        Err(_) => Problem::timeout().into_response(),
-    }
+    let answered = tokio::time::timeout(shared.config.request_timeout, answer).await;
+    answered.unwrap_or_else(|_| Err(Problem::timeout()))
 }
 
 /// Turns away what a web page of somewhere else could make a browser of this machine send: by a
-/// name that leads here (Host), or across sites (Origin).
-pub(crate) async fn from_here(request: Request, next: Next) -> Response {
+/// name that leads here (Host), or across sites (Origin). Origins that the operator lists may ask.
+pub(crate) async fn from_here(config: Arc<ServerConfig>, request: Request, next: Next) -> Response {
     let headers = request.headers();
     if let Some(host) = headers.get(header::HOST)
         && !host.to_str().is_ok_and(is_this_machine)
@@ -41,8 +39,10 @@ pub(crate) async fn from_here(request: Request, next: Next) -> Response {
         return Problem::foreign(detail).into_response();
     }
     if let Some(origin) = headers.get(header::ORIGIN) {
-        let site = origin.to_str().ok().and_then(|text| text.split_once("://"));
-        if !site.is_some_and(|(_, host)| is_this_machine(host)) {
+        let text = origin.to_str().ok();
+        let is_listed = |text: &str| config.cors_origins.iter().any(|listed| listed == text);
+        let site = text.and_then(|text| text.split_once("://"));
+        if !site.is_some_and(|(_, host)| is_this_machine(host)) && !text.is_some_and(is_listed) {
             let detail = "the header Origin is not of this machine";
             return Problem::foreign(detail).into_response();
         }

@@ -1,30 +1,39 @@
-//! The server: its state and its paths.
+//! The server: its state, and the way of a request to the route that answers it.
+//!
+//! ```text
+//!   observe (id, bounds, counts) ─▶ CORS ─▶ gzip ─▶ from_here ─▶ path ─▶ dispatch
+//!     dispatch: method ─▶ access::check ─▶ a place, a time limit ─▶ the route's function
+//! ```
 
 use std::fmt;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::from_fn;
-use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::extract::{FromRequestParts as _, RawPathParams, Request};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
 use laterbase::sync::Heard;
-use tokio::sync::Semaphore;
+use laterbase::{Aggregate, RootName, View};
+use serde::Serialize;
+use tokio::sync::{Semaphore, watch};
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate as _};
+use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
-use crate::append::{BodyForm, append};
+use crate::call::{Call, RequestId};
 use crate::config::ServerConfig;
 use crate::databases::{Databases, Hosted};
-use crate::describe;
-use crate::live;
-use crate::names::DEFAULT_DATABASE;
-use crate::notice::{Notice, Notices};
+use crate::folds::Folds;
+use crate::metrics::{Load, Metrics};
+use crate::notice::{Notice, Notices, What};
+use crate::observe::{AnsweredBy, Names, REQUEST_ID, observe};
+use crate::peers::Peers;
 use crate::problem::Problem;
-use crate::request::{blocking, from_here, guarded, json, media_type, whole};
-use crate::sync_post;
+use crate::rate::Rates;
+use crate::request::{from_here, guarded};
+use crate::table::{self, Route};
 
 /// Takes what gossip told: the database's name, and what came of it.
 pub type Gossip = Arc<dyn Fn(&str, &Heard) + Send + Sync>;
@@ -40,8 +49,16 @@ pub(crate) struct Shared {
     pub(crate) config: Arc<ServerConfig>,
     pub(crate) requests: Arc<Semaphore>,
     pub(crate) live: Arc<Semaphore>,
+    pub(crate) streams: Arc<Semaphore>,
+    pub(crate) rates: Option<Rates>,
+    pub(crate) metrics: Metrics,
+    pub(crate) names: Names,
     pub(crate) notices: Notices,
     pub(crate) gossip: Gossip,
+    pub(crate) peers: Peers,
+    pub(crate) folds: Folds,
+    /// Turns true when the server ends, so that streams do.
+    pub(crate) ending: watch::Sender<bool>,
 }
 
 impl Server {
@@ -54,28 +71,78 @@ impl Server {
         notices: Notices,
         gossip: Gossip,
     ) -> Self {
-        let requests = Arc::new(Semaphore::new(config.requests_max));
-        let live = Arc::new(Semaphore::new(config.live_max));
-        Self { shared: Arc::new(Shared { databases, config, requests, live, notices, gossip }) }
+        let shared = Shared {
+            databases,
+            requests: Arc::new(Semaphore::new(config.requests_max)),
+            live: Arc::new(Semaphore::new(config.live_max)),
+            streams: Arc::new(Semaphore::new(config.streams_max)),
+            rates: config.rate.map(Rates::new),
+            config,
+            metrics: Metrics::default(),
+            names: Names::new(),
+            notices,
+            gossip,
+            peers: Arc::new(|_| Vec::new()),
+            folds: Folds::default(),
+            ending: watch::Sender::new(false),
+        };
+        Self { shared: Arc::new(shared) }
     }
 
-    pub(crate) fn config(&self) -> &ServerConfig {
-        &self.shared.config
+    /// With somebody who knows of peers, for descriptions and metrics.
+    #[must_use]
+    pub fn with_peers(mut self, peers: Peers) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.peers = peers;
+        }
+        self
+    }
+
+    /// Shows the aggregates of a root: `GET /db/{db}/a/{root}` and `…/{root}/{key}`, for every
+    /// database.
+    #[must_use]
+    pub fn aggregate<A: Aggregate + Serialize>(mut self, root: RootName) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.folds.name_aggregate::<A>(root);
+        }
+        self
+    }
+
+    /// Shows a view: `GET /db/{db}/v/{name}`, for every database.
+    #[must_use]
+    pub fn view<V>(mut self, name: impl Into<String>, view: V) -> Self
+    where
+        V: View<Row: Serialize> + Clone,
+    {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.folds.name_view(name.into(), view);
+        }
+        self
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     pub(crate) fn router(&self) -> Router {
-        Router::new()
-            .route("/health", get(health))
-            .route("/db", get(list))
-            .route("/db/{db}", get(describe_one))
-            .route("/db/{db}/sync", post(sync_named).get(live_named))
-            .route("/sync", post(sync_default).get(live_default))
-            .route("/db/{db}/e/{root}", post(append_named))
-            .route("/e/{root}", post(append_default))
-            .fallback(nothing)
-            .method_not_allowed_fallback(other_method)
-            .layer(from_fn(from_here))
-            .with_state(Arc::clone(&self.shared))
+        let mut router = Router::new();
+        for (path, routes) in table::paths() {
+            let routes: Arc<[&'static Route]> = routes.into();
+            let shared = Arc::clone(&self.shared);
+            let handler =
+                move |request: Request| dispatch(Arc::clone(&shared), Arc::clone(&routes), request);
+            router = router.route(path, any(handler));
+        }
+        let gzip = CompressionLayer::new().compress_when(
+            DefaultPredicate::new().and(NotForContentType::const_new("application/vnd.")),
+        );
+        let config = Arc::clone(&self.shared.config);
+        let here = from_fn(move |request, next| from_here(Arc::clone(&config), request, next));
+        router = router.fallback(nothing).layer(here).layer(gzip);
+        if let Some(cors) = cors(&self.shared.config.cors_origins) {
+            router = router.layer(cors);
+        }
+        router.layer(from_fn_with_state(Arc::clone(&self.shared), observe))
     }
 }
 
@@ -89,11 +156,20 @@ impl fmt::Debug for Server {
 
 impl Shared {
     pub(crate) fn hosted(&self, name: &str) -> Result<Arc<Hosted>, Problem> {
-        self.databases.get(name).cloned().ok_or_else(|| Problem::no_such_database(name))
+        self.databases.get(name).ok_or_else(|| Problem::no_such_database(name))
     }
 
     pub(crate) fn notice(&self, notice: &Notice) {
         (self.notices)(notice);
+    }
+
+    pub(crate) fn load(&self) -> Load {
+        let used = |max: usize, places: &Semaphore| max.saturating_sub(places.available_permits());
+        Load {
+            requests: used(self.config.requests_max, &self.requests),
+            streams: used(self.config.streams_max, &self.streams),
+            live: used(self.config.live_max, &self.live),
+        }
     }
 }
 
@@ -101,121 +177,107 @@ async fn nothing() -> Response {
     Problem::no_such_path().into_response()
 }
 
-async fn other_method() -> Response {
-    Problem::method().into_response()
-}
-
-async fn health(State(shared): State<Arc<Shared>>) -> Response {
-    guarded(&shared, async { Ok(json(&serde_json::json!({ "status": "ok" }))) }).await
-}
-
-async fn list(State(shared): State<Arc<Shared>>) -> Response {
-    guarded(&shared, async { Ok(json(&describe::list(&shared.databases))) }).await
-}
-
-async fn describe_one(State(shared): State<Arc<Shared>>, Path(name): Path<String>) -> Response {
-    guarded(&shared, async {
-        let hosted = shared.hosted(&name)?;
-        Ok(json(&blocking(move || describe::one(&hosted)).await?))
-    })
-    .await
-}
-
-async fn sync_named(
-    State(shared): State<Arc<Shared>>,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    guarded(&shared, sync_post::exchange(&shared, &name, &headers, body)).await
-}
-
-async fn sync_default(
-    State(shared): State<Arc<Shared>>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    guarded(&shared, sync_post::exchange(&shared, DEFAULT_DATABASE, &headers, body)).await
-}
-
-async fn live_named(
-    State(shared): State<Arc<Shared>>,
-    Path(name): Path<String>,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Response {
-    go_live(shared, &name, upgrade).unwrap_or_else(Problem::into_response)
-}
-
-async fn live_default(
-    State(shared): State<Arc<Shared>>,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Response {
-    go_live(shared, DEFAULT_DATABASE, upgrade).unwrap_or_else(Problem::into_response)
-}
-
-fn go_live(
+/// Has the route answer that takes the request's method.
+async fn dispatch(
     shared: Arc<Shared>,
-    name: &str,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Result<Response, Problem> {
-    let hosted = shared.hosted(name)?;
-    let upgrade = upgrade.map_err(|rejection| {
-        Problem::bad_request(format_args!(
-            "this path is a WebSocket, or takes POST: {}",
-            rejection.body_text()
-        ))
-    })?;
-    let place = Arc::clone(&shared.live).try_acquire_owned().map_err(|_| Problem::busy())?;
-    let message_bytes_max = shared.config.body_bytes_max;
-    let upgrade = upgrade.max_message_size(message_bytes_max).max_frame_size(message_bytes_max);
-    Ok(upgrade.on_upgrade(move |socket| async move {
-        live::serve(shared, hosted, socket).await;
-        drop(place);
-    }))
-}
-
-async fn append_named(
-    State(shared): State<Arc<Shared>>,
-    Path((name, root)): Path<(String, String)>,
-    headers: HeaderMap,
-    body: Body,
+    routes: Arc<[&'static Route]>,
+    request: Request,
 ) -> Response {
-    guarded(&shared, append_events(&shared, name, root, &headers, body)).await
-}
-
-async fn append_default(
-    State(shared): State<Arc<Shared>>,
-    Path(root): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    guarded(&shared, append_events(&shared, DEFAULT_DATABASE.to_owned(), root, &headers, body))
-        .await
-}
-
-async fn append_events(
-    shared: &Shared,
-    name: String,
-    root: String,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    let hosted = shared.hosted(&name)?;
-    let form = match media_type(headers).as_deref() {
-        None | Some("application/json") => BodyForm::Json,
-        Some("application/x-ndjson") => BodyForm::Ndjson,
-        Some(_) => return Err(Problem::media_type("application/json or application/x-ndjson")),
-    };
-    let key = match headers.get("idempotency-key").map(|value| value.to_str()) {
-        None => None,
-        Some(Ok(key)) => Some(key.to_owned()),
-        Some(Err(_)) => {
-            return Err(Problem::bad_request("the header Idempotency-Key is not ASCII text"));
+    let method = request.method();
+    let Some(route) = routes.iter().find(|route| route.method.takes(method)).copied() else {
+        let is_options = method == Method::OPTIONS;
+        let mut response = if is_options {
+            StatusCode::NO_CONTENT.into_response()
+        } else {
+            Problem::method().into_response()
+        };
+        if let Ok(allow) = HeaderValue::from_str(&allow(&routes)) {
+            response.headers_mut().insert(header::ALLOW, allow);
         }
+        return response;
     };
-    let body = whole(shared, body).await?;
-    let work = move || append(&hosted.database, &root, form, key.as_deref(), &body);
-    let mut response = json(&blocking(work).await?);
-    *response.status_mut() = StatusCode::CREATED;
-    Ok(response)
+    let id = request.extensions().get::<RequestId>().cloned();
+    let answer = answer(Arc::clone(&shared), route, request);
+    let answered = if route.is_socket { answer.await } else { guarded(&shared, answer).await };
+    let mut response = answered.unwrap_or_else(|problem| {
+        tell(&shared, id.as_ref(), &problem);
+        problem.into_response()
+    });
+    response.extensions_mut().insert(AnsweredBy(route.id));
+    response
+}
+
+async fn answer(
+    shared: Arc<Shared>,
+    route: &'static Route,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (mut parts, body) = request.into_parts();
+    let path = RawPathParams::from_request_parts(&mut parts, &()).await;
+    let path = path.map_err(|_| Problem::bad_request("the path is not UTF-8"))?;
+    let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let call = Call { shared, route, parts, body, path };
+    call.permitted()?;
+    (route.run)(call).await
+}
+
+/// Tells the operator what the client is not told.
+fn tell(shared: &Shared, id: Option<&RequestId>, problem: &Problem) {
+    let Some(reason) = problem.reason() else { return };
+    let id = id.map_or("-", |RequestId(id)| id);
+    let reason = format!("request {id}: {reason}");
+    let what = What::Failed { reason };
+    shared.notice(&Notice { database: String::new(), peer: None, what });
+}
+
+/// The methods of a path.
+fn allow(routes: &[&'static Route]) -> String {
+    let mut methods = vec!["OPTIONS"];
+    for route in routes {
+        if route.method == table::Method::Get {
+            methods.push("HEAD");
+        }
+        methods.push(route.method.name());
+    }
+    methods.sort_unstable();
+    methods.join(", ")
+}
+
+/// Lets web pages of these origins ask; nothing if there are none.
+fn cors(origins: &[String]) -> Option<CorsLayer> {
+    let origins: Vec<HeaderValue> =
+        origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
+    if origins.is_empty() {
+        return None;
+    }
+    let shown = ["laterbase-cursor", "laterbase-next", "laterbase-vv"]
+        .map(axum::http::HeaderName::from_static);
+    let layer = CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT])
+        .allow_headers(Any)
+        .expose_headers(
+            shown
+                .into_iter()
+                .chain([header::ETAG, header::RETRY_AFTER, REQUEST_ID])
+                .collect::<Vec<_>>(),
+        );
+    Some(layer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_allows_the_methods_of_its_routes() {
+        let all = table::paths();
+        let of = |path: &str| {
+            let found = all.iter().find(|(known, _)| *known == path);
+            found.map(|(_, routes)| allow(routes))
+        };
+        assert_eq!(of("/db/{db}"), Some("GET, HEAD, OPTIONS, PUT".to_owned()));
+        assert_eq!(of("/e/{root}"), Some("GET, HEAD, OPTIONS, POST".to_owned()));
+        assert_eq!(of("/db/{db}/changes"), Some("OPTIONS, POST".to_owned()));
+    }
 }

@@ -1,11 +1,10 @@
 //! `POST …/sync`: one request carries a flight of the client, its answer one of the server.
 
-use std::sync::Arc;
-
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
+use crate::call::Call;
 use crate::databases::Hosted;
 use crate::desk::{Answer, Turned};
 use crate::notice::{Notice, What};
@@ -22,23 +21,19 @@ const LACKS: HeaderName = HeaderName::from_static("laterbase-lacks");
 pub(crate) const FRAMES_TYPE: &str = "application/vnd.laterbase.frames";
 
 /// Answers one flight.
-pub(crate) async fn exchange(
-    shared: &Arc<Shared>,
-    name: &str,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    let hosted = shared.hosted(name)?;
-    if media_type(headers).as_deref() != Some(FRAMES_TYPE) {
+pub(crate) async fn exchange(call: Call) -> Result<Response, Problem> {
+    let hosted = call.hosted()?;
+    call.parameters()?;
+    if media_type(call.headers()).as_deref() != Some(FRAMES_TYPE) {
         return Err(Problem::media_type(FRAMES_TYPE));
     }
-    let session = match headers.get(&SESSION).map(HeaderValue::to_str) {
+    let session = match call.headers().get(&SESSION).map(HeaderValue::to_str) {
         None => None,
         Some(Ok(session)) => Some(session.to_owned()),
         Some(Err(_)) => return Err(Problem::session_unknown()),
     };
-    let flight = whole(shared, body).await?;
-    let shared = Arc::clone(shared);
+    let Call { shared, body, .. } = call;
+    let flight = whole(&shared, body).await?;
     blocking(move || {
         if session.is_none() && hosted.desk.is_gossip(&flight) {
             return gossip(&shared, &hosted, &flight);

@@ -21,10 +21,14 @@ pub enum Mutant {
     AliasByArrival,
     /// A host takes a new id when a peer says that its log goes on, and proves nothing.
     BelieveHeads,
+    /// A fold goes on from its newest state although an event came late.
+    ForgetToRebase,
+    /// A past state is made from one that holds what arrived later.
+    MixTimes,
 }
 
 impl Mutant {
-    /// Every mutant, with its name.
+    /// The mutants that sync must catch, with their names.
     pub const ALL: [(Self, &'static str); 7] = [
         (Self::ClockTooFar, "clock_too_far"),
         (Self::AcceptGap, "accept_gap"),

@@ -21,6 +21,7 @@ use laterbase_log::storage::{MemoryStorage, Storage};
 use laterbase_log::{CommitError, EventBuffer, LogFront, LogReader, LogWriter, Maintenance, Sync};
 
 use crate::append::AppendError;
+use crate::consumer::Consumers;
 use crate::environment::Environment;
 use crate::follow::{EVERYTHING, readable_to};
 use crate::host::Bell;
@@ -64,6 +65,8 @@ pub(crate) struct Inner {
     pub(crate) catalog: Mutex<Catalog>,
     /// Held by whoever writes what is remembered of a peer, and nothing else with it.
     pub(crate) remembered: Mutex<Remembered>,
+    /// Consumers that are in use.
+    pub(crate) consumers: Consumers,
 }
 
 /// What this handle may do.

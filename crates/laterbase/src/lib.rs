@@ -7,6 +7,8 @@
 //!   Commit ─▶ Database::append ─▶ Ticket          what is recorded       commit, condition, append
 //!   Query  ─▶ Database::read   ─▶ Events          what was recorded      query, walk, recorded
 //!             Database::subscribe ─▶ Subscription what comes             subscription
+//!             Database::{aggregates, view} ─▶ Projection   what it comes to     fold
+//!             Database::consumer ─▶ Consumer            what others do with it  consumer
 //!             Database::sync_port              other copies          sync
 //!             Database::{verify, backup, …}    care                  verify, backup, statistics
 //! ```
@@ -35,12 +37,14 @@ mod backlog;
 mod backup;
 mod commit;
 mod condition;
+mod consumer;
 mod content;
 mod cursor;
 mod database;
 mod decide;
 mod environment;
 mod filter;
+mod fold;
 mod follow;
 mod host;
 mod identity;
@@ -69,9 +73,18 @@ pub use append::AppendError;
 pub use backup::{BackupError, BackupReport, RestoreReport};
 pub use commit::{Commit, PushError};
 pub use condition::{After, AppendCondition, ConditionItem, ConditionMatch, Expectation, Expected};
+pub use consumer::{
+    Consumer, ConsumerConfig, ConsumerError, ConsumerFileError, ConsumerStatus, DeadLetter,
+    Delivery,
+};
 pub use cursor::{Cursor, CursorError};
 pub use database::{CloseError, Database, Found};
 pub use environment::{EntropyError, Environment, SystemEnvironment};
+pub use fold::{
+    Aggregate, Aggregates, ApplyError, Changed, Changes, Failure, Fold, FoldConfig, FoldError,
+    FoldEvent, FoldOrder, Folded, Keyed, Moment, Page, PageCursor, PageRequest, Projection,
+    Streams, Upcasters, View, ViewRows, Viewed,
+};
 pub use follow::FollowError;
 pub use identity::IdentityError;
 pub use new_event::{CONTENT_TYPE_CBOR, CONTENT_TYPE_JSON, Cause, NewEvent};
@@ -87,6 +100,7 @@ pub use ticket::{Appended, AppendedPart, Outcome, Ticket};
 pub use validator::{Candidate, Validators};
 pub use verify::{Problem, VerifyProgress, VerifyReport, VerifyStage};
 pub use walk::Events;
+pub use watch::FlushedWatch;
 
 pub use laterbase_event::{
     Causality, CauseDraft, DatabaseId, DraftError, Event, EventDraft, EventId, EventView, Hlc, Key,

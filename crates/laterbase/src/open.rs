@@ -269,6 +269,7 @@ impl Opening {
             buffers: Mutex::default(),
             catalog: Mutex::default(),
             remembered: Mutex::default(),
+            consumers: Mutex::default(),
         });
         let report = OpenReport { clean: true, ..OpenReport::default() };
         Ok(Database::new(inner, Threads::default(), report))
@@ -373,6 +374,7 @@ impl Opening {
             buffers: Mutex::default(),
             catalog: Mutex::default(),
             remembered: Mutex::default(),
+            consumers: Mutex::default(),
         });
         let threads = if inner.options.threads {
             Threads::start(&inner).map_err(OpenError::Threads)?

@@ -3,6 +3,7 @@
 use laterbase_index::IndexConfig;
 use laterbase_log::LogConfig;
 
+use crate::fold::{FoldConfig, Upcasters};
 use crate::progress::Durability;
 use crate::validator::Validators;
 
@@ -26,6 +27,10 @@ pub struct Options {
     pub pending_entries_max: usize,
     /// Look at every event before it is recorded.
     pub validators: Validators,
+    /// Bring old events up to today's versions before they are folded.
+    pub upcasters: Upcasters,
+    /// What folds keep in memory.
+    pub folds: FoldConfig,
     /// Run the background threads. Without them nothing happens in the background: appends are
     /// written by whoever waits for them, and [`Database::step`](crate::Database::step) does the
     /// rest.
@@ -47,6 +52,8 @@ impl Default for Options {
             payload_bytes_max: 16 * 1024 * 1024,
             pending_entries_max: 128 * 1024,
             validators: Validators::default(),
+            upcasters: Upcasters::default(),
+            folds: FoldConfig::default(),
             threads: true,
             log: LogConfig::default(),
             index: IndexConfig::default(),
@@ -62,10 +69,18 @@ impl Options {
         Self {
             payload_bytes_max: 1024 * 1024,
             pending_entries_max: 8 * 1024,
+            folds: FoldConfig::small_device(),
             log: LogConfig::small_device(),
             index: IndexConfig::small_device(),
             ..Self::default()
         }
+    }
+
+    /// With upcasters.
+    #[must_use]
+    pub fn upcasters(mut self, upcasters: Upcasters) -> Self {
+        self.upcasters = upcasters;
+        self
     }
 
     /// With validators.

@@ -38,8 +38,7 @@ impl Recorded {
     /// # Errors
     /// [`PayloadError`] when the payload is of another content type, or does not fit `T`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, PayloadError> {
-        self.expect_type(CONTENT_TYPE_JSON)?;
-        serde_json::from_slice(&self.event.payload).map_err(PayloadError::Json)
+        json_of(&self.event.content_type, &self.event.payload)
     }
 
     /// The payload as a value, from CBOR.
@@ -47,20 +46,35 @@ impl Recorded {
     /// # Errors
     /// [`PayloadError`] when the payload is of another content type, or does not fit `T`.
     pub fn cbor<T: DeserializeOwned>(&self) -> Result<T, PayloadError> {
-        self.expect_type(CONTENT_TYPE_CBOR)?;
-        ciborium::from_reader(self.event.payload.as_slice())
-            .map_err(|error| PayloadError::CborIn(error.to_string()))
+        cbor_of(&self.event.content_type, &self.event.payload)
     }
+}
 
-    fn expect_type(&self, expected: &'static str) -> Result<(), PayloadError> {
-        let actual = self.event.content_type.as_str();
-        // Parameters (`; charset=utf-8`) do not change how the bytes are read.
-        let media_type = actual.split(';').next().unwrap_or(actual).trim();
-        if media_type.eq_ignore_ascii_case(expected) {
-            return Ok(());
-        }
-        Err(PayloadError::ContentType { expected, actual: actual.to_owned() })
+/// A payload of a content type as a value, from JSON.
+pub(crate) fn json_of<T: DeserializeOwned>(
+    content_type: &str,
+    payload: &[u8],
+) -> Result<T, PayloadError> {
+    expect_type(content_type, CONTENT_TYPE_JSON)?;
+    serde_json::from_slice(payload).map_err(PayloadError::Json)
+}
+
+/// A payload of a content type as a value, from CBOR.
+pub(crate) fn cbor_of<T: DeserializeOwned>(
+    content_type: &str,
+    payload: &[u8],
+) -> Result<T, PayloadError> {
+    expect_type(content_type, CONTENT_TYPE_CBOR)?;
+    ciborium::from_reader(payload).map_err(|error| PayloadError::CborIn(error.to_string()))
+}
+
+fn expect_type(actual: &str, expected: &'static str) -> Result<(), PayloadError> {
+    // Parameters (`; charset=utf-8`) do not change how the bytes are read.
+    let media_type = actual.split(';').next().unwrap_or(actual).trim();
+    if media_type.eq_ignore_ascii_case(expected) {
+        return Ok(());
     }
+    Err(PayloadError::ContentType { expected, actual: actual.to_owned() })
 }
 
 /// A payload has no such form.

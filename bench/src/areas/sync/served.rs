@@ -31,7 +31,7 @@ impl Served {
     /// Serves an open database on a free port.
     pub(super) fn new(folder: &Path, database: Database) -> Result<Self, StoreError> {
         let config = Arc::new(ServerConfig::default());
-        let mut databases = Databases::default();
+        let databases = Databases::default();
         databases.add(DEFAULT_DATABASE.to_owned(), folder.to_owned(), database.clone(), &config);
         let say = |notice: &Notice| eprintln!("server: {notice}");
         let server = Server::new(databases, config, Arc::new(say), Arc::new(|_, _| {}));

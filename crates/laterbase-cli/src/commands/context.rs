@@ -16,17 +16,36 @@ pub(crate) struct Context {
     pub(crate) everywhere: Everywhere,
     pub(crate) out: Output,
     options: Options,
+    #[cfg(feature = "server")]
+    furnish: crate::program::Furnish,
 }
 
 impl Context {
     pub(crate) fn new(everywhere: Everywhere, options: Options, out: Output) -> Self {
-        let validators = options.validators.clone();
+        let (validators, upcasters) = (options.validators.clone(), options.upcasters.clone());
         let options = if everywhere.small_device {
-            Options::small_device().validators(validators)
+            Options::small_device().validators(validators).upcasters(upcasters)
         } else {
             options
         };
-        Self { everywhere, out, options }
+        Self {
+            everywhere,
+            out,
+            options,
+            #[cfg(feature = "server")]
+            furnish: crate::program::Furnish::default(),
+        }
+    }
+
+    #[cfg(feature = "server")]
+    pub(crate) fn furnish_with(&mut self, furnish: crate::program::Furnish) {
+        self.furnish = furnish;
+    }
+
+    /// The server as the embedding program wants it.
+    #[cfg(feature = "server")]
+    pub(crate) fn furnished(&self, server: laterbase_server::Server) -> laterbase_server::Server {
+        self.furnish.apply(server)
     }
 
     /// The directory that was named.

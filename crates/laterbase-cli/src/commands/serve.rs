@@ -14,6 +14,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::Context;
+use super::status;
 use super::sync::line;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Ink};
@@ -60,7 +61,9 @@ impl Serve {
                     background.pull_from(heard.from);
                 }
             }),
-        );
+        )
+        .with_peers(Arc::new(|hosted| status::peer_standings(&hosted.database, &hosted.directory)));
+        let server = context.furnished(server);
         let listening_on = Listening::new(server, address).map_err(|error| listening(&error))?;
         announce(&databases, &listening_on, context)?;
         let _ = backgrounds.set(self.backgrounds(&databases, json));
@@ -72,7 +75,7 @@ impl Serve {
                 background.end();
             }
         }
-        for hosted in databases.iter() {
+        for hosted in databases.all() {
             hosted.database.clone().close().map_err(|error| refusals::closing(&error))?;
         }
         Ok(())
@@ -93,7 +96,7 @@ impl Serve {
             );
             (hosted.name.clone(), background)
         };
-        databases.iter().map(start).collect()
+        databases.all().iter().map(start).collect()
     }
 }
 
@@ -109,14 +112,14 @@ fn announce(
             let id = hosted.database.id().to_string();
             json!({ "name": hosted.name, "database": id })
         };
-        let databases: Vec<_> = databases.iter().map(one).collect();
+        let databases: Vec<_> = databases.all().iter().map(one).collect();
         let url = format!("http://{address}");
         context.out.line(json!({ "listening": url, "databases": databases }))?;
     } else {
         let style = context.out.style();
         let url = style.paint(Ink::Name, &format!("http://{address}"));
         context.out.line(format_args!("listening on {url}"))?;
-        for hosted in databases.iter() {
+        for hosted in databases.all() {
             let (name, id) = (style.paint(Ink::Name, &hosted.name), hosted.database.id());
             context.out.line(format_args!("serving {name}, database {id}"))?;
         }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use clap::Args;
 use laterbase::sync::Heads;
 use laterbase::{Database, Query, VersionVector};
+#[cfg(feature = "server")]
+use laterbase_client::Peers;
 use laterbase_client::{Contact, ContactFile, Peer};
 use serde_json::{Value, json};
 
@@ -140,6 +142,28 @@ fn standings(
         let behind_since =
             if lacks.is_empty() { None } else { first_unknown(database, contact.vector())? };
         Ok(Standing { peer: peer.clone(), contact, lacks, behind_since })
+    };
+    peers.iter().map(standing).collect()
+}
+
+/// How far each listed peer and a database are apart, for the server's descriptions and metrics.
+#[cfg(feature = "server")]
+pub(super) fn peer_standings(
+    database: &Database,
+    directory: &std::path::Path,
+) -> Vec<laterbase_server::PeerStanding> {
+    let (Ok(heads), Ok(peers)) = (database.log_heads(), Peers::read(directory)) else {
+        return Vec::new();
+    };
+    let standing = |peer: &Peer| {
+        let contact = ContactFile::new(directory, &peer.name).read();
+        laterbase_server::PeerStanding {
+            name: peer.name.clone(),
+            replica: contact.replica.clone(),
+            they_lack: contact.lacks(&heads).values().sum(),
+            we_lack: contact.lacked_here,
+            trouble: contact.error.clone(),
+        }
     };
     peers.iter().map(standing).collect()
 }

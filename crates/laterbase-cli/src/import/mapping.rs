@@ -2,9 +2,9 @@
 
 use super::draft::{Draft, JSON};
 use super::record::{Reason, Record};
-use crate::json_text::minify_into;
 use crate::pointer::{Found, Pointer};
 use crate::time::{self, TimeError, TimeUnit};
+use laterbase_json::minify_into;
 
 /// Which part of a record becomes which part of the event.
 ///

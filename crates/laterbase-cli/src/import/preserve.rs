@@ -22,8 +22,8 @@ use serde_json::value::RawValue;
 
 use super::draft::{Draft, JSON, Original};
 use super::record::{Reason, Record};
-use crate::json_text::minify_into;
 use crate::time;
+use laterbase_json::minify_into;
 
 /// Meta keys under which an event's first identity is kept.
 pub(crate) const ORIGIN_ID: &str = "origin.id";

@@ -77,7 +77,7 @@ fn payload(recorded: &Recorded, style: Style) -> String {
 /// Puts each member and element on a line of its own. What stands in the text stays as it is.
 fn spread_out(json: &str, out: &mut String) {
     let mut minified = Vec::new();
-    crate::json_text::minify_into(json, &mut minified);
+    laterbase_json::minify_into(json, &mut minified);
     let text = String::from_utf8(minified).unwrap_or_default();
     let mut depth = 0_usize;
     let (mut in_string, mut escaped) = (false, false);

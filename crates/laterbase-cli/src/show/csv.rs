@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use laterbase::Recorded;
 
 use super::{arrival_micros, payload_json, tx_micros};
-use crate::json_text::minify_into;
 use crate::time::Clockface;
+use laterbase_json::minify_into;
 
 /// The columns, in order.
 pub(crate) const CSV_HEADER: &str = "id,root,key,type,version,valid_at,tx,seq,origin,tags,cause,\

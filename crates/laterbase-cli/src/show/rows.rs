@@ -3,10 +3,10 @@
 use laterbase::Recorded;
 
 use super::payload_json;
-use crate::json_text::minify_into;
 use crate::output::Ink;
 use crate::table::Column;
 use crate::time::Clockface;
+use laterbase_json::minify_into;
 
 /// More of a payload than this is never shown in a row.
 const DATA_BYTES_MAX: usize = 400;

@@ -1,9 +1,13 @@
-//! The server over HTTP: appends, sync, live sync, and peers that misbehave.
+//! The server over HTTP: events in and out, feeds, aggregates and views, sync, live sync, and
+//! peers that misbehave.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod append;
 mod bad_peers;
+mod feed;
+mod folds;
 mod live;
+mod read;
 mod support;
 mod sync;

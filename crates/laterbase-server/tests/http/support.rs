@@ -1,5 +1,6 @@
 //! A server on a free port of this machine, in this process, that ends with the test.
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -18,6 +19,7 @@ use tokio::sync::watch;
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) notices: Arc<Mutex<Vec<Notice>>>,
+    pub(crate) databases: Databases,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -25,21 +27,31 @@ pub(crate) struct Running {
 impl Running {
     /// Serves the databases in `directory`.
     pub(crate) fn of(directory: &Path, config: ServerConfig) -> Self {
+        Self::furnished(directory, config, |server| server)
+    }
+
+    /// The same, with what a program names.
+    pub(crate) fn furnished(
+        directory: &Path,
+        config: ServerConfig,
+        furnish: impl FnOnce(Server) -> Server,
+    ) -> Self {
         let config = Arc::new(config);
         let databases = Databases::open(directory, &Options::default(), &config).unwrap();
         let notices = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&notices);
         let server = Server::new(
-            databases,
+            databases.clone(),
             config,
             Arc::new(move |notice: &Notice| kept.lock().unwrap().push(notice.clone())),
             Arc::new(|_, _| {}),
         );
+        let server = furnish(server);
         let listening = Listening::new(server, check_address("127.0.0.1:0").unwrap()).unwrap();
         let address = listening.address();
         let (stop, told) = watch::channel(false);
         let thread = Some(std::thread::spawn(move || listening.run(told)));
-        Self { address, notices, stop, thread }
+        Self { address, notices, databases, stop, thread }
     }
 
     pub(crate) fn peer(&self) -> PeerAddress {
@@ -48,6 +60,11 @@ impl Running {
 
     pub(crate) fn wire(&self) -> HttpWire {
         HttpWire::new(self.peer(), Duration::from_secs(20))
+    }
+
+    /// The database in this process, beside the server.
+    pub(crate) fn database(&self) -> Database {
+        self.databases.get("default").unwrap().database.clone()
     }
 
     pub(crate) fn said(&self) -> Vec<String> {
@@ -64,7 +81,24 @@ impl Running {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
-    /// A request, as one would write it by hand: status and body.
+    /// A request, as one would write it by hand: status, headers in lower case, body.
+    pub(crate) fn ask_whole(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[&str],
+        body: &[u8],
+    ) -> (u16, BTreeMap<String, String>, String) {
+        let (head, body) = self.ask_raw(method, path, headers, body);
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+        let named = head.lines().skip(1).filter_map(|line| line.split_once(": "));
+        let named = named.map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()));
+        let named: BTreeMap<String, String> = named.collect();
+        let chunked = named.get("transfer-encoding").is_some_and(|coding| coding == "chunked");
+        (status.unwrap_or(0), named, if chunked { unchunked(&body) } else { body })
+    }
+
+    /// A request: status and body.
     pub(crate) fn ask(
         &self,
         method: &str,
@@ -72,6 +106,11 @@ impl Running {
         headers: &[&str],
         body: &[u8],
     ) -> (u16, String) {
+        let (status, _, body) = self.ask_whole(method, path, headers, body);
+        (status, body)
+    }
+
+    fn ask_raw(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> (String, String) {
         let mut request =
             format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
         for header in headers {
@@ -80,9 +119,24 @@ impl Running {
         request.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
         let answer = self.raw(&[request.as_bytes(), body].concat());
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-        (status.unwrap_or(0), body.to_owned())
+        (head.to_owned(), body.to_owned())
     }
+}
+
+/// The body of an answer in chunks.
+pub(crate) fn unchunked(mut text: &str) -> String {
+    let mut whole = String::new();
+    while let Some((length, rest)) = text.split_once("\r\n") {
+        let Ok(length) = usize::from_str_radix(length.trim(), 16) else { break };
+        if length == 0 {
+            break;
+        }
+        // What is no text was changed on its way here: its length says nothing.
+        let (Some(chunk), Some(more)) = (rest.get(..length), rest.get(length + 2..)) else { break };
+        whole.push_str(chunk);
+        text = more;
+    }
+    whole
 }
 
 impl Drop for Running {

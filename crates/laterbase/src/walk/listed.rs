@@ -16,9 +16,12 @@ pub(crate) struct Listed {
 }
 
 impl Listed {
-    /// Sorts the candidates into the order of the answer.
+    /// Sorts the candidates into the order of the answer. Of one that both halves of a merge offer
+    /// the unconditional offer stays.
     pub(crate) fn new(mut candidates: Vec<Candidate>, direction: Direction) -> Self {
-        candidates.sort_unstable_by_key(|candidate| (candidate.key, candidate.position));
+        candidates.sort_unstable_by_key(|candidate| {
+            (candidate.key, candidate.position, candidate.default_valid_only)
+        });
         candidates.dedup_by_key(|candidate| candidate.position);
         if direction == Direction::Backward {
             candidates.reverse();
@@ -50,5 +53,21 @@ impl Source for Backward {
     fn next(&mut self) -> Result<Option<Candidate>, ReadError> {
         let next = self.positions.next_back();
         Ok(next.map(|position| Candidate::new((position, 0), Position::new(position))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_both_halves_of_a_merge_offer_is_offered_unconditionally() {
+        let offer = Candidate::new((7, 0), Position::new(3));
+        let half = Candidate { default_valid_only: true, ..offer };
+        for candidates in [vec![half, offer], vec![offer, half]] {
+            let mut listed = Listed::new(candidates, Direction::Forward);
+            assert_eq!(listed.next().ok().flatten(), Some(offer));
+            assert_eq!(listed.next().ok().flatten(), None);
+        }
     }
 }

@@ -3,10 +3,14 @@
 //! The index has no room for the replica. Two replicas rarely stamp the same HLC, so the few events
 //! that share a key are read to learn their ids. In arrival order there are no ties.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use laterbase_event::{EventId, Position};
+
 use super::{Candidate, Source};
+use crate::fold::compare_twins;
 use crate::query::Direction;
 use crate::read::{Access, ReadError};
 
@@ -32,11 +36,34 @@ impl Ties {
             tied.push((self.access.id(candidate.position)?, candidate));
         }
         tied.sort_by_key(|(id, candidate)| (*id, candidate.position));
+        self.resolve_twins(&mut tied)?;
         if self.direction == Direction::Backward {
             tied.reverse();
         }
         self.ready.extend(tied.into_iter().map(|(_, candidate)| candidate));
         Ok(())
+    }
+}
+
+impl Ties {
+    /// Puts events that share an id, as copies of a directory may write them, in an order that is
+    /// the same on every replica: by what they say.
+    fn resolve_twins(&self, tied: &mut [(EventId, Candidate)]) -> Result<(), ReadError> {
+        for end in 1..tied.len() {
+            // Few, and nearly always none: sorted by insertion.
+            for at in (1..=end).rev() {
+                let Some([(id_before, before), (id, twin)]) = tied.get(at - 1..=at) else { break };
+                if id_before != id || self.compare(before.position, twin.position)?.is_le() {
+                    break;
+                }
+                tied.swap(at - 1, at);
+            }
+        }
+        Ok(())
+    }
+
+    fn compare(&self, a: Position, b: Position) -> Result<Ordering, ReadError> {
+        self.access.with_event(a, |a, access| access.with_event(b, |b, _| compare_twins(a, b)))?
     }
 }
 

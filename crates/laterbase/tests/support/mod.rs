@@ -25,6 +25,11 @@ impl TestEnvironment {
         Arc::new(Self::new(now_ms, 1))
     }
 
+    /// With other random numbers.
+    pub fn seeded(now_ms: i64, seed: u64) -> Arc<Self> {
+        Arc::new(Self::new(now_ms, seed))
+    }
+
     /// Moves the clock; answers the new time.
     pub fn advance_ms(&self, ms: i64) -> Timestamp {
         self.jump_us(ms * 1000);

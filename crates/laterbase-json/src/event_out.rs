@@ -4,14 +4,14 @@ use std::io::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use laterbase::{CONTENT_TYPE_JSON, Cursor, Options, Recorded};
+use laterbase::{CONTENT_TYPE_JSON, Cursor, Event, Options, Recorded, Timestamp};
+use serde_json::value::RawValue;
 
-use super::{arrival_micros, payload_json, tx_micros};
-use crate::json_text::minify_into;
+use crate::minify::minify_into;
 use crate::time::Clockface;
 
-/// Appends the event to `out`, without a line end.
-pub(crate) fn write_json(
+/// Appends the event to `out`, on one line and without a line end.
+pub fn write_json(
     recorded: &Recorded,
     clock: &Clockface,
     cursor: Option<&Cursor>,
@@ -55,6 +55,30 @@ pub(crate) fn write_json(
         member(out, "cursor", &cursor.to_string());
     }
     out.push(b'}');
+}
+
+/// When this replica came to hold an event, in microseconds since 1970.
+#[must_use]
+pub fn arrival_micros(recorded: &Recorded) -> i64 {
+    Timestamp::from_hlc(recorded.arrival).as_micros()
+}
+
+/// When an event was recorded, in microseconds since 1970.
+#[must_use]
+pub fn tx_micros(recorded: &Recorded) -> i64 {
+    Timestamp::from_hlc(recorded.event.id.hlc()).as_micros()
+}
+
+/// The payload as JSON text, if that is what it says it is and is.
+#[must_use]
+pub fn payload_json(event: &Event) -> Option<&str> {
+    let media_type = event.content_type.split(';').next().unwrap_or_default().trim();
+    let is_json = media_type.eq_ignore_ascii_case(CONTENT_TYPE_JSON)
+        || media_type.to_ascii_lowercase().ends_with("+json");
+    if !is_json {
+        return None;
+    }
+    serde_json::from_slice::<&RawValue>(&event.payload).ok().map(RawValue::get)
 }
 
 fn payload(recorded: &Recorded, out: &mut Vec<u8>) {

@@ -6,7 +6,7 @@
 /// Appends `json` to `out` without the white space between tokens.
 ///
 /// `json` must be valid JSON text; the result is then the same value on one line.
-pub(crate) fn minify_into(json: &str, out: &mut Vec<u8>) {
+pub fn minify_into(json: &str, out: &mut Vec<u8>) {
     let mut in_string = false;
     let mut escaped = false;
     out.reserve(json.len());

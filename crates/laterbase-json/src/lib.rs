@@ -1,0 +1,21 @@
+//! An event as JSON, and times as text: one shape for the command line, for HTTP and for files.
+//!
+//! ```text
+//!   text ──▶ event_in ──▶ NewEvent        what a client writes
+//!   Recorded ──▶ event_out ──▶ text       what it reads
+//!   time, minify                          the parts of both
+//! ```
+//! Payloads go through digit for digit: no number is parsed and printed again. What the shape is,
+//! member by member, is described in `docs/reference/http.md`.
+//!
+//! Left out: media types, requests and answers, and whatever else is HTTP's own.
+#![forbid(unsafe_code)]
+
+mod event_in;
+mod event_out;
+mod minify;
+pub mod time;
+
+pub use event_in::{EventIn, EventInError};
+pub use event_out::{arrival_micros, payload_json, tx_micros, write_json};
+pub use minify::minify_into;

@@ -1,0 +1,69 @@
+//! `PUT /db/{db}`: makes a database.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use laterbase::DatabaseId;
+use serde::Deserialize;
+
+use crate::call::Call;
+use crate::databases::MakeError;
+use crate::describe;
+use crate::names::is_database_name;
+use crate::problem::{Kind, Problem};
+use crate::request::{blocking, json, media_type, whole};
+
+/// What a new database is.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MakeDatabase {
+    /// Whose copy it becomes.
+    database: Option<String>,
+}
+
+/// Makes the database that the path names, if there is none.
+pub(crate) async fn make(call: Call) -> Result<Response, Problem> {
+    let name = call.database().to_owned();
+    if !is_database_name(&name) {
+        let detail = "a database's name is [a-z0-9][a-z0-9_-]{0,62}, and no first part of a path";
+        return Err(Problem::bad_request(detail));
+    }
+    call.parameters()?;
+    if !matches!(media_type(call.headers()).as_deref(), None | Some("application/json")) {
+        return Err(Problem::media_type("application/json, or no body"));
+    }
+    let Call { shared, body, .. } = call;
+    let body = whole(&shared, body).await?;
+    let asked: MakeDatabase = if body.trim_ascii().is_empty() {
+        MakeDatabase::default()
+    } else {
+        serde_json::from_slice(&body)
+            .map_err(|error| Problem::bad_request(format_args!("the body: {error}")))?
+    };
+    let id: Option<DatabaseId> = asked
+        .database
+        .map(|id| id.parse())
+        .transpose()
+        .map_err(|error| Problem::bad_request(format_args!("`database`: {error}")))?;
+    let (document, made) = blocking(move || {
+        let made = shared.databases.make(&name, id, &shared.config);
+        let (hosted, made) = made.map_err(|error| not_made(&error))?;
+        Ok((describe::document(&shared, &hosted)?, made))
+    })
+    .await?;
+    let mut response = json(&document);
+    if made {
+        *response.status_mut() = StatusCode::CREATED;
+    }
+    Ok(response)
+}
+
+fn not_made(error: &MakeError) -> Problem {
+    match error {
+        MakeError::NoDirectory => Problem::new(Kind::NoDirectory).detail(error),
+        MakeError::OtherId { .. } => {
+            let detail = format_args!("{error}: leave `database` out, or take another name");
+            Problem::new(Kind::Conflict).detail(detail)
+        }
+        MakeError::Open { .. } => Problem::failed(error).of_kind(Kind::Storage),
+    }
+}

@@ -1,0 +1,118 @@
+//! Aggregates and views over HTTP: what a program has named, for each of its databases.
+//!
+//! ```text
+//!   Server::aggregate, Server::view ─▶ Folds: makers by name
+//!                                        └─▶ Shown: one projection of one database, in JSON
+//!   a, v ─▶ answer: one row, a page       stream: rows, then each change
+//! ```
+//! A projection is made when it is first asked for, and kept as long as the server.
+
+mod answer;
+mod stream;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use laterbase::{
+    Aggregate, Changes, Cursor, Database, Fold, FoldError, Folded, Moment, Page, PageRequest,
+    Projection, RootName, View,
+};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+pub(crate) use answer::{aggregate, aggregates, row, rows};
+
+use crate::databases::Hosted;
+
+/// A state as JSON; the message if it has no such form.
+pub(crate) type Shape = Result<Box<RawValue>, String>;
+
+/// What a server shows of a projection.
+pub(crate) trait Shown: Send + Sync {
+    /// The version of the fold's code.
+    fn version(&self) -> u32;
+
+    fn get(&self, key: &str, moment: &Moment) -> Result<Option<Folded<Shape>>, FoldError>;
+
+    fn page(&self, request: &PageRequest) -> Result<Page<Shape>, FoldError>;
+
+    fn changes(&self, after: &Cursor, limit: usize) -> Result<Changes<Shape>, FoldError>;
+}
+
+impl<F: Fold<State: Serialize>> Shown for Projection<F> {
+    fn version(&self) -> u32 {
+        self.fold().version()
+    }
+
+    fn get(&self, key: &str, moment: &Moment) -> Result<Option<Folded<Shape>>, FoldError> {
+        Ok(self.get_at(key, moment)?.map(|folded| folded.map(shape)))
+    }
+
+    fn page(&self, request: &PageRequest) -> Result<Page<Shape>, FoldError> {
+        Ok(Self::page(self, request)?.map(shape))
+    }
+
+    fn changes(&self, after: &Cursor, limit: usize) -> Result<Changes<Shape>, FoldError> {
+        Ok(Self::changes(self, after, limit)?.map(shape))
+    }
+}
+
+fn shape(state: impl Serialize) -> Shape {
+    to_raw_value(&state).map_err(|error| error.to_string())
+}
+
+/// Makes a projection of a database.
+type Maker = Arc<dyn Fn(&Database) -> Arc<dyn Shown> + Send + Sync>;
+
+/// Aggregates or views.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Sort {
+    Aggregates,
+    View,
+}
+
+/// What a fold is called.
+type Name = (Sort, String);
+
+/// What a program has named.
+#[derive(Default)]
+pub(crate) struct Folds {
+    makers: BTreeMap<Name, Maker>,
+    /// Those that were made, by the database's name.
+    made: Mutex<BTreeMap<(String, Name), Arc<dyn Shown>>>,
+}
+
+impl Folds {
+    pub(crate) fn name_aggregate<A: Aggregate + Serialize>(&mut self, root: RootName) {
+        let maker: Maker = Arc::new(move |database| Arc::new(database.aggregates::<A>(root)));
+        self.makers.insert((Sort::Aggregates, root.as_str().to_owned()), maker);
+    }
+
+    pub(crate) fn name_view<V: View<Row: Serialize> + Clone>(&mut self, name: String, view: V) {
+        let maker: Maker = Arc::new(move |database| Arc::new(database.view(view.clone())));
+        self.makers.insert((Sort::View, name), maker);
+    }
+
+    /// The names of one sort, in order.
+    pub(crate) fn names(&self, sort: Sort) -> impl Iterator<Item = &str> {
+        let of_sort = self.makers.keys().filter(move |(of, _)| *of == sort);
+        of_sort.map(|(_, name)| name.as_str())
+    }
+
+    /// A projection by name; none if the program named none.
+    pub(crate) fn get(&self, hosted: &Hosted, sort: Sort, name: &str) -> Option<Arc<dyn Shown>> {
+        let name = (sort, name.to_owned());
+        let maker = self.makers.get(&name)?;
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let shown =
+            made.entry((hosted.name.clone(), name)).or_insert_with(|| maker(&hosted.database));
+        Some(Arc::clone(shown))
+    }
+}
+
+impl fmt::Debug for Folds {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_set().entries(self.makers.keys()).finish()
+    }
+}

@@ -1,0 +1,69 @@
+//! NDJSON: any number of events, streamed.
+//!
+//! Page after page is read when the client has taken the one before, so a slow client holds up
+//! nothing and keeps a page at the most, and one that leaves ends the read.
+
+use std::io;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::http::HeaderValue;
+use axum::response::Response;
+use futures_util::stream;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::reader::Reader;
+use super::selection::Selection;
+use super::{CURSOR, Reading, forms};
+use crate::accept::Form;
+use crate::describe::text;
+use crate::problem::Problem;
+use crate::request::blocking;
+
+/// Events and bytes that are read at once.
+const EVENTS_MAX: usize = 1_000;
+const BYTES_MAX: usize = 256 << 10;
+
+/// A read and the place that it takes.
+struct Export {
+    reader: Reader,
+    left: usize,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Answers with a line for each event.
+pub(super) async fn answer(reading: Reading, selection: Selection) -> Result<Response, Problem> {
+    let place = Arc::clone(&reading.shared.streams).try_acquire_owned();
+    let place = place.map_err(|_| Problem::busy())?;
+    let left = selection.limit.unwrap_or(usize::MAX);
+    let database = reading.hosted.database.clone();
+    let export = blocking(move || {
+        let reader = Reader::new(&database, selection)?;
+        Ok(Export { reader, left, _place: place })
+    })
+    .await?;
+    let bound = export.reader.bound();
+    let lines = stream::unfold(Some(export), |export| async move {
+        let mut export = export.filter(|export| export.reader.has_more() && export.left > 0)?;
+        let read = blocking(move || {
+            let events = export.reader.next(EVENTS_MAX.min(export.left), BYTES_MAX)?;
+            export.left -= events.len();
+            let mut out = Vec::with_capacity(events.len() * 256);
+            events.iter().for_each(|recorded| forms::line(recorded, &mut out));
+            Ok((export, Bytes::from(out)))
+        });
+        Some(match read.await {
+            Ok((export, lines)) => (Ok(lines), Some(export)),
+            // The answer has begun: all that is left is to break it off, so that nobody takes it
+            // for whole.
+            Err(_) => (Err(io::Error::other("the database cannot be read")), None),
+        })
+    });
+    let mut response = text(Body::from_stream(lines), Form::Ndjson.media_type());
+    if let Some(bound) = bound
+        && let Ok(value) = HeaderValue::from_str(&bound.to_string())
+    {
+        response.headers_mut().insert(CURSOR, value);
+    }
+    Ok(response)
+}

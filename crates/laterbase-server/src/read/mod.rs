@@ -1,0 +1,198 @@
+//! `GET …/e`, `GET …/e/{root}` and `POST …/changes`: events out.
+//!
+//! ```text
+//!   parameters ─▶ Selection ─▶ Reader ─▶ page after page ─▶ a form
+//!     what, as of when,        place, bound                 JSON, CBOR, CloudEvents: one page
+//!     in which order           (read::reader)               NDJSON: all of them, streamed
+//!                                                           event stream: all, then what comes
+//! ```
+
+mod by_id;
+mod export;
+pub(crate) mod feed;
+mod forms;
+pub(crate) mod place;
+mod reader;
+mod selection;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use laterbase::{Database, Key, RootName};
+use serde_json::Value;
+
+use self::reader::Reader;
+pub(crate) use self::reader::not_read;
+use self::selection::Selection;
+pub(crate) use self::selection::cut;
+use crate::accept::{Form, choose};
+use crate::access::{self, Asked, Verb};
+use crate::call::Call;
+use crate::databases::Hosted;
+use crate::parameters::Parameters;
+use crate::problem::Problem;
+use crate::request::{blocking, media_type, whole};
+use crate::routes::Shared;
+use crate::write::entity_tag::{entity_tag, is_among};
+
+const NEXT: HeaderName = HeaderName::from_static("laterbase-next");
+const CURSOR: HeaderName = HeaderName::from_static("laterbase-cursor");
+const VV: HeaderName = HeaderName::from_static("laterbase-vv");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// The forms of a listing, the default first.
+const FORMS: [Form; 5] =
+    [Form::Json, Form::Ndjson, Form::Cbor, Form::CloudEvents, Form::EventStream];
+/// The forms of single events.
+const ID_FORMS: [Form; 5] =
+    [Form::Json, Form::Ndjson, Form::Cbor, Form::CloudEvents, Form::CloudEvent];
+
+/// A request to read.
+pub(crate) struct Reading {
+    shared: Arc<Shared>,
+    hosted: Arc<Hosted>,
+    headers: HeaderMap,
+    root: Option<RootName>,
+    parameters: Parameters,
+}
+
+/// `GET …/e` and `GET …/e/{root}`.
+pub(crate) async fn read(call: Call) -> Result<Response, Problem> {
+    let hosted = call.hosted()?;
+    let (root, parameters) = (call.root()?, call.parameters()?);
+    let Call { shared, parts, .. } = call;
+    Reading { shared, hosted, headers: parts.headers, root, parameters }.answer().await
+}
+
+/// `POST …/changes`: the same with its parameters in the body.
+pub(crate) async fn changes(call: Call) -> Result<Response, Problem> {
+    let hosted = call.hosted()?;
+    call.parameters()?;
+    if !matches!(media_type(call.headers()).as_deref(), None | Some("application/json")) {
+        return Err(Problem::media_type("application/json"));
+    }
+    let Call { shared, parts, body, .. } = call;
+    let body = whole(&shared, body).await?;
+    let parameters = parameters_of(&body)?;
+    Reading { shared, hosted, headers: parts.headers, root: None, parameters }.answer().await
+}
+
+impl Reading {
+    async fn answer(mut self) -> Result<Response, Problem> {
+        let form = if self.parameters.has("keys") {
+            choose(&self.headers, &ID_FORMS)?
+        } else {
+            choose(&self.headers, &FORMS)?
+        };
+        if form == Form::EventStream
+            && let Some(id) = crate::call::header(&self.headers, &LAST_EVENT_ID)?
+            && !id.is_empty()
+        {
+            self.parameters.replace("after", id.to_owned());
+        }
+        if self.parameters.has("keys") {
+            return blocking(move || by_id::answer(&self, form)).await;
+        }
+        let selection = Selection::read(&self.parameters, self.root)?;
+        if let (None, Some(root)) = (self.root, &selection.query.root) {
+            let (headers, database) = (&self.headers, Some(self.hosted.name.as_str()));
+            let (root, verb) = (Some(root.as_str()), Verb::Read);
+            access::check(&self.shared, &Asked { headers, database, root, verb })?;
+        }
+        match form {
+            Form::EventStream => feed::answer(self, selection).await,
+            Form::Ndjson => export::answer(self, selection).await,
+            Form::Json | Form::Cbor | Form::CloudEvents | Form::CloudEvent => {
+                blocking(move || page(&self, selection, form)).await
+            }
+        }
+    }
+}
+
+/// One page of a listing.
+fn page(reading: &Reading, selection: Selection, form: Form) -> Result<Response, Problem> {
+    let database = &reading.hosted.database;
+    let stream = selection.stream();
+    let tag = match &stream {
+        Some((root, key)) => Some(tag_of(database, root, key)?),
+        None => None,
+    };
+    if let (Some(tag), Some(asked)) = (&tag, crate::write::if_none_match(&reading.headers)?)
+        && is_among(asked, tag)
+    {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response.headers_mut().insert(header::ETAG, tag.clone());
+        return Ok(response);
+    }
+    let events_max = selection.page_events()?;
+    let mut reader = Reader::new(database, selection)?;
+    let events = reader.next(events_max, reader::PAGE_BYTES_MAX)?;
+    let ends = reader.ends(&events)?;
+    let mut response = forms::page(form, &events, &ends, &reading.hosted.name)?;
+    let headers = response.headers_mut();
+    for (name, value) in [(NEXT, &ends.next), (CURSOR, &ends.cursor), (VV, &ends.vv)] {
+        // A vector that is too long for a header stands in the document alone.
+        if let Some(text) = value.as_ref().filter(|text| text.len() <= 4096)
+            && let Ok(value) = HeaderValue::from_str(text)
+        {
+            headers.insert(name, value);
+        }
+    }
+    if let Some(tag) = tag {
+        headers.insert(header::ETAG, tag);
+    }
+    Ok(response)
+}
+
+/// The version of a stream before it is read: nothing that it counts is missing in what is read.
+fn tag_of(database: &Database, root: &RootName, key: &Key) -> Result<HeaderValue, Problem> {
+    let version = database.stream_version(root.as_str(), key.as_str()).map_err(Problem::failed)?;
+    Ok(entity_tag(database.replica(), version))
+}
+
+/// The members of a body as parameters: texts, numbers, and lists of texts.
+fn parameters_of(body: &[u8]) -> Result<Parameters, Problem> {
+    let members: serde_json::Map<String, Value> = serde_json::from_slice(body)
+        .map_err(|error| Problem::bad_request(format_args!("the body: {error}")))?;
+    let mut parameters = Parameters::default();
+    for (name, value) in members {
+        if !selection::NAMES.contains(&name.as_str()) {
+            let names = selection::NAMES.join(", ");
+            let detail = format_args!("the body has no member `{name}`; use {names}");
+            return Err(Problem::bad_request(detail));
+        }
+        let is_list = matches!(name.as_str(), "tag" | "type" | "keys");
+        match value {
+            Value::String(text) if name != "limit" => parameters.add(&name, text),
+            Value::Number(number) if name == "limit" => {
+                parameters.add(&name, number.to_string());
+            }
+            Value::Array(items) if is_list => {
+                let texts = items.into_iter().map(|item| item.as_str().map(str::to_owned));
+                let wrong = || Problem::bad_request(format_args!("`{name}` is a list of texts"));
+                let texts: Vec<String> = texts.collect::<Option<_>>().ok_or_else(wrong)?;
+                if name == "keys" {
+                    parameters.add(&name, texts.join(","));
+                } else {
+                    texts.into_iter().for_each(|text| parameters.add(&name, text));
+                }
+            }
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_)
+            | Value::Object(_) => {
+                let detail = format_args!(
+                    "`{name}` is a text, `limit` a number, and `tag`, `type` \
+                     and `keys` may be lists of texts"
+                );
+                return Err(Problem::bad_request(detail));
+            }
+        }
+    }
+    Ok(parameters)
+}

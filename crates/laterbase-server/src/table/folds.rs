@@ -1,0 +1,109 @@
+//! Routes of aggregates and views.
+
+use super::parts::*;
+use super::{Answer, Content, Method, Parameter, Route};
+use crate::access::Verb;
+use crate::folds;
+use crate::problem::Kind;
+
+const ONE: &[Parameter] = &[AS_OF, VALID_AT, LAST_EVENT_ID, IF_NONE_MATCH_READ];
+
+const MANY: &[Parameter] =
+    &[AS_OF, VALID_AT, FROM_KEY, UNTIL_KEY, LIMIT_ROWS, AFTER_PAGE, LAST_EVENT_ID];
+
+const ROW: &[Content] = &[content(JSON, "Row"), content("text/event-stream", "Text")];
+
+const ROWS: &[Content] =
+    &[content(JSON, "Rows"), content(NDJSON, "Text"), content("text/event-stream", "Text")];
+
+const ONE_ANSWERS: &[Answer] = &[
+    Answer { status: 200, about: "The state.", contents: ROW, headers: &["ETag"] },
+    Answer {
+        status: 304,
+        about: "The stream has that version.",
+        contents: &[],
+        headers: &["ETag"],
+    },
+];
+
+const MANY_ANSWERS: &[Answer] = &[Answer {
+    status: 200,
+    about: "The rows, in key order, or a stream of them and of each change.",
+    contents: ROWS,
+    headers: &["Laterbase-Next", "Laterbase-Cursor"],
+}];
+
+const ONE_REFUSALS: &[Kind] = &[
+    Kind::NoSuchDatabase,
+    Kind::NoSuchFold,
+    Kind::NoSuchRow,
+    Kind::Cursor,
+    Kind::NotAcceptable,
+    Kind::NotFolded,
+];
+
+const MANY_REFUSALS: &[Kind] =
+    &[Kind::NoSuchDatabase, Kind::NoSuchFold, Kind::Cursor, Kind::NotAcceptable];
+
+pub(super) const ROUTES: &[Route] = &[
+    Route {
+        id: "aggregates",
+        method: Method::Get,
+        path: "/db/{db}/a/{root}",
+        short: Some("/a/{root}"),
+        about: "All aggregates of a root, a page at a time, or as they change.",
+        verb: Verb::Read,
+        is_socket: false,
+        parameters: MANY,
+        bodies: &[],
+        body_required: false,
+        answers: MANY_ANSWERS,
+        problems: MANY_REFUSALS,
+        run: |call| Box::pin(folds::aggregates(call)),
+    },
+    Route {
+        id: "aggregate",
+        method: Method::Get,
+        path: "/db/{db}/a/{root}/{key}",
+        short: Some("/a/{root}/{key}"),
+        about: "One aggregate, now or at any past, or as it changes.",
+        verb: Verb::Read,
+        is_socket: false,
+        parameters: ONE,
+        bodies: &[],
+        body_required: false,
+        answers: ONE_ANSWERS,
+        problems: ONE_REFUSALS,
+        run: |call| Box::pin(folds::aggregate(call)),
+    },
+    Route {
+        id: "view",
+        method: Method::Get,
+        path: "/db/{db}/v/{view}",
+        short: Some("/{db}/{view}"),
+        about: "A view's rows, a page at a time, or as they change.",
+        verb: Verb::Read,
+        is_socket: false,
+        parameters: MANY,
+        bodies: &[],
+        body_required: false,
+        answers: MANY_ANSWERS,
+        problems: MANY_REFUSALS,
+        run: |call| Box::pin(folds::rows(call)),
+    },
+    Route {
+        id: "view-row",
+        method: Method::Get,
+        path: "/db/{db}/v/{view}/{key}",
+        short: None,
+        about: "One row of a view, now or at any past, or as it changes.",
+        verb: Verb::Read,
+        is_socket: false,
+        parameters: ONE,
+        bodies: &[],
+        body_required: false,
+        answers: ONE_ANSWERS,
+        problems: ONE_REFUSALS,
+        run: |call| Box::pin(folds::row(call)),
+    },
+];

@@ -1,0 +1,230 @@
+//! `POST …/e` and `POST …/e/{root}`: events in, ids out.
+//!
+//! ```text
+//!   headers ─▶ form, idempotency key, entity tags        entity_tag
+//!   body ─▶ events and conditions                         body, conditions, cloud_events
+//!        ─▶ one commit ─▶ on the device ─▶ 201
+//! ```
+//! All events of a body are one commit: recorded together or not at all. A body with events that
+//! are refused is refused whole, and each of them is named by its index.
+
+mod body;
+mod conditions;
+pub(crate) mod entity_tag;
+mod refusal;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Bytes;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use laterbase::{Appended, Commit, Database, Expected, Key, NewEvent, Outcome, RootName};
+use serde_json::{Value, json};
+
+use self::body::Forms;
+use self::conditions::Conditions;
+pub(crate) use self::conditions::vector;
+use self::entity_tag::{HeaderCondition, entity_tag};
+use self::refusal::not_appended;
+use crate::access::{self, Asked, Verb};
+use crate::call::{Call, header};
+use crate::databases::Hosted;
+use crate::describe::vector_text;
+use crate::problem::{Problem, Refused};
+use crate::request::{blocking, json, whole};
+use crate::routes::Shared;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Refused events that an answer names at the most.
+const REFUSED_MAX: usize = 100;
+
+/// What a body has to say: events, each as it was read, and conditions.
+pub(crate) struct Read {
+    pub(crate) events: Vec<Result<NewEvent, String>>,
+    pub(crate) conditions: Conditions,
+}
+
+/// A request to record events.
+struct Writing {
+    shared: Arc<Shared>,
+    hosted: Arc<Hosted>,
+    headers: HeaderMap,
+    root: Option<RootName>,
+    forms: Forms,
+    key: Option<String>,
+    demanded: Option<HeaderCondition>,
+    body: Bytes,
+}
+
+/// Records the events of a body and answers with what they are called.
+pub(crate) async fn append(call: Call) -> Result<Response, Problem> {
+    let hosted = call.hosted()?;
+    call.parameters()?;
+    let root = call.root()?;
+    if root.is_some_and(|root| root.is_reserved()) {
+        return Err(Problem::bad_request(
+            "roots that begin with `_` are the database's own: record under another one",
+        ));
+    }
+    let forms = Forms::of(call.headers())?;
+    let key = call.header(&IDEMPOTENCY_KEY)?.map(str::to_owned);
+    let demanded = HeaderCondition::of(call.headers())?;
+    let Call { shared, parts, body, .. } = call;
+    let body = whole(&shared, body).await?;
+    let headers = parts.headers;
+    let writing = Writing { shared, hosted, headers, root, forms, key, demanded, body };
+    blocking(move || writing.run()).await
+}
+
+impl Writing {
+    fn run(self) -> Result<Response, Problem> {
+        let root = self.root.as_ref().map(RootName::as_str);
+        let Read { mut events, conditions } = self.forms.read(&self.headers, root, &self.body)?;
+        if events.is_empty() {
+            return Err(Problem::bad_request("the body has no events; send at least one"));
+        }
+        self.give_keys(&mut events)?;
+        self.permitted(&events)?;
+        let stream = one_stream(&events);
+        let mut commit = self.hosted.database.commit();
+        push(&mut commit, &events)?;
+        let mut exact = conditions.apply(&mut commit);
+        if let Some(demanded) = &self.demanded {
+            let Some((root, key)) = &stream else {
+                return Err(Problem::bad_request(
+                    "If-Match and If-None-Match need all events of the body on one key: use \
+                     `expect` in the body for several",
+                ));
+            };
+            let expected = demanded.expected(&self.hosted.database, root, key)?;
+            commit.expect(*root, key.clone(), expected);
+            exact.push((*root, key.clone(), expected));
+        }
+        let began = Instant::now();
+        let appended = self
+            .hosted
+            .database
+            .append(&mut commit)
+            .and_then(laterbase::Ticket::wait)
+            .map_err(|error| not_appended(&error, self.demanded.is_some(), &stream))?;
+        self.hosted.metrics.count_commit(appended.len(), began.elapsed());
+        let mut response = json(&answer(&self.hosted.database, &appended)?);
+        *response.status_mut() = StatusCode::CREATED;
+        if let Some(tag) = self.tag(&appended, &exact, stream.as_ref()) {
+            response.headers_mut().insert(header::ETAG, tag);
+        }
+        Ok(response)
+    }
+
+    /// Gives each event that has none an idempotency key that follows from the header's.
+    fn give_keys(&self, events: &mut [Result<NewEvent, String>]) -> Result<(), Problem> {
+        let Some(key) = &self.key else { return Ok(()) };
+        if key.is_empty() {
+            return Err(Problem::bad_request("the header Idempotency-Key is empty: leave it out"));
+        }
+        let is_one = events.len() == 1;
+        for (index, event) in events.iter_mut().enumerate() {
+            let Ok(event) = event else { continue };
+            let derived = if is_one { key.clone() } else { format!("{key}/{index}") };
+            event.idempotency_key.get_or_insert_with(|| derived.into_bytes());
+        }
+        Ok(())
+    }
+
+    /// Whether the client may write under each root that only the body names.
+    fn permitted(&self, events: &[Result<NewEvent, String>]) -> Result<(), Problem> {
+        if self.root.is_some() {
+            return Ok(());
+        }
+        let roots: BTreeSet<&str> =
+            events.iter().flatten().map(|event| event.root.as_str()).collect();
+        let database = Some(self.hosted.name.as_str());
+        for root in roots {
+            let (headers, verb) = (&self.headers, Verb::Write);
+            access::check(&self.shared, &Asked { headers, database, root: Some(root), verb })?;
+        }
+        Ok(())
+    }
+
+    /// The stream's new version, where the request says which one it had: only then is it sure
+    /// that nobody else's event is counted in it.
+    fn tag(
+        &self,
+        appended: &Appended,
+        exact: &[(RootName, Key, Expected)],
+        stream: Option<&(RootName, Key)>,
+    ) -> Option<HeaderValue> {
+        let (root, key) = stream?;
+        let before = exact.iter().find_map(|(of, name, expected)| match expected {
+            Expected::At(version) if (of, name) == (root, key) => Some(*version),
+            Expected::None if (of, name) == (root, key) => Some(0),
+            Expected::Any | Expected::None | Expected::Exists | Expected::At(_) => None,
+        })?;
+        let recorded = appended.outcome == Outcome::Recorded;
+        let version = before + appended.len() as u64;
+        recorded.then(|| entity_tag(self.hosted.database.replica(), version))
+    }
+}
+
+/// Pushes all events, or names those that are refused.
+fn push(commit: &mut Commit, events: &[Result<NewEvent, String>]) -> Result<(), Problem> {
+    let mut refused = Vec::new();
+    for (index, event) in events.iter().enumerate() {
+        let pushed = match event {
+            Ok(event) if event.root.starts_with('_') => {
+                Err("roots that begin with `_` are the database's own".to_owned())
+            }
+            Ok(event) => commit.push(event).map(drop).map_err(|error| error.to_string()),
+            Err(detail) => Err(detail.clone()),
+        };
+        if let Err(detail) = pushed {
+            refused.push(Refused { index, detail });
+            if refused.len() == REFUSED_MAX {
+                break;
+            }
+        }
+    }
+    if refused.is_empty() { Ok(()) } else { Err(Problem::refused_events(&refused)) }
+}
+
+/// The stream that all events are on, if there is one.
+fn one_stream(events: &[Result<NewEvent, String>]) -> Option<(RootName, Key)> {
+    let mut events = events.iter();
+    let first = events.next()?.as_ref().ok()?;
+    let key = first.key.as_deref()?;
+    let same = |event: &Result<NewEvent, String>| {
+        event
+            .as_ref()
+            .is_ok_and(|event| event.root == first.root && event.key.as_deref() == Some(key))
+    };
+    let root = RootName::try_from(first.root.as_str()).ok()?;
+    let name = Key::try_from(key).ok()?;
+    events.all(same).then_some((root, name))
+}
+
+fn answer(database: &Database, appended: &Appended) -> Result<Value, Problem> {
+    let mut events = Vec::with_capacity(appended.len());
+    for (index, id) in appended.ids().enumerate() {
+        let seq = match appended.seq(index) {
+            Some(seq) => Some(seq),
+            None => {
+                let found = database.get(id).map_err(Problem::failed)?;
+                found.map(|recorded| recorded.event.seq)
+            }
+        };
+        events.push(json!({ "id": id.to_string(), "seq": seq }));
+    }
+    let outcome = match appended.outcome {
+        Outcome::Recorded => "recorded",
+        Outcome::AlreadyApplied => "already_applied",
+    };
+    let vv = vector_text(&database.version_vector().map_err(Problem::failed)?);
+    Ok(json!({ "outcome": outcome, "events": events, "vv": vv }))
+}
+
+/// The header that is read elsewhere too.
+pub(crate) fn if_none_match(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    header(headers, &header::IF_NONE_MATCH)
+}

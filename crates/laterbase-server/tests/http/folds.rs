@@ -1,0 +1,268 @@
+//! Aggregates and views over HTTP: now, then, page by page, and as they change.
+//!
+//! Caught here: a page that shows another moment than the first, a tag that is not the stream's
+//! version, a change that is told twice or lost when a client comes back.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use crate::support::Running;
+use laterbase::{Aggregate, ApplyError, FoldEvent, FoldOrder, Options, View};
+use laterbase_server::ServerConfig;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// Numbers, in the order in which they happened.
+#[derive(Debug, Clone, Default, Serialize)]
+struct Tank {
+    sum: i64,
+    last: i64,
+}
+
+impl Aggregate for Tank {
+    const ORDER: FoldOrder = FoldOrder::Valid;
+
+    fn apply(&mut self, event: &FoldEvent<'_>) -> Result<(), ApplyError> {
+        if event.type_name() == "burst" {
+            return Err("a pipe burst".into());
+        }
+        self.last = event.json()?;
+        self.sum += self.last;
+        Ok(())
+    }
+}
+
+/// Which tanks hold something, by their first letter.
+#[derive(Debug, Clone, Copy)]
+struct Full;
+
+impl View for Full {
+    type Row = BTreeMap<String, i64>;
+
+    fn rows(&self, event: &FoldEvent<'_>, touch: &mut dyn FnMut(&str)) {
+        event.key().get(..1).into_iter().for_each(touch);
+    }
+
+    fn apply(&self, row: &mut Self::Row, _: &str, event: &FoldEvent<'_>) -> Result<(), ApplyError> {
+        let sum = row.entry(event.key().to_owned()).or_default();
+        *sum += event.json::<i64>()?;
+        row.retain(|_, sum| *sum != 0);
+        Ok(())
+    }
+
+    fn is_hidden(&self, row: &Self::Row) -> bool {
+        row.is_empty()
+    }
+}
+
+fn serve(directory: &std::path::Path) -> Running {
+    drop(laterbase::Database::create(directory, Options::default()).unwrap());
+    Running::furnished(directory, ServerConfig::default(), |server| {
+        server.aggregate::<Tank>("tank".try_into().unwrap()).view("full", Full)
+    })
+}
+
+fn put(server: &Running, key: &str, number: i64, valid_at: Option<&str>) {
+    let mut event = json!({ "key": key, "type": "added", "data": number });
+    if let Some(at) = valid_at {
+        event["valid_at"] = json!(at);
+    }
+    let header = ["content-type: application/json"];
+    let (status, body) = server.ask("POST", "/e/tank", &header, event.to_string().as_bytes());
+    assert_eq!(status, 201, "{body}");
+}
+
+fn get(server: &Running, path: &str) -> Value {
+    let (status, body) = server.ask("GET", path, &[], b"");
+    assert_eq!(status, 200, "{path}: {body}");
+    serde_json::from_str(&body).unwrap()
+}
+
+fn refused(server: &Running, path: &str) -> (u16, String) {
+    let (status, body) = server.ask("GET", path, &[], b"");
+    let problem: Value = serde_json::from_str(&body).unwrap();
+    (status, problem["type"].as_str().unwrap().trim_start_matches("/problems/").to_owned())
+}
+
+#[test]
+fn one_aggregate_has_its_streams_version_and_every_past() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = serve(dir.path());
+    put(&server, "a", 1, Some("2026-03-01T10:00:00Z"));
+    put(&server, "a", 10, Some("2026-03-03T10:00:00Z"));
+    let vector = get(&server, "/db/default")["vv"].as_str().unwrap().to_owned();
+    put(&server, "a", 100, Some("2026-03-02T10:00:00Z"));
+    let (status, headers, body) = server.ask_whole("GET", "/a/tank/a", &[], b"");
+    let now: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(now, json!({ "key": "a", "version": 3, "state": { "sum": 111, "last": 10 } }));
+    assert_eq!((status, &get(&server, "/db/default/a/tank/a")), (200, &now));
+
+    let then = get(&server, &format!("/a/tank/a?as_of={vector}"));
+    assert_eq!(then["state"], json!({ "sum": 11, "last": 10 }));
+    let on_monday = get(&server, "/a/tank/a?valid_at=2026-03-02T12:00:00Z");
+    assert_eq!(on_monday["state"], json!({ "sum": 101, "last": 100 }));
+    let both = format!("/a/tank/a?valid_at=2026-03-02T12:00:00Z&as_of={vector}");
+    assert_eq!(get(&server, &both)["state"], json!({ "sum": 1, "last": 1 }));
+    let nothing = refused(&server, "/a/tank/a?valid_at=2026-02-01T00:00:00Z");
+    assert_eq!(nothing, (404, "no-such-row".to_owned()));
+
+    // The tag is what an append can be held against.
+    let tag = &headers["etag"];
+    let same = format!("if-none-match: {tag}");
+    let (status, _, body) = server.ask_whole("GET", "/a/tank/a", &[&same], b"");
+    assert_eq!((status, body.as_str()), (304, ""));
+    let event = json!({ "key": "a", "type": "added", "data": 1 }).to_string();
+    let demand = format!("if-match: {tag}");
+    let headers = ["content-type: application/json", demand.as_str()];
+    assert_eq!(server.ask("POST", "/e/tank", &headers, event.as_bytes()).0, 201);
+    assert_eq!(server.ask("POST", "/e/tank", &headers, event.as_bytes()).0, 412);
+}
+
+#[test]
+fn pages_show_one_moment_and_what_cannot_be_folded_says_so_in_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = serve(dir.path());
+    for number in 0..5 {
+        put(&server, &format!("t{number}"), 1, None);
+    }
+    let burst = json!({ "key": "t1", "type": "burst", "data": 0 }).to_string();
+    let header = ["content-type: application/json"];
+    assert_eq!(server.ask("POST", "/e/tank", &header, burst.as_bytes()).0, 201);
+    let first = get(&server, "/a/tank?limit=2");
+    assert_eq!(
+        first["rows"][0],
+        json!({ "key": "t0", "version": 1,
+        "state": { "sum": 1, "last": 1 } })
+    );
+    assert_eq!(first["rows"][1]["problem"]["type"], "/problems/not-folded");
+    assert_eq!(first["fold_version"], 1);
+    for number in 0..5 {
+        put(&server, &format!("t{number}"), 10, None);
+    }
+    let next = first["next"].as_str().unwrap();
+    let second = get(&server, &format!("/a/tank?limit=10&after={next}"));
+    let sums: Vec<&Value> =
+        second["rows"].as_array().unwrap().iter().map(|row| &row["state"]["sum"]).collect();
+    assert_eq!(sums, [1, 1, 1]);
+    assert_eq!(second["next"], Value::Null);
+    let (_, lines) = server.ask("GET", "/a/tank?from=t3", &["accept: application/x-ndjson"], b"");
+    let keys: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["key"].clone())
+        .collect();
+    assert_eq!(keys, ["t3", "t4"]);
+    assert_eq!(get(&server, "/db/default/v/full/t")["state"]["t4"], 11);
+    assert_eq!(get(&server, "/default/full")["rows"][0]["key"], "t");
+}
+
+#[test]
+fn mistakes_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = serve(dir.path());
+    put(&server, "a", 1, None);
+    for (path, status, kind) in [
+        ("/a/ship", 404, "no-such-fold"),
+        ("/db/default/v/board", 404, "no-such-fold"),
+        ("/db/none/a/tank", 404, "no-such-database"),
+        ("/a/tank/b", 404, "no-such-row"),
+        ("/a/tank?limit=0", 400, "bad-request"),
+        ("/a/tank?colour=red", 400, "bad-request"),
+        ("/a/tank?after=xyz", 400, "cursor"),
+        ("/a/tank/a?as_of=xyz", 400, "bad-request"),
+        ("/a/tank/a?valid_at=noon", 400, "bad-request"),
+    ] {
+        assert_eq!(refused(&server, path), (status, kind.to_owned()), "{path}");
+    }
+    let (status, _) = server.ask("GET", "/a/tank", &["accept: image/png"], b"");
+    assert_eq!(status, 406);
+}
+
+/// A client of a stream of rows.
+struct Client(BufReader<TcpStream>);
+
+/// One event of it: id, name, key, sum.
+type Told = (String, String, String, i64);
+
+impl Client {
+    fn new(server: &Running, path: &str, last: Option<&str>) -> Self {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let last = last.map_or_else(String::new, |id| format!("last-event-id: {id}\r\n"));
+        let accept = "accept: text/event-stream";
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\n{accept}\r\n{last}\r\n").unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    fn next(&mut self) -> Told {
+        let (mut id, mut name) = (String::new(), String::new());
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.0.read_line(&mut line).unwrap(), 0, "the stream ended");
+            let line = line.trim_end();
+            if let Some(text) = line.strip_prefix("id: ") {
+                text.clone_into(&mut id);
+            } else if let Some(text) = line.strip_prefix("event: ") {
+                text.clone_into(&mut name);
+            } else if let Some(data) = line.strip_prefix("data: ") {
+                let data: Value = serde_json::from_str(data).unwrap();
+                let key = data["key"].as_str().unwrap_or_default().to_owned();
+                return (id, name, key, data["state"]["sum"].as_i64().unwrap_or(0));
+            }
+        }
+    }
+
+    fn told(&mut self) -> (String, String, i64) {
+        let (_, name, key, sum) = self.next();
+        (name, key, sum)
+    }
+}
+
+fn told(name: &str, key: &str, sum: i64) -> (String, String, i64) {
+    (name.to_owned(), key.to_owned(), sum)
+}
+
+#[test]
+fn a_stream_tells_rows_then_each_change_and_goes_on_where_it_was_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = serve(dir.path());
+    put(&server, "a", 1, None);
+    put(&server, "b", 1, None);
+    let mut all = Client::new(&server, "/a/tank", None);
+    let (row, _, _, _) = all.next();
+    assert_eq!(all.told(), told("row", "b", 1));
+    assert_eq!(all.told(), told("ready", "", 0));
+    put(&server, "b", 10, None);
+    let (change, name, key, sum) = all.next();
+    assert_eq!((name, key, sum), told("change", "b", 11));
+    put(&server, "c", 5, None);
+    assert_eq!(all.told(), told("change", "c", 5));
+    drop(all);
+
+    // From the change on: what came after it, and that alone.
+    put(&server, "a", 100, None);
+    let mut again = Client::new(&server, "/a/tank", Some(&change));
+    assert_eq!(again.told(), told("change", "c", 5));
+    assert_eq!(again.told(), told("change", "a", 101));
+    // From the first row on: the rest of the rows of that moment, then all that changed since.
+    let mut rest = Client::new(&server, "/a/tank", Some(&row));
+    assert_eq!(rest.told(), told("row", "b", 1));
+    assert_eq!(rest.told(), told("ready", "", 0));
+    for change in [("b", 11), ("c", 5), ("a", 101)] {
+        assert_eq!(rest.told(), told("change", change.0, change.1));
+    }
+    // One aggregate alone.
+    let mut one = Client::new(&server, "/a/tank/a", None);
+    assert_eq!(one.told(), told("row", "a", 101));
+    assert_eq!(one.told(), told("ready", "", 0));
+    put(&server, "b", 1, None);
+    put(&server, "a", 1, None);
+    assert_eq!(one.told(), told("change", "a", 102));
+    // A row that goes.
+    let mut full = Client::new(&server, "/default/full", None);
+    while full.told().0 != "ready" {}
+    put(&server, "c", -5, None);
+    assert_eq!(full.told(), told("gone", "c", 0));
+    drop((again, rest, one, full));
+}
