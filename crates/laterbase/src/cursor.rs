@@ -106,6 +106,15 @@ impl Cursor {
         }
     }
 
+    /// The position that a cursor in arrival order stands behind; `None` in the other orders.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        match self.place {
+            CursorPlace::Arrival(position) => Some(position),
+            CursorPlace::Tx(_) | CursorPlace::Valid(..) => None,
+        }
+    }
+
     fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![VERSION];
         let order = match self.place {

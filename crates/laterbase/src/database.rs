@@ -370,6 +370,19 @@ impl Database {
         Cursor { copy: inner.copy, place: CursorPlace::Arrival(inner.progress.flushed()) }
     }
 
+    /// A cursor behind an event, in arrival order: everything up to it was seen.
+    #[must_use]
+    pub fn cursor_behind(&self, recorded: &Recorded) -> Cursor {
+        let place = CursorPlace::Arrival(recorded.position);
+        Cursor { copy: self.handle.inner.copy, place }
+    }
+
+    /// A cursor behind an event, in transaction order.
+    #[must_use]
+    pub fn cursor_after(&self, id: EventId) -> Cursor {
+        Cursor { copy: self.handle.inner.copy, place: CursorPlace::Tx(id) }
+    }
+
     /// Events from a point on, and then each new one, in arrival order.
     ///
     /// The query's filters apply; its order, direction, limit, cursor and cut do not.

@@ -87,6 +87,7 @@ pub use ticket::{Appended, AppendedPart, Outcome, Ticket};
 pub use validator::{Candidate, Validators};
 pub use verify::{Problem, VerifyProgress, VerifyReport, VerifyStage};
 pub use walk::Events;
+pub use watch::FlushedWatch;
 
 pub use laterbase_event::{
     Causality, CauseDraft, DatabaseId, DraftError, Event, EventDraft, EventId, EventView, Hlc, Key,

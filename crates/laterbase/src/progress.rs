@@ -74,6 +74,8 @@ pub(crate) struct Progress {
     flushed_commit: AtomicU64,
     flushed_position: AtomicU64,
     visible_position: AtomicU64,
+    /// Groups that were made durable since the log was opened.
+    flushes: AtomicU64,
     failed: std::sync::atomic::AtomicBool,
     waiters: Mutex<Waiters>,
 }
@@ -137,6 +139,12 @@ impl Progress {
         self.record_written(commit, position);
         self.flushed_position.fetch_max(position.as_u64(), Ordering::AcqRel);
         self.flushed_commit.fetch_max(commit, Ordering::AcqRel);
+        self.flushes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many groups were made durable since the log was opened.
+    pub(crate) fn flushes(&self) -> u64 {
+        self.flushes.load(Ordering::Relaxed)
     }
 
     /// The log has failed for good. Wakes everybody.

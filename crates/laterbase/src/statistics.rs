@@ -22,6 +22,9 @@ pub struct Statistics {
     pub events: u64,
     /// The last position on the device.
     pub flushed: Position,
+    /// Groups of commits that were made durable since the database was opened: one sync of the
+    /// device each.
+    pub flushes: u64,
     /// The latest time that this replica gave out; `None` in a process that only reads.
     pub clock: Option<Hlc>,
     /// Per root: its logs and their events.
@@ -69,6 +72,7 @@ impl Database {
             replica: inner.replica(),
             events: inner.progress.visible().as_u64(),
             flushed: inner.progress.flushed(),
+            flushes: inner.progress.flushes(),
             clock,
             roots,
             segments: inner.reader.segments()?,

@@ -1,11 +1,21 @@
 //! Waiting for news: that something was flushed, by whomever.
 
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use laterbase_event::Position;
 
 use crate::database::Database;
-use crate::progress::Listener;
+use crate::inner::Inner;
+use crate::progress::{Listener, Registration};
+
+/// Tells when something was flushed, for an executor. Does not keep the database open.
+#[derive(Debug)]
+pub struct FlushedWatch {
+    inner: Arc<Inner>,
+    registration: Option<Registration>,
+}
 
 impl Database {
     /// Waits until something behind `after` is on the device, for up to `timeout`; answers with the
@@ -30,5 +40,76 @@ impl Database {
             }
             inner.progress.forget(registration);
         }
+    }
+
+    /// What [`Database::wait_for_flushed`] tells, for an executor and without a timeout.
+    #[must_use]
+    pub fn watch_flushed(&self) -> FlushedWatch {
+        FlushedWatch { inner: Arc::clone(self.inner()), registration: None }
+    }
+}
+
+impl FlushedWatch {
+    /// The last position on the device, once it is behind `after`; `None` when the database is
+    /// being closed. Wakes the task when that may have come.
+    pub fn poll_flushed(
+        &mut self,
+        after: Position,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Position>> {
+        self.unregister();
+        loop {
+            let flushed = self.inner.progress.flushed();
+            if flushed > after {
+                self.unregister();
+                return Poll::Ready(Some(flushed));
+            }
+            if self.inner.is_closing() {
+                self.unregister();
+                return Poll::Ready(None);
+            }
+            if self.registration.is_some() {
+                return Poll::Pending;
+            }
+            let listener = Listener::Task(cx.waker().clone());
+            self.registration = Some(self.inner.progress.follow(listener));
+        }
+    }
+
+    fn unregister(&mut self) {
+        if let Some(registration) = self.registration.take() {
+            self.inner.progress.forget(registration);
+        }
+    }
+}
+
+impl Drop for FlushedWatch {
+    fn drop(&mut self) {
+        self.unregister();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+    use crate::{NewEvent, Options};
+
+    #[test]
+    fn a_watch_tells_of_a_flush_and_of_the_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::create(directory.path(), Options::default()).unwrap();
+        let mut watch = database.watch_flushed();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert_eq!(watch.poll_flushed(Position::NONE, &mut cx), Poll::Pending);
+        let mut commit = database.commit();
+        commit.push(&NewEvent::new("truck", "7", "seen")).unwrap();
+        database.append(&mut commit).unwrap().wait().unwrap();
+        let first = Position::new(1);
+        assert_eq!(watch.poll_flushed(Position::NONE, &mut cx), Poll::Ready(Some(first)));
+        assert_eq!(watch.poll_flushed(first, &mut cx), Poll::Pending);
+        database.close().unwrap();
+        assert_eq!(watch.poll_flushed(first, &mut cx), Poll::Ready(None));
     }
 }
