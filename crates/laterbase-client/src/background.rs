@@ -112,6 +112,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     stopping: bool,
+    /// Threads of peers that have not come to their end.
+    running: usize,
     peers: BTreeMap<String, Known>,
 }
 
@@ -208,9 +210,20 @@ impl Shared {
     }
 }
 
+/// A peer's thread, until it ends, however it ends.
+struct Running<'a>(&'a Shared);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.running = state.running.saturating_sub(1);
+        drop(state);
+        self.0.bell.notify_all();
+    }
+}
+
 /// Waits for news and for changes of the list, and has them acted on.
 fn watch(shared: &Arc<Shared>) {
-    let mut threads: Vec<JoinHandle<()>> = Vec::new();
     let mut listed: Option<SystemTime> = None;
     let mut told = shared.database.log_heads().unwrap_or_default();
     let mut flushed = Position::NONE;
@@ -218,26 +231,25 @@ fn watch(shared: &Arc<Shared>) {
     while !shared.state().stopping {
         if looked.is_none_or(|at| at.elapsed() >= LOOK) {
             looked = Some(Instant::now());
-            list(shared, &mut listed, &mut threads);
+            list(shared, &mut listed);
         }
-        let now = shared.database.wait_for_flushed(flushed, LOOK);
+        // Of a database that is being closed there is nothing left to tell.
+        let Some(now) = shared.database.wait_for_flushed(flushed, LOOK) else { break };
         if now > flushed {
             flushed = now;
             thread::sleep(GATHER);
             spread(shared, &mut told);
-        } else if shared.database.is_read_only() {
-            thread::sleep(LOOK);
         }
     }
+    let mut state = shared.state();
+    state.stopping = true;
+    shared.bell.notify_all();
     // A session with a peer that hangs is left behind: what it stored is stored.
-    let began = Instant::now();
-    while threads.iter().any(|thread| !thread.is_finished()) && began.elapsed() < LAST_WORDS {
-        thread::sleep(GATHER);
-    }
+    drop(shared.bell.wait_timeout_while(state, LAST_WORDS, |state| state.running > 0));
 }
 
 /// Reads the list of peers, if it changed, and starts or ends their threads.
-fn list(shared: &Arc<Shared>, listed: &mut Option<SystemTime>, threads: &mut Vec<JoinHandle<()>>) {
+fn list(shared: &Arc<Shared>, listed: &mut Option<SystemTime>) {
     let path = shared.directory.join(PEERS_FILE);
     let changed = std::fs::metadata(&path).and_then(|found| found.modified()).ok();
     if changed == *listed {
@@ -263,10 +275,12 @@ fn list(shared: &Arc<Shared>, listed: &mut Option<SystemTime>, threads: &mut Vec
             Known { peer: peer.clone(), replica: None, news: true, urgent: false, gone: false };
         state.peers.insert(name, known);
         let shared = Arc::clone(shared);
-        let thread = thread::Builder::new()
-            .name(format!("laterbase-{}", peer.name))
-            .spawn(move || keep_in_touch(&shared, &peer));
-        threads.extend(thread.ok());
+        let thread =
+            thread::Builder::new().name(format!("laterbase-{}", peer.name)).spawn(move || {
+                let _running = Running(&shared);
+                keep_in_touch(&shared, &peer);
+            });
+        state.running += usize::from(thread.is_ok());
     }
     drop(state);
     shared.bell.notify_all();

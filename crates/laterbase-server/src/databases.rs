@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use laterbase::{Database, OpenError, Options, Position, ReplicaId};
 use tokio::sync::watch;
@@ -162,14 +162,10 @@ fn watch_for_news(
     let watching = std::thread::Builder::new().name("laterbase-news".to_owned()).spawn(move || {
         let mut before = Position::NONE;
         while !ended.load(Ordering::Relaxed) {
-            let began = Instant::now();
-            let flushed = database.wait_for_flushed(before, LOOK);
+            let Some(flushed) = database.wait_for_flushed(before, LOOK) else { return };
             if flushed > before {
                 before = flushed;
                 news.send_replace(flushed);
-            } else {
-                // A database that is being closed answers at once.
-                std::thread::sleep(LOOK.saturating_sub(began.elapsed()));
             }
         }
     });
