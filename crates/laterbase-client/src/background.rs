@@ -18,11 +18,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
-use laterbase::sync::{Heads, Heard, LogId, Outcome, Replica as _, SessionConfig, announce};
+use laterbase::sync::{
+    Heads, Heard, LogId, Outcome, Replica as _, SessionConfig, Status, announce,
+};
 use laterbase::{Database, Position, ReplicaId};
 
 use crate::backoff::{Backoff, choose, with_jitter};
-use crate::contact::{Contact, ContactFile};
+use crate::contact::{Contact, ContactFile, now_ms};
 use crate::drive::{Report, SyncError, drive};
 use crate::http::HttpWire;
 use crate::live::Live;
@@ -416,9 +418,8 @@ fn keep_in_touch(shared: &Shared, peer: &Peer) {
         if must_sync {
             due = Instant::now() + touch.sync();
         }
-        if shared.config.live && touch.is_reached == Some(true) && touch.live_due <= Instant::now()
-        {
-            touch.stay_live();
+        let is_live_due = touch.is_reached == Some(true) && touch.live_due <= Instant::now();
+        if shared.config.live && is_live_due && touch.stay_live() {
             due = Instant::now() + touch.backoff.after_failure();
         }
     }
@@ -545,61 +546,57 @@ impl Touch<'_> {
         wait
     }
 
-    /// Keeps a connection for as long as it lasts.
-    fn stay_live(&mut self) {
+    /// Keeps a connection for as long as it lasts; whether there was one.
+    fn stay_live(&mut self) -> bool {
         let began = Instant::now();
-        let mut total = Report::default();
+        let mut total = Total::default();
+        // What it failed with the next sync finds out, and tells.
         let lasted = self.live(&mut total);
-        self.contact.take(&total, None);
+        self.contact.take_live(&total.report, total.settled_ms);
         self.is_written = false;
-        if total.peer.is_none() || lasted.is_none() {
-            // It is not offered there, or broke at once: syncing goes on without it.
+        if lasted.is_err() && began.elapsed() < LIVE_AGAIN {
+            // It is not offered there, or breaks too soon: syncing goes on without it.
             self.live_due = began + self.shared.config.interval.max(LIVE_AGAIN);
         }
+        total.is_open
     }
 
     /// Runs a live session to its end, which comes with the connection's or with this thread's.
-    fn live(&mut self, total: &mut Report) -> Option<()> {
-        let mut port = self.shared.database.sync_port().ok()?;
+    fn live(&mut self, total: &mut Total) -> Result<(), SyncError> {
+        let host = |error: laterbase::AppendError| SyncError::Host { message: error.to_string() };
+        let mut port = self.shared.database.sync_port().map_err(host)?;
         let replica = self.contact.replica.as_deref().and_then(|text| text.parse().ok());
         let memory = replica.and_then(|replica: ReplicaId| port.recall(replica));
         let config = &self.shared.config.session;
-        let mut live = Live::open(&self.peer.address, config, memory, &mut port).ok()?;
+        let mut live = Live::open(&self.peer.address, config, memory, &mut port)?;
+        // From here on it is not known whether both hold the same.
+        (total.is_open, self.agreed) = (true, None);
         let mut kept = Instant::now();
         while self.goes_on() {
             let mut report = Report::default();
             let stepped = live.step(&mut port, &mut report);
-            total.bytes_in += report.bytes_in;
-            total.bytes_out += report.bytes_out;
-            total.peer = report.peer.or(total.peer);
-            total.progress = report.progress;
-            let progress = report.progress;
-            total.lacked_here = progress.pull_events_total.saturating_sub(progress.pull_events);
-            for outcome in report.outcomes {
-                let (peer, replica) = (self.peer.name.clone(), total.peer);
+            let settles = live.session().status() == Status::Settled;
+            for outcome in total.add(report, settles) {
+                let (peer, replica) = (self.peer.name.clone(), total.report.peer);
                 self.shared.notice(&PeerNotice::Told { peer, replica, outcome });
             }
-            let is_over = stepped.is_err();
-            if is_over || kept.elapsed() >= WRITE_EVERY {
+            if stepped.is_err() || kept.elapsed() >= WRITE_EVERY {
                 kept = Instant::now();
                 if let Some(memory) = live.session().memory() {
                     port.remember(&memory);
                 }
-                total.peer_heads.clone_from(live.session().peer_heads());
+                total.report.peer_heads.clone_from(live.session().peer_heads());
                 let hello = live.session().peer_hello();
-                total.validators_differ =
+                total.report.validators_differ =
                     hello.is_some_and(|hello| hello.validators != port.validators());
                 let mut shown = self.contact.clone();
-                shown.take(total, None);
+                shown.take_live(&total.report, total.settled_ms);
                 // Only what is shown is lost.
                 let _ = self.file.write(&shown);
             }
-            if is_over {
-                break;
-            }
+            stepped?;
         }
-        self.agreed = None;
-        total.peer.map(|_| ())
+        Ok(())
     }
 
     /// Whether the peer is still on the list, and nobody wants an end.
@@ -622,6 +619,31 @@ impl Touch<'_> {
         }
         // Only what is shown is lost.
         self.is_written = self.file.write(&self.contact).is_ok() || !now;
+    }
+}
+
+/// What a live connection did until now.
+#[derive(Debug, Default)]
+struct Total {
+    is_open: bool,
+    report: Report,
+    /// When both held the same for the last time.
+    settled_ms: Option<u64>,
+}
+
+impl Total {
+    /// Takes in what one step did; what it told.
+    fn add(&mut self, step: Report, settles: bool) -> Vec<Outcome> {
+        let (total, progress) = (&mut self.report, step.progress);
+        total.bytes_in += step.bytes_in;
+        total.bytes_out += step.bytes_out;
+        total.peer = step.peer.or(total.peer);
+        total.progress = progress;
+        total.lacked_here = progress.pull_events_total.saturating_sub(progress.pull_events);
+        if settles {
+            self.settled_ms = Some(now_ms());
+        }
+        step.outcomes
     }
 }
 

@@ -12,7 +12,7 @@ use hub::Hub;
 use laterbase::sync::frame::{self, Frame, FrameLimits};
 use laterbase::sync::{Heard, Replica as _, SessionConfig, announce, hear};
 use laterbase::{Database, NewEvent, Options};
-use laterbase_client::{Background, BackgroundConfig, Peer, Peers};
+use laterbase_client::{Background, BackgroundConfig, ContactFile, Peer, Peers};
 use tempfile::TempDir;
 
 /// After so long something is stuck, and far below the hour between syncs and the minute that a
@@ -170,4 +170,18 @@ fn what_gossip_brought_is_handed_on_with_a_hop_less_and_not_announced_anew() {
     let mut hops: Vec<u8> = all().iter().map(|(hops, _)| *hops).collect();
     hops.sort_unstable();
     assert_eq!(hops, [2, 2, 2, 3, 3, 3]);
+}
+
+#[test]
+fn a_live_connection_that_came_to_nothing_counts_as_no_sync() {
+    let copy = Copy::new();
+    let hubs = hubs(&copy, 1);
+    let background = copy.keep_in_touch(named(&hubs), true);
+    wait_for("the first sync", || events(&hubs[0].database) == 1);
+    let file = ContactFile::new(&copy.path(), "hub-0");
+    wait_for("what is known of the peer", || file.read().syncs > 0);
+    // Room for the connection that the peer does not offer.
+    std::thread::sleep(Duration::from_millis(500));
+    background.end();
+    assert_eq!(file.read().syncs, 1);
 }
