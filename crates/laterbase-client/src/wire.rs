@@ -15,6 +15,8 @@ pub struct Reply {
     pub flight: Vec<u8>,
     /// What names the session for the next flight; none if it is over there.
     pub session: Option<String>,
+    /// Why the flight ends early, if it does: the frames before the end are of use.
+    pub cut: Option<WireError>,
 }
 
 /// Carries a flight to the peer and its answer back.
