@@ -5,7 +5,7 @@
 //! connection costs little.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
 use laterbase::sync::{Replica, Session, SessionConfig, Status};
@@ -201,19 +201,31 @@ impl Live {
 }
 
 fn connect(address: &PeerAddress) -> Result<TcpStream, SyncError> {
-    let failed =
-        |error: io::Error| SyncError::Wire(WireError::Unreachable { message: error.to_string() });
-    let authority = address.authority();
-    let mut found = authority.to_socket_addrs().map_err(failed)?;
-    let nobody = || failed(io::Error::from(io::ErrorKind::NotFound));
-    let address = found.next().ok_or_else(nobody)?;
-    let stream = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT).map_err(failed)?;
+    let found = address.authority().to_socket_addrs();
+    let stream = found.and_then(connect_to_any).map_err(unreachable)?;
     let set = stream
         .set_nodelay(true)
         .and_then(|()| stream.set_read_timeout(Some(HANDSHAKE_TIMEOUT)))
         .and_then(|()| stream.set_write_timeout(Some(WRITE_TIMEOUT)));
-    set.map_err(failed)?;
+    set.map_err(unreachable)?;
     Ok(stream)
+}
+
+/// Connects to the first of the addresses at which somebody listens: `localhost` has two.
+fn connect_to_any(addresses: impl IntoIterator<Item = SocketAddr>) -> io::Result<TcpStream> {
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "what `map_err` hands on")]
+fn unreachable(error: io::Error) -> SyncError {
+    SyncError::Wire(WireError::Unreachable { message: error.to_string() })
 }
 
 fn is_timeout(error: &io::Error) -> bool {
@@ -222,4 +234,23 @@ fn is_timeout(error: &io::Error) -> bool {
 
 fn lost(error: &Error) -> SyncError {
     SyncError::Wire(WireError::Lost { message: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn the_next_address_is_tried_when_nobody_listens_at_the_first() {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listening = listener.local_addr().unwrap();
+        let stream = connect_to_any([free, listening]).unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), listening);
+        let refused = connect_to_any([free]).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(connect_to_any([]).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
 }
