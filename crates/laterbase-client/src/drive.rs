@@ -10,7 +10,7 @@
 //! next session goes on where this one was cut. Flights are bounded, so that a slow way carries one
 //! before the time of a request is over.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use laterbase::sync::{
     Heads, Outcome, PeerMemory, Progress, Replica, Session, SessionConfig, Status,
@@ -106,6 +106,19 @@ impl SyncError {
             Self::Left { bye } => matches!(bye.reason, Reason::Busy | Reason::Stalled),
             Self::Refused { bye } => bye.reason == Reason::Stalled,
             Self::Silent | Self::Host { .. } => false,
+        }
+    }
+}
+
+impl SyncError {
+    /// How long the peer asks to be left alone, up to a minute.
+    #[must_use]
+    pub fn retry_after(&self) -> Duration {
+        match self {
+            Self::Wire(error) => error.retry_after(),
+            Self::Left { .. } | Self::Refused { .. } | Self::Silent | Self::Host { .. } => {
+                Duration::ZERO
+            }
         }
     }
 }

@@ -8,6 +8,9 @@ pub const SESSION_HEADER: &str = "laterbase-session";
 /// What the body of a request or an answer with frames is.
 pub const FRAMES_TYPE: &str = "application/vnd.laterbase.frames";
 
+/// The longest that a peer is left alone because it asks for it.
+const RETRY_AFTER_MOST: Duration = Duration::from_secs(60);
+
 /// What came back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reply {
@@ -72,6 +75,20 @@ pub enum WireError {
 }
 
 impl WireError {
+    /// How long the peer asks to be left alone, up to a minute.
+    #[must_use]
+    pub fn retry_after(&self) -> Duration {
+        match self {
+            Self::Busy { retry_after } => (*retry_after).min(RETRY_AFTER_MOST),
+            Self::Unreachable { .. }
+            | Self::Lost { .. }
+            | Self::SessionUnknown
+            | Self::Refused { .. }
+            | Self::TooLong { .. }
+            | Self::Foreign => Duration::ZERO,
+        }
+    }
+
     /// Whether the same may work a little later.
     #[must_use]
     pub fn is_passing(&self) -> bool {
@@ -80,7 +97,8 @@ impl WireError {
             | Self::Lost { .. }
             | Self::SessionUnknown
             | Self::Busy { .. } => true,
-            Self::Refused { status, .. } => *status >= 500,
+            // 408: the request took too long; 409: an earlier request is still worked on.
+            Self::Refused { status, .. } => *status >= 500 || matches!(*status, 408 | 409),
             Self::TooLong { .. } | Self::Foreign => false,
         }
     }

@@ -195,6 +195,17 @@ fn flights_are_bounded() {
 }
 
 #[test]
+fn servers_that_are_at_work_are_tried_again() {
+    for (status, passes) in [(404, false), (408, true), (409, true), (413, false), (500, true)] {
+        let error = WireError::Refused { status, title: "so".to_owned() };
+        assert_eq!(error.is_passing(), passes, "{status}");
+    }
+    let asks = |seconds| WireError::Busy { retry_after: Duration::from_secs(seconds) };
+    assert_eq!(asks(7).retry_after(), Duration::from_secs(7));
+    assert_eq!(asks(3600).retry_after(), Duration::from_secs(60));
+}
+
+#[test]
 fn busy_and_refusing_servers_are_told_apart() {
     let busy = answering(
         "503 Service Unavailable\r\nretry-after: 7\r\ncontent-type: application/problem+json",

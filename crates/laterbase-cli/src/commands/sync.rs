@@ -133,7 +133,8 @@ fn with_retries(
             }
             return Ok((done, all));
         }
-        std::thread::sleep(backoff.after_failure());
+        let asked = done.as_ref().err().map_or(Duration::ZERO, SyncError::retry_after);
+        std::thread::sleep(backoff.after_failure().max(asked));
     }
 }
 
