@@ -13,6 +13,7 @@ use laterbase_client::{
 use serde_json::json;
 
 use super::Context;
+use super::ending::Ending;
 use super::peer::{read, unknown};
 use super::stats::{counted, grouped, size};
 use crate::failure::{Exit, Failure};
@@ -199,17 +200,20 @@ pub(super) fn worth_telling(outcome: &Outcome) -> Option<String> {
     }
 }
 
-/// Syncs with all peers until the process is ended.
+/// Syncs with all peers until the process is told to end.
 fn watch(database: Database, context: &mut Context) -> Result<(), Failure> {
     let directory = context.directory()?.to_owned();
     let json = context.json();
+    let ending = Ending::new()
+        .map_err(|error| Failure::new(Exit::Storage, format_args!("cannot wait: {error}")))?;
     context.out.line("syncing; end with Ctrl-C")?;
     context.out.flush()?;
     let notices = Arc::new(move |notice: &PeerNotice| output::complain(&line(notice, json)));
-    let _kept = Background::start(database, directory, BackgroundConfig::default(), notices);
-    loop {
-        std::thread::park();
-    }
+    let background =
+        Background::start(database.clone(), directory, BackgroundConfig::default(), notices);
+    ending.wait();
+    background.end();
+    database.close().map_err(|error| refusals::closing(&error))
 }
 
 /// A notice as a line for standard error; empty if it says nothing.

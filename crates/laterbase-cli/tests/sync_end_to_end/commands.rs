@@ -131,6 +131,21 @@ fn what_is_no_file_is_written_into_and_stays_what_it_is() {
 }
 
 #[test]
+fn watching_ends_well_when_it_is_told_to() {
+    let sandbox = Sandbox::with_database();
+    let mut command = sandbox.command(["sync", "--watch"]);
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut first = String::new();
+    let mut said = std::io::BufReader::new(child.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut said, &mut first).unwrap();
+    assert_eq!(first, "syncing; end with Ctrl-C\n");
+    let id = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    let status = child.wait().unwrap();
+    assert!(status.success(), "{status}");
+}
+
+#[test]
 fn a_copy_of_another_database_is_refused_with_the_reason() {
     let sandbox = Sandbox::with_database();
     sandbox.run(["init", "--db", "other"]).success();
