@@ -21,7 +21,7 @@ use laterbase::sync::{
 };
 use laterbase_event::{BatchHeader, DatabaseId, ReplicaId};
 
-use crate::drive::{told, worth_keeping};
+use crate::drive::worth_keeping;
 
 /// Bytes of batches in one frame; one batch may exceed it.
 const FRAME_BYTES_TARGET: u64 = 1 << 20;
@@ -58,7 +58,7 @@ pub enum BundleError {
         expected: DatabaseId,
     },
     /// What is in it was refused.
-    #[error("the bundle was refused: {}", told(bye.reason))]
+    #[error("the bundle was refused: {}", bye.reason)]
     Refused {
         /// Why.
         bye: Bye,

@@ -75,13 +75,13 @@ pub enum SyncError {
     #[error(transparent)]
     Wire(#[from] WireError),
     /// The peer ended it.
-    #[error("the peer ended the sync: {}", told(bye.reason))]
+    #[error("the peer ended the sync: {}", bye.reason)]
     Left {
         /// What it said.
         bye: Bye,
     },
     /// This copy ended it, because of what the peer did.
-    #[error("the sync was ended: {}", told(bye.reason))]
+    #[error("the sync was ended: {}", bye.reason)]
     Refused {
         /// What the peer was told.
         bye: Bye,
@@ -121,25 +121,6 @@ impl SyncError {
             }
         }
     }
-}
-
-/// A reason in words.
-#[must_use]
-pub fn told(reason: Reason) -> String {
-    match reason {
-        Reason::Done => "nothing is left to do",
-        Reason::Busy => "it has too much to do",
-        Reason::Version => "no version of the protocol is common; upgrade the older side",
-        Reason::Database => "it is another database; a copy is made with `laterbase init --join`",
-        Reason::Scope => "a part of it was not granted",
-        Reason::Malformed => "a frame made no sense",
-        Reason::BadBatch => "a batch was not what it claimed to be",
-        Reason::Stalled => "there was no progress",
-        Reason::TooMuch => "a limit was exceeded",
-        Reason::Storage => "the storage failed",
-        Reason::Unknown(number) => return format!("reason {number}, of a later version"),
-    }
-    .to_owned()
 }
 
 /// Runs a session over `wire` until both hold the same.

@@ -47,7 +47,7 @@ pub enum WireError {
         message: String,
     },
     /// The peer has forgotten the session: begin a new one.
-    #[error("the peer has forgotten the session")]
+    #[error("the peer has forgotten the session; sync again to go on")]
     SessionUnknown,
     /// The peer has too much to do.
     #[error("the peer is busy; it asks to come back in {} ms", retry_after.as_millis())]
@@ -64,13 +64,16 @@ pub enum WireError {
         title: String,
     },
     /// The answer is longer than any that is taken.
-    #[error("the peer's answer is longer than {bytes_max} bytes")]
+    #[error(
+        "the peer's answer is longer than {bytes_max} bytes; check that its address is right, and \
+         that both run the same version"
+    )]
     TooLong {
         /// The most that is taken.
         bytes_max: u64,
     },
     /// The answer is not one of Laterbase.
-    #[error("what answers there is not Laterbase")]
+    #[error("what answers there is not Laterbase; check the address of the peer")]
     Foreign,
 }
 

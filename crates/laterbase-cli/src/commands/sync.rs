@@ -8,7 +8,7 @@ use laterbase::Database;
 use laterbase::sync::{Outcome, SessionConfig};
 use laterbase_client::{
     Background, BackgroundConfig, Backoff, Contact, ContactFile, HttpWire, Peer, PeerNotice,
-    Report, SyncError, sync_once, told,
+    Report, SyncError, sync_once,
 };
 use serde_json::json;
 
@@ -196,7 +196,7 @@ pub(super) fn worth_telling(outcome: &Outcome) -> Option<String> {
             log.root
         )),
         Outcome::Malformed(error) => Some(format!("the peer sent what is no frame: {error}")),
-        Outcome::Refused { bye, .. } => Some(format!("the peer was refused: {}", told(bye.reason))),
+        Outcome::Refused { bye, .. } => Some(format!("the peer was refused: {}", bye.reason)),
     }
 }
 
