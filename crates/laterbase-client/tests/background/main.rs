@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use hub::Hub;
 use laterbase::sync::frame::{self, Frame, FrameLimits};
-use laterbase::sync::{Heard, Replica as _, SessionConfig, announce, hear};
+use laterbase::sync::{Replica as _, SessionConfig, announce, hear};
 use laterbase::{Database, NewEvent, Options};
 use laterbase_client::{Background, BackgroundConfig, ContactFile, Peer, Peers};
 use tempfile::TempDir;
@@ -81,28 +81,38 @@ fn named(hubs: &[Hub]) -> impl Iterator<Item = Peer> {
     hubs.iter().enumerate().map(|(index, hub)| hub.peer(&format!("hub-{index}")))
 }
 
-/// The announcements that came to a hub: hops that are left, and how many logs go along whole.
-fn announced(hub: &Hub) -> Vec<(u8, usize)> {
+/// An announcement: hops that are left, the roots it tells of, how many logs go along whole.
+struct Announced {
+    hops: u8,
+    roots: Vec<String>,
+    whole: usize,
+}
+
+/// The announcements that came to these.
+fn announced(hubs: &[Hub]) -> Vec<Announced> {
     let limits = FrameLimits::default();
     let looked = |bytes: &Vec<u8>| {
         let opened = frame::open(bytes, &limits, None).unwrap();
         let Some(Frame::Announce(found)) = Frame::decode(&opened, &limits).unwrap() else {
             panic!("no announcement");
         };
-        (found.hops, found.batches.len())
+        let roots = found.heads.sections.iter().map(|section| section.root.to_string());
+        Announced { hops: found.hops, roots: roots.collect(), whole: found.batches.len() }
     };
-    hub.heard.lock().unwrap().iter().map(looked).collect()
+    let heard = hubs.iter().map(|hub| hub.heard.lock().unwrap().clone());
+    heard.collect::<Vec<_>>().concat().iter().map(looked).collect()
 }
 
-/// What an announcement of a copy says to this one.
-fn heard(copy: &Copy, from: &Database, bytes_max: u64) -> Heard {
+/// Has a copy hear an announcement of another one; whether it still lacks something.
+fn hears(copy: &Copy, background: &Background, from: &Database, bytes_max: u64) -> bool {
     let port = from.sync_port().unwrap();
     let changed = port.heads().keys().map(|log| (*log, 0)).collect();
     let frame = announce(&port, &changed, 3, bytes_max);
     let mut port = copy.database.sync_port().unwrap();
     let heard = hear(&frame, &SessionConfig::default(), &mut port).unwrap().unwrap();
+    background.hear(&heard);
     port.flush().unwrap();
-    heard
+    heard.lacks
 }
 
 #[test]
@@ -115,12 +125,9 @@ fn a_peer_that_hangs_holds_up_neither_news_nor_the_end() {
     wait_for("the first sync", || hubs.iter().all(|hub| events(&hub.database) == 1));
     // Each piece of news is told to three of four, drawn at random.
     for round in 0..10 {
-        let before: Vec<usize> = hubs.iter().map(|hub| announced(hub).len()).collect();
+        let before = announced(&hubs).len();
         append(&copy.database, "barge");
-        wait_for(&format!("news {round}"), || {
-            hubs.iter().zip(&before).filter(|(hub, before)| announced(hub).len() > **before).count()
-                >= 2
-        });
+        wait_for(&format!("news {round}"), || announced(&hubs).len() >= before + 2);
     }
     let began = Instant::now();
     background.end();
@@ -134,9 +141,7 @@ fn what_gossip_told_of_is_fetched_at_once() {
     let background = copy.keep_in_touch(named(&hubs), false);
     wait_for("the first sync", || events(&hubs[0].database) == 1);
     append(&hubs[0].database, "truck");
-    let heard = heard(&copy, &hubs[0].database, 0);
-    assert!(heard.lacks);
-    background.hear(&heard);
+    assert!(hears(&copy, &background, &hubs[0].database, 0));
     wait_for("what the peer holds", || events(&copy.database) == 2);
 }
 
@@ -147,9 +152,8 @@ fn announcements_bring_small_batches_along() {
     let _background = copy.keep_in_touch(named(&hubs), false);
     wait_for("the first sync", || hubs.iter().all(|hub| events(&hub.database) == 1));
     append(&copy.database, "barge");
-    let all = || -> Vec<(u8, usize)> { hubs.iter().flat_map(announced).collect() };
-    wait_for("three announcements", || all().len() >= 3);
-    let mut logs: Vec<usize> = all().iter().map(|(_, logs)| *logs).collect();
+    wait_for("three announcements", || announced(&hubs).len() >= 3);
+    let mut logs: Vec<usize> = announced(&hubs).iter().map(|one| one.whole).collect();
     logs.sort_unstable();
     assert_eq!(logs, [0, 1, 1]);
 }
@@ -161,15 +165,19 @@ fn what_gossip_brought_is_handed_on_with_a_hop_less_and_not_announced_anew() {
     let background = copy.keep_in_touch(named(&hubs), false);
     wait_for("the first sync", || hubs.iter().all(|hub| events(&hub.database) == 1));
     append(&other, "truck");
-    background.hear(&heard(&copy, &other, 4096));
-    let all = || -> Vec<(u8, usize)> { hubs.iter().flat_map(announced).collect() };
-    wait_for("three announcements", || all().len() >= 3);
-    // What is written here is announced, and with it whatever were to be announced anew.
+    assert!(!hears(&copy, &background, &other, 4096));
+    let of = |root: &str| -> Vec<u8> {
+        let all = announced(&hubs);
+        all.iter()
+            .filter(|one| one.roots.iter().any(|name| name == root))
+            .map(|one| one.hops)
+            .collect()
+    };
+    wait_for("what was heard, with three others", || of("truck").len() >= 3);
+    // News of here are announced, and behind whatever were to be announced anew.
     append(&copy.database, "barge");
-    wait_for("three more", || all().len() >= 6);
-    let mut hops: Vec<u8> = all().iter().map(|(hops, _)| *hops).collect();
-    hops.sort_unstable();
-    assert_eq!(hops, [2, 2, 2, 3, 3, 3]);
+    wait_for("news of here, with three", || of("barge").len() >= 3);
+    assert_eq!((of("truck"), of("barge")), (vec![2; 3], vec![3; 3]));
 }
 
 #[test]
