@@ -22,7 +22,7 @@ pub struct Report {
     pub lacked_here: u64,
     /// Events that this copy has and the peer still lacks.
     pub lacked_there: u64,
-    /// What the host must know.
+    /// What the host must know. What was stored is counted, and not listed here.
     pub outcomes: Vec<Outcome>,
 }
 
@@ -96,13 +96,13 @@ pub enum SyncError {
     #[error("the peer serves this node already; try again later")]
     Busy,
     /// The peer ended it.
-    #[error("the peer ended the sync: {:?}", bye.reason)]
+    #[error("the peer ended the sync: {}", bye.reason)]
     Left {
         /// What it said.
         bye: Bye,
     },
     /// This copy ended it, because of what the peer did.
-    #[error("the sync was ended because of what the peer sent: {:?}", bye.reason)]
+    #[error("the sync was ended because of what the peer sent: {}", bye.reason)]
     Refused {
         /// What the peer was told.
         bye: Bye,

@@ -94,7 +94,9 @@ impl Work {
         let now_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         if !input.bytes.is_empty() {
             let outcomes = self.session.handle_flight(&input.bytes, now_ms, &mut self.port);
-            self.outcomes.extend(outcomes);
+            // What was stored is counted; listed, it would grow with all that comes.
+            let told = outcomes.into_iter().filter(|one| !matches!(one, Outcome::Stored { .. }));
+            self.outcomes.extend(told);
         }
         let mut flight = Vec::new();
         let mut has_more = true;
