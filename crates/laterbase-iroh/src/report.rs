@@ -92,8 +92,8 @@ pub enum SyncError {
     /// The peer does not know this node's key.
     #[error("the peer does not let this node in; add the node's key to those that it admits")]
     NotAdmitted,
-    /// This node has as many connections to the peer as the peer allows.
-    #[error("the peer serves this node already; try again later")]
+    /// The peer has as many connections as it serves, of this node or in all.
+    #[error("the peer serves as many connections as it can, or this node already; try again later")]
     Busy,
     /// The peer ended it.
     #[error("the peer ended the sync: {}", bye.reason)]
