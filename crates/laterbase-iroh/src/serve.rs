@@ -99,7 +99,8 @@ async fn sessions(connection: &Connection, shared: &Arc<Shared>) -> VarInt {
         let made =
             shared.work(|shared| Work::responder(&shared.database, &shared.config.session)).await;
         let Ok(work) = made else { return close_code::FAILED };
-        let (_, done) = stream.run(work, patience).await;
+        let news = shared.database.watch_flushed();
+        let (_, done) = stream.run(work, news, patience).await;
         stream.finish(patience).await;
         if let Err(error) = done {
             return code_of(&error);

@@ -4,7 +4,7 @@
 //! - One step at a time: a step owns the work until it gives it back.
 //! - A step takes whole frames only, and ends by itself: it never waits for the peer.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use laterbase::Database;
 use laterbase::sync::{
@@ -79,6 +79,12 @@ impl Work {
     /// Where the session stands.
     pub(crate) fn status(&self) -> Status {
         self.session.status()
+    }
+
+    /// In how long the session has something to do though nothing happens.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        let at = Duration::from_millis(self.session.poll_timeout()?);
+        Some(at.saturating_sub(self.began.elapsed()))
     }
 
     /// Whether the bytes hold something for a step: a whole frame, or what can become none.
