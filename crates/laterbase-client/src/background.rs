@@ -59,7 +59,7 @@ pub struct BackgroundConfig {
     pub backoff_first: Duration,
     /// The longest wait.
     pub backoff_most: Duration,
-    /// How long a request may take.
+    /// How long it may take to send a request, to wait for its answer, and to read it, each.
     pub request_timeout: Duration,
     /// Whether a connection is kept, over which events go both ways as they come.
     pub live: bool,

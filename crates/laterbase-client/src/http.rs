@@ -47,7 +47,8 @@ struct Problem {
 }
 
 impl HttpWire {
-    /// The way to `address`. An answer that takes longer than `timeout` counts as lost.
+    /// The way to `address`. To send a request, to wait for its answer and to read it may take
+    /// `timeout` each; what takes longer counts as lost.
     #[must_use]
     pub fn new(address: PeerAddress, timeout: Duration) -> Self {
         let config = Agent::config_builder()
@@ -55,7 +56,10 @@ impl HttpWire {
             .max_redirects(0)
             .proxy(None)
             .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_global(Some(timeout))
+            .timeout_send_request(Some(timeout))
+            .timeout_send_body(Some(timeout))
+            .timeout_recv_response(Some(timeout))
+            .timeout_recv_body(Some(timeout))
             .user_agent(concat!("laterbase/", env!("CARGO_PKG_VERSION")))
             .build();
         Self { agent: Agent::new_with_config(config), address }
