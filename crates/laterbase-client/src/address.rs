@@ -127,14 +127,17 @@ fn database(path: &str) -> Result<&str, AddressError> {
     if short.is_empty() {
         return Ok(DEFAULT_DATABASE);
     }
-    let is_plain = |name: &&str| {
-        let mut bytes = name.bytes();
-        bytes
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte))
-            && !name.is_empty()
-    };
-    let name = short.strip_prefix("/db/").filter(is_plain);
+    let name = short.strip_prefix("/db/").filter(|name| is_name(name));
     name.ok_or_else(|| AddressError::Path { path: path.to_owned() })
+}
+
+/// Whether a server can have a database of this name: `[a-z0-9][a-z0-9_-]{0,62}`.
+fn is_name(name: &str) -> bool {
+    let is_first = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let mut bytes = name.bytes();
+    bytes.next().is_some_and(is_first)
+        && bytes.all(|byte| is_first(byte) || b"_-".contains(&byte))
+        && name.len() <= 63
 }
 
 #[cfg(test)]
@@ -166,7 +169,9 @@ mod tests {
         for text in ["", "localhost", "http://:1", "localhost:0", "a@localhost:1", "localhost:x"] {
             assert!(matches!(refused(text), AddressError::Host { .. }), "{text}");
         }
-        for text in ["localhost:1/x", "localhost:1/db/", "localhost:1/db/A"] {
+        let long = format!("localhost:1/db/{}", "x".repeat(64));
+        let names = ["localhost:1/x", "localhost:1/db/", "localhost:1/db/A", "localhost:1/db/-a"];
+        for text in names.into_iter().chain(["localhost:1/db/_a", &long]) {
             assert!(matches!(refused(text), AddressError::Path { .. }), "{text}");
         }
         assert!(matches!(refused("192.0.2.1:1"), AddressError::NotLoopback { .. }));

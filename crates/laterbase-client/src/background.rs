@@ -1,27 +1,30 @@
 //! Keeping in touch with all peers, in the background.
 //!
 //! ```text
-//!   watcher ── news ──▶ one thread per peer ──▶ a session          few peers
-//!      │                  ▲     │                                  failure: back off
-//!      │                  │     └─ at intervals, with jitter       always
-//!      └── many peers: announce to some ── lacks ──┘
+//!   watcher ── news ─────────▶ one thread per peer ──▶ a session       few peers
+//!      └─ some, at random ─▶      │    │    └─ announces, and syncs    many peers
+//!   gossip heard ──▶ handed on ───┘    │       with who lacks it       failure: back off
+//!                                      └─ at intervals, with jitter    always
 //! ```
 //! Nothing here is waited for: a local append takes as long as ever, and a peer that hangs holds up
 //! its own thread alone. The list of peers is read again when its file changes.
 //!
-//! Gossip is an accelerator. What converges is that each peer is synced with once in an interval.
+//! Gossip is an accelerator, and what it brings is handed on as it came, with one hop less, instead
+//! of being announced anew. What converges is that each peer is synced with once in an interval.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
-use laterbase::sync::{Heads, LogId, Replica as _, SessionConfig, announce};
+use laterbase::sync::{
+    Heads, Heard, LogId, Outcome, Replica as _, SessionConfig, Status, announce,
+};
 use laterbase::{Database, Position, ReplicaId};
 
 use crate::backoff::{Backoff, choose, with_jitter};
-use crate::contact::{Contact, ContactFile};
+use crate::contact::{Contact, ContactFile, now_ms};
 use crate::drive::{Report, SyncError, drive};
 use crate::http::HttpWire;
 use crate::live::Live;
@@ -42,6 +45,8 @@ const FANOUT_WHOLE: usize = 2;
 const ANNOUNCED_BYTES_MAX: u64 = 64 << 10;
 /// How often an announcement may be handed on.
 const HOPS: u8 = 3;
+/// Announcements that wait for one peer; the oldest make room, and the next sync makes up for them.
+const ANNOUNCEMENTS_MAX: usize = 8;
 
 /// When and how peers are synced with.
 #[derive(Clone, Debug)]
@@ -54,7 +59,7 @@ pub struct BackgroundConfig {
     pub backoff_first: Duration,
     /// The longest wait.
     pub backoff_most: Duration,
-    /// How long a request may take.
+    /// How long it may take to send a request, to wait for its answer, and to read it, each.
     pub request_timeout: Duration,
     /// Whether a connection is kept, over which events go both ways as they come.
     pub live: bool,
@@ -112,8 +117,15 @@ struct Shared {
 #[derive(Default)]
 struct State {
     stopping: bool,
+    /// Threads of peers that have not come to their end.
+    running: usize,
     peers: BTreeMap<String, Known>,
+    /// How far gossip brought each log since news were spread last: it is handed on as it came.
+    gossiped: BTreeMap<LogId, u64>,
 }
+
+/// An announcement, as a frame.
+type Announcement = Arc<[u8]>;
 
 /// What the watcher and a peer's thread share.
 struct Known {
@@ -121,9 +133,23 @@ struct Known {
     replica: Option<ReplicaId>,
     /// Somebody has news for it.
     news: bool,
-    /// It is known to have news: no backoff holds that up.
+    /// It is said to have news.
     urgent: bool,
+    /// What it is to be told, the oldest first.
+    announcements: VecDeque<Announcement>,
     gone: bool,
+}
+
+/// Why a peer's thread goes on.
+enum Wake {
+    /// It is over: the peer is off the list, or everything ends.
+    End,
+    /// Something is new here, or the next sync is due.
+    News,
+    /// Something is new there.
+    Urgent,
+    /// The peer is to be told of something.
+    Announce(VecDeque<Announcement>),
 }
 
 impl Default for BackgroundConfig {
@@ -159,9 +185,30 @@ impl Background {
         Self { shared, watcher: Mutex::new(watcher) }
     }
 
-    /// A peer is said to hold what this copy lacks: sync with it now.
-    pub fn pull_from(&self, replica: ReplicaId) {
-        self.shared.wake(|known| known.replica == Some(replica), true);
+    /// Acts on gossip that was taken in: hands it on to other peers, and syncs at once with a peer
+    /// that holds what is still lacking here.
+    pub fn hear(&self, heard: &Heard) {
+        let mut state = self.shared.state();
+        for outcome in &heard.outcomes {
+            if let Outcome::Stored { log, last_seq, .. } = outcome {
+                let brought = state.gossiped.entry(*log).or_default();
+                *brought = last_seq.max(brought).to_owned();
+            }
+        }
+        if state.peers.len() > FANOUT
+            && let Some(frame) = &heard.forward
+        {
+            let frame = Announcement::from(frame.as_slice());
+            state.announce(std::iter::repeat_n(frame, FANOUT), Some(heard.from));
+        }
+        if heard.lacks {
+            let named = state.peers.values_mut();
+            named
+                .filter(|known| known.replica == Some(heard.from))
+                .for_each(|known| known.urgent = true);
+        }
+        drop(state);
+        self.shared.bell.notify_all();
     }
 
     /// Ends the threads. A session that is under way has a moment to come to its end.
@@ -193,24 +240,43 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wake(&self, which: impl Fn(&Known) -> bool, urgent: bool) {
-        let mut state = self.state();
-        for known in state.peers.values_mut().filter(|known| which(known)) {
-            known.news = true;
-            known.urgent |= urgent;
-        }
-        drop(state);
-        self.bell.notify_all();
-    }
-
     fn notice(&self, notice: &PeerNotice) {
         (self.notices)(notice);
     }
 }
 
+impl State {
+    /// Leaves each frame with a peer of its own, drawn at random from all but one.
+    fn announce(&mut self, frames: impl IntoIterator<Item = Announcement>, but: Option<ReplicaId>) {
+        let others = self.peers.values_mut().filter(|known| but.is_none() || known.replica != but);
+        let mut others: Vec<&mut Known> = others.collect();
+        for frame in frames {
+            if others.is_empty() {
+                return;
+            }
+            let known = others.swap_remove(choose(others.len()));
+            if known.announcements.len() >= ANNOUNCEMENTS_MAX {
+                known.announcements.pop_front();
+            }
+            known.announcements.push_back(frame);
+        }
+    }
+}
+
+/// A peer's thread, until it ends, however it ends.
+struct Running<'a>(&'a Shared);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.running = state.running.saturating_sub(1);
+        drop(state);
+        self.0.bell.notify_all();
+    }
+}
+
 /// Waits for news and for changes of the list, and has them acted on.
 fn watch(shared: &Arc<Shared>) {
-    let mut threads: Vec<JoinHandle<()>> = Vec::new();
     let mut listed: Option<SystemTime> = None;
     let mut told = shared.database.log_heads().unwrap_or_default();
     let mut flushed = Position::NONE;
@@ -218,26 +284,25 @@ fn watch(shared: &Arc<Shared>) {
     while !shared.state().stopping {
         if looked.is_none_or(|at| at.elapsed() >= LOOK) {
             looked = Some(Instant::now());
-            list(shared, &mut listed, &mut threads);
+            list(shared, &mut listed);
         }
-        let now = shared.database.wait_for_flushed(flushed, LOOK);
+        // Of a database that is being closed there is nothing left to tell.
+        let Some(now) = shared.database.wait_for_flushed(flushed, LOOK) else { break };
         if now > flushed {
             flushed = now;
             thread::sleep(GATHER);
             spread(shared, &mut told);
-        } else if shared.database.is_read_only() {
-            thread::sleep(LOOK);
         }
     }
+    let mut state = shared.state();
+    state.stopping = true;
+    shared.bell.notify_all();
     // A session with a peer that hangs is left behind: what it stored is stored.
-    let began = Instant::now();
-    while threads.iter().any(|thread| !thread.is_finished()) && began.elapsed() < LAST_WORDS {
-        thread::sleep(GATHER);
-    }
+    drop(shared.bell.wait_timeout_while(state, LAST_WORDS, |state| state.running > 0));
 }
 
 /// Reads the list of peers, if it changed, and starts or ends their threads.
-fn list(shared: &Arc<Shared>, listed: &mut Option<SystemTime>, threads: &mut Vec<JoinHandle<()>>) {
+fn list(shared: &Arc<Shared>, listed: &mut Option<SystemTime>) {
     let path = shared.directory.join(PEERS_FILE);
     let changed = std::fs::metadata(&path).and_then(|found| found.modified()).ok();
     if changed == *listed {
@@ -259,48 +324,60 @@ fn list(shared: &Arc<Shared>, listed: &mut Option<SystemTime>, threads: &mut Vec
         peers.iter().filter(|peer| !state.peers.contains_key(&peer.name)).cloned().collect();
     for peer in new {
         let name = peer.name.clone();
-        let known =
-            Known { peer: peer.clone(), replica: None, news: true, urgent: false, gone: false };
+        let known = Known {
+            peer: peer.clone(),
+            replica: None,
+            news: true,
+            urgent: false,
+            announcements: VecDeque::new(),
+            gone: false,
+        };
         state.peers.insert(name, known);
         let shared = Arc::clone(shared);
-        let thread = thread::Builder::new()
-            .name(format!("laterbase-{}", peer.name))
-            .spawn(move || keep_in_touch(&shared, &peer));
-        threads.extend(thread.ok());
+        let thread =
+            thread::Builder::new().name(format!("laterbase-{}", peer.name)).spawn(move || {
+                let _running = Running(&shared);
+                keep_in_touch(&shared, &peer);
+            });
+        state.running += usize::from(thread.is_ok());
     }
     drop(state);
     shared.bell.notify_all();
 }
 
-/// Has the peers hear of what is new since `told`.
+/// Has the peers hear of what is new since `told`: each, or if they are many, some.
 fn spread(shared: &Shared, told: &mut Heads) {
     let Ok(heads) = shared.database.log_heads() else { return };
+    let mut state = shared.state();
+    let gossiped = std::mem::take(&mut state.gossiped);
+    if state.peers.len() <= FANOUT {
+        *told = heads;
+        state.peers.values_mut().for_each(|known| known.news = true);
+        drop(state);
+        shared.bell.notify_all();
+        return;
+    }
+    drop(state);
     let changed: BTreeMap<LogId, u64> = heads
         .iter()
         .filter(|(log, head)| told.get(log) != Some(head))
+        .filter(|(log, head)| gossiped.get(log).is_none_or(|brought| *brought < head.seq))
         .map(|(log, _)| (*log, told.get(log).map_or(0, |head| head.seq)))
         .collect();
     *told = heads;
-    let mut peers: Vec<Peer> =
-        shared.state().peers.values().map(|known| known.peer.clone()).collect();
-    if peers.len() <= FANOUT {
-        return shared.wake(|_| true, false);
+    if changed.is_empty() {
+        return;
     }
     let Ok(mut port) = shared.database.sync_port() else { return };
-    let mut lacking: BTreeSet<String> = BTreeSet::new();
-    for place in 0..FANOUT {
-        let peer = peers.swap_remove(choose(peers.len()));
-        let bytes_max = if place < FANOUT_WHOLE { ANNOUNCED_BYTES_MAX } else { 0 };
-        if port.flush().is_err() {
-            return;
-        }
-        let frame = announce(&port, &changed, HOPS, bytes_max);
-        let wire = HttpWire::new(peer.address.clone(), shared.config.request_timeout);
-        if wire.announce(&frame) == Ok(true) {
-            lacking.insert(peer.name);
-        }
+    if port.flush().is_err() {
+        return;
     }
-    shared.wake(|known| lacking.contains(&known.peer.name), false);
+    let whole = Announcement::from(announce(&port, &changed, HOPS, ANNOUNCED_BYTES_MAX));
+    let heads_only = Announcement::from(announce(&port, &changed, HOPS, 0));
+    let frames = std::iter::repeat_n(whole, FANOUT_WHOLE)
+        .chain(std::iter::repeat_n(heads_only, FANOUT - FANOUT_WHOLE));
+    shared.state().announce(frames, None);
+    shared.bell.notify_all();
 }
 
 /// One peer's thread.
@@ -317,18 +394,32 @@ fn keep_in_touch(shared: &Shared, peer: &Peer) {
         is_reached: None,
         is_written: true,
         live_due: Instant::now(),
+        tried: None,
     };
     let mut due = Instant::now();
-    while touch.wait(due) {
-        let has_news = touch.agreed.is_none()
-            || touch.agreed != shared.database.log_heads().ok()
-            || due <= Instant::now();
-        if has_news {
+    loop {
+        let must_sync = match touch.wait(due) {
+            Wake::End => break,
+            Wake::Urgent => true,
+            Wake::News => {
+                touch.agreed.is_none()
+                    || touch.agreed != shared.database.log_heads().ok()
+                    || due <= Instant::now()
+            }
+            Wake::Announce(frames) => match touch.announce(frames) {
+                Ok(lacks) => lacks,
+                Err(_) => {
+                    // The next sync says what is wrong with it.
+                    due = Instant::now() + touch.backoff.after_failure();
+                    false
+                }
+            },
+        };
+        if must_sync {
             due = Instant::now() + touch.sync();
         }
-        if shared.config.live && touch.is_reached == Some(true) && touch.live_due <= Instant::now()
-        {
-            touch.stay_live();
+        let is_live_due = touch.is_reached == Some(true) && touch.live_due <= Instant::now();
+        if shared.config.live && is_live_due && touch.stay_live() {
             due = Instant::now() + touch.backoff.after_failure();
         }
     }
@@ -349,27 +440,44 @@ struct Touch<'a> {
     is_written: bool,
     /// When a live connection is tried next.
     live_due: Instant,
+    /// When the last sync began.
+    tried: Option<Instant>,
 }
 
 impl Touch<'_> {
-    /// Waits for news or until `due`; `false` if it is over.
-    fn wait(&mut self, due: Instant) -> bool {
+    /// Waits until there is something to do, or until `due`.
+    fn wait(&mut self, due: Instant) -> Wake {
         let mut state = self.shared.state();
         loop {
-            let Some(known) = state.peers.get_mut(&self.peer.name) else { return false };
-            if known.peer != *self.peer {
-                return false;
-            }
-            let is_free = known.urgent || self.backoff.failures() == 0;
-            if (known.news && is_free) || due <= Instant::now() {
-                (known.news, known.urgent) = (false, false);
-                return !state.stopping;
-            }
             if state.stopping {
-                return false;
+                return Wake::End;
             }
-            let left = due.saturating_duration_since(Instant::now());
-            let left = if self.is_written { left } else { left.min(WRITE_EVERY) };
+            let Some(known) = state.peers.get_mut(&self.peer.name) else { return Wake::End };
+            if known.peer != *self.peer {
+                return Wake::End;
+            }
+            let is_free = self.backoff.failures() == 0;
+            // A peer that cannot be reached is told nothing: the next sync makes up for it.
+            let frames = std::mem::take(&mut known.announcements);
+            if is_free && !frames.is_empty() {
+                return Wake::Announce(frames);
+            }
+            // Whoever announces need not be who it says: only so often is it believed.
+            let pause = self.shared.config.backoff_first;
+            let urgent_in =
+                self.tried.map_or(Duration::ZERO, |at| pause.saturating_sub(at.elapsed()));
+            let is_urgent = known.urgent && urgent_in.is_zero();
+            if is_urgent || (known.news && is_free) || due <= Instant::now() {
+                (known.news, known.urgent) = (false, false);
+                return if is_urgent { Wake::Urgent } else { Wake::News };
+            }
+            let mut left = due.saturating_duration_since(Instant::now());
+            if known.urgent {
+                left = left.min(urgent_in);
+            }
+            if !self.is_written {
+                left = left.min(WRITE_EVERY);
+            }
             let waited = self.shared.bell.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
             if !self.is_written {
@@ -380,8 +488,18 @@ impl Touch<'_> {
         }
     }
 
+    /// Tells the peer of news; whether it lacks some of them still.
+    fn announce(&self, frames: VecDeque<Announcement>) -> Result<bool, WireError> {
+        let mut lacks = false;
+        for frame in frames {
+            lacks |= self.wire.announce(&frame)?;
+        }
+        Ok(lacks)
+    }
+
     /// Syncs once; how long to wait then.
     fn sync(&mut self) -> Duration {
+        self.tried = Some(Instant::now());
         let (done, report) = sync_once(
             &self.shared.database,
             &mut self.wire,
@@ -428,61 +546,57 @@ impl Touch<'_> {
         wait
     }
 
-    /// Keeps a connection for as long as it lasts.
-    fn stay_live(&mut self) {
+    /// Keeps a connection for as long as it lasts; whether there was one.
+    fn stay_live(&mut self) -> bool {
         let began = Instant::now();
-        let mut total = Report::default();
+        let mut total = Total::default();
+        // What it failed with the next sync finds out, and tells.
         let lasted = self.live(&mut total);
-        self.contact.take(&total, None);
+        self.contact.take_live(&total.report, total.settled_ms);
         self.is_written = false;
-        if total.peer.is_none() || lasted.is_none() {
-            // It is not offered there, or broke at once: syncing goes on without it.
+        if lasted.is_err() && began.elapsed() < LIVE_AGAIN {
+            // It is not offered there, or breaks too soon: syncing goes on without it.
             self.live_due = began + self.shared.config.interval.max(LIVE_AGAIN);
         }
+        total.is_open
     }
 
     /// Runs a live session to its end, which comes with the connection's or with this thread's.
-    fn live(&mut self, total: &mut Report) -> Option<()> {
-        let mut port = self.shared.database.sync_port().ok()?;
+    fn live(&mut self, total: &mut Total) -> Result<(), SyncError> {
+        let host = |error: laterbase::AppendError| SyncError::Host { message: error.to_string() };
+        let mut port = self.shared.database.sync_port().map_err(host)?;
         let replica = self.contact.replica.as_deref().and_then(|text| text.parse().ok());
         let memory = replica.and_then(|replica: ReplicaId| port.recall(replica));
         let config = &self.shared.config.session;
-        let mut live = Live::open(&self.peer.address, config, memory, &mut port).ok()?;
+        let mut live = Live::open(&self.peer.address, config, memory, &mut port)?;
+        // From here on it is not known whether both hold the same.
+        (total.is_open, self.agreed) = (true, None);
         let mut kept = Instant::now();
         while self.goes_on() {
             let mut report = Report::default();
             let stepped = live.step(&mut port, &mut report);
-            total.bytes_in += report.bytes_in;
-            total.bytes_out += report.bytes_out;
-            total.peer = report.peer.or(total.peer);
-            total.progress = report.progress;
-            let progress = report.progress;
-            total.lacked_here = progress.pull_events_total.saturating_sub(progress.pull_events);
-            for outcome in report.outcomes {
-                let (peer, replica) = (self.peer.name.clone(), total.peer);
+            let settles = live.session().status() == Status::Settled;
+            for outcome in total.add(report, settles) {
+                let (peer, replica) = (self.peer.name.clone(), total.report.peer);
                 self.shared.notice(&PeerNotice::Told { peer, replica, outcome });
             }
-            let is_over = stepped.is_err();
-            if is_over || kept.elapsed() >= WRITE_EVERY {
+            if stepped.is_err() || kept.elapsed() >= WRITE_EVERY {
                 kept = Instant::now();
                 if let Some(memory) = live.session().memory() {
                     port.remember(&memory);
                 }
-                total.peer_heads.clone_from(live.session().peer_heads());
+                total.report.peer_heads.clone_from(live.session().peer_heads());
                 let hello = live.session().peer_hello();
-                total.validators_differ =
+                total.report.validators_differ =
                     hello.is_some_and(|hello| hello.validators != port.validators());
                 let mut shown = self.contact.clone();
-                shown.take(total, None);
+                shown.take_live(&total.report, total.settled_ms);
                 // Only what is shown is lost.
                 let _ = self.file.write(&shown);
             }
-            if is_over {
-                break;
-            }
+            stepped?;
         }
-        self.agreed = None;
-        total.peer.map(|_| ())
+        Ok(())
     }
 
     /// Whether the peer is still on the list, and nobody wants an end.
@@ -492,8 +606,9 @@ impl Touch<'_> {
             return false;
         }
         let Some(known) = state.peers.get_mut(&self.peer.name) else { return false };
-        // The session sees news by itself.
-        known.news = false;
+        // The session sees news by itself, on both sides.
+        (known.news, known.urgent) = (false, false);
+        known.announcements.clear();
         known.peer == *self.peer
     }
 
@@ -504,6 +619,31 @@ impl Touch<'_> {
         }
         // Only what is shown is lost.
         self.is_written = self.file.write(&self.contact).is_ok() || !now;
+    }
+}
+
+/// What a live connection did until now.
+#[derive(Debug, Default)]
+struct Total {
+    is_open: bool,
+    report: Report,
+    /// When both held the same for the last time.
+    settled_ms: Option<u64>,
+}
+
+impl Total {
+    /// Takes in what one step did; what it told.
+    fn add(&mut self, step: Report, settles: bool) -> Vec<Outcome> {
+        let (total, progress) = (&mut self.report, step.progress);
+        total.bytes_in += step.bytes_in;
+        total.bytes_out += step.bytes_out;
+        total.peer = step.peer.or(total.peer);
+        total.progress = progress;
+        total.lacked_here = progress.pull_events_total.saturating_sub(progress.pull_events);
+        if settles {
+            self.settled_ms = Some(now_ms());
+        }
+        step.outcomes
     }
 }
 

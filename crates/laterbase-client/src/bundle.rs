@@ -21,7 +21,7 @@ use laterbase::sync::{
 };
 use laterbase_event::{BatchHeader, DatabaseId, ReplicaId};
 
-use crate::drive::told;
+use crate::drive::worth_keeping;
 
 /// Bytes of batches in one frame; one batch may exceed it.
 const FRAME_BYTES_TARGET: u64 = 1 << 20;
@@ -58,7 +58,7 @@ pub enum BundleError {
         expected: DatabaseId,
     },
     /// What is in it was refused.
-    #[error("the bundle was refused: {}", told(bye.reason))]
+    #[error("the bundle was refused: {}", bye.reason)]
     Refused {
         /// Why.
         bye: Bye,
@@ -87,7 +87,7 @@ pub struct Imported {
     pub bytes: u64,
     /// Logs that its writer holds further, and how many events are lacking here.
     pub lacking: BTreeMap<LogId, u64>,
-    /// What the host must know.
+    /// What the host must know. What was stored is counted, and not listed here.
     pub outcomes: Vec<Outcome>,
 }
 
@@ -156,7 +156,13 @@ pub fn import<R: Replica>(
                 return Err(error);
             }
         };
-        has_ended = look(&bytes, &config, port, &mut theirs)?;
+        has_ended = match look(&bytes, &config, port, &mut theirs) {
+            Ok(has_ended) => has_ended,
+            Err(error) => {
+                port.flush()?;
+                return Err(error);
+            }
+        };
         imported.bytes += bytes.len() as u64;
         let outcomes = session.handle_frame(&bytes, 0, port);
         let refused = outcomes.iter().find_map(|outcome| match outcome {
@@ -167,7 +173,7 @@ pub fn import<R: Replica>(
             | Outcome::Malformed(_)
             | Outcome::Left { .. } => None,
         });
-        imported.outcomes.extend(outcomes);
+        imported.outcomes.extend(worth_keeping(outcomes));
         imported.events = session.progress().pull_events;
         imported.from = session.peer();
         if let Some(bye) = refused {

@@ -110,6 +110,21 @@ impl Contact {
             self.syncs += 1;
         }
         self.error = error;
+        self.count(report);
+    }
+
+    /// Takes in how a live connection went, whose end is no failure, nor is it a sync: that it is
+    /// only if both held the same at some time.
+    pub(crate) fn take_live(&mut self, report: &Report, settled_ms: Option<u64>) {
+        self.tried_ms = Some(now_ms());
+        if settled_ms.is_some() {
+            (self.synced_ms, self.error) = (settled_ms, None);
+            self.syncs += 1;
+        }
+        self.count(report);
+    }
+
+    fn count(&mut self, report: &Report) {
         self.round_trips += u64::from(report.round_trips);
         self.bytes_in += report.bytes_in;
         self.bytes_out += report.bytes_out;

@@ -6,19 +6,24 @@
 //! ```
 //! It ends as soon as both are known to hold the same: what would be left to say is goodbye, and
 //! the peer needs none. What the session learned of the peer is kept however it ends, and events
-//! that came are kept as they come, so that the next session goes on where this one was cut.
+//! that came are kept as they come, also those of an answer that is cut in the middle, so that the
+//! next session goes on where this one was cut. Flights are bounded, so that a slow way carries one
+//! before the time of a request is over.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use laterbase::sync::{
     Heads, Outcome, PeerMemory, Progress, Replica, Session, SessionConfig, Status,
-    frame::{Bye, Reason},
+    frame::{self, Bye, FrameLimits, Reason},
 };
 
 use crate::wire::{Wire, WireError};
 
 /// Empty flights in a row after which the peer is given up: it has nothing to say, nor have we.
 const SILENCE_MAX: u32 = 8;
+
+/// Bytes at which a flight is sent before more is polled.
+const FLIGHT_BYTES: usize = 1 << 20;
 
 /// How a session went.
 #[derive(Clone, Debug, Default)]
@@ -41,7 +46,7 @@ pub struct Report {
     pub validators_differ: bool,
     /// What the peer is believed to hold.
     pub peer_heads: Heads,
-    /// What the host must know.
+    /// What the host must know. What was stored is counted, and not listed here.
     pub outcomes: Vec<Outcome>,
 }
 
@@ -70,13 +75,13 @@ pub enum SyncError {
     #[error(transparent)]
     Wire(#[from] WireError),
     /// The peer ended it.
-    #[error("the peer ended the sync: {}", told(bye.reason))]
+    #[error("the peer ended the sync: {}", bye.reason)]
     Left {
         /// What it said.
         bye: Bye,
     },
     /// This copy ended it, because of what the peer did.
-    #[error("the sync was ended: {}", told(bye.reason))]
+    #[error("the sync was ended: {}", bye.reason)]
     Refused {
         /// What the peer was told.
         bye: Bye,
@@ -105,23 +110,17 @@ impl SyncError {
     }
 }
 
-/// A reason in words.
-#[must_use]
-pub fn told(reason: Reason) -> String {
-    match reason {
-        Reason::Done => "nothing is left to do",
-        Reason::Busy => "it has too much to do",
-        Reason::Version => "no version of the protocol is common; upgrade the older side",
-        Reason::Database => "it is another database; a copy is made with `laterbase init --join`",
-        Reason::Scope => "a part of it was not granted",
-        Reason::Malformed => "a frame made no sense",
-        Reason::BadBatch => "a batch was not what it claimed to be",
-        Reason::Stalled => "there was no progress",
-        Reason::TooMuch => "a limit was exceeded",
-        Reason::Storage => "the storage failed",
-        Reason::Unknown(number) => return format!("reason {number}, of a later version"),
+impl SyncError {
+    /// How long the peer asks to be left alone, up to a minute.
+    #[must_use]
+    pub fn retry_after(&self) -> Duration {
+        match self {
+            Self::Wire(error) => error.retry_after(),
+            Self::Left { .. } | Self::Refused { .. } | Self::Silent | Self::Host { .. } => {
+                Duration::ZERO
+            }
+        }
     }
-    .to_owned()
 }
 
 /// Runs a session over `wire` until both hold the same.
@@ -139,7 +138,7 @@ pub fn drive<R: Replica>(
     progress: &mut dyn FnMut(&Report),
 ) -> Result<(), SyncError> {
     let mut session = Session::initiator(config.clone(), memory);
-    let done = flights(port, wire, &mut session, report, progress);
+    let done = flights(port, wire, &mut session, &config.frames, report, progress);
     if let Some(memory) = session.memory() {
         port.remember(&memory);
     }
@@ -158,6 +157,7 @@ fn flights<R: Replica>(
     port: &mut R,
     wire: &mut dyn Wire,
     session: &mut Session,
+    limits: &FrameLimits,
     report: &mut Report,
     progress: &mut dyn FnMut(&Report),
 ) -> Result<(), SyncError> {
@@ -167,7 +167,7 @@ fn flights<R: Replica>(
     loop {
         let now_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let was_settled = session.status() == Status::Settled;
-        let flight = session.poll_flight(now_ms, port);
+        let (flight, _) = poll_some(session, now_ms, port);
         if was_settled {
             return Ok(());
         }
@@ -186,14 +186,57 @@ fn flights<R: Replica>(
         report.bytes_in += reply.flight.len() as u64;
         token = reply.session;
         let now_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        report.outcomes.extend(session.handle_flight(&reply.flight, now_ms, port));
+        let flight = match reply.cut {
+            Some(_) => whole_frames(&reply.flight, limits),
+            None => reply.flight.as_slice(),
+        };
+        report.outcomes.extend(worth_keeping(session.handle_flight(flight, now_ms, port)));
         report.progress = session.progress();
         report.peer = session.peer();
         progress(report);
         if let Status::Closed(reason) = session.status() {
             return ended(reason, report);
         }
+        if let Some(error) = reply.cut {
+            // What came is made durable before it is said to be kept.
+            port.flush().map_err(|error| SyncError::Host { message: error.to_string() })?;
+            return Err(error.into());
+        }
     }
+}
+
+/// The next frames that can go out, up to a bound; whether there may be more.
+pub(crate) fn poll_some<R: Replica>(
+    session: &mut Session,
+    now_ms: u64,
+    port: &mut R,
+) -> (Vec<u8>, bool) {
+    let mut flight = Vec::new();
+    while flight.len() < FLIGHT_BYTES {
+        match session.poll_frame(now_ms, port) {
+            Some(frame) => flight.extend_from_slice(&frame),
+            None => return (flight, false),
+        }
+    }
+    (flight, true)
+}
+
+/// The part of a flight that was cut which can be taken in. What is no frame is among it: the
+/// session refuses it with its own reason.
+fn whole_frames<'a>(flight: &'a [u8], limits: &FrameLimits) -> &'a [u8] {
+    let mut rest = flight;
+    loop {
+        match frame::split(rest, limits) {
+            Ok(Some((_, behind))) => rest = behind,
+            Ok(None) => return flight.strip_suffix(rest).unwrap_or(flight),
+            Err(_) => return flight,
+        }
+    }
+}
+
+/// What is to be told when a session is over: batches that were stored are many, and counted.
+pub(crate) fn worth_keeping(outcomes: Vec<Outcome>) -> impl Iterator<Item = Outcome> {
+    outcomes.into_iter().filter(|outcome| !matches!(outcome, Outcome::Stored { .. }))
 }
 
 /// What the end of a session means, by the last word on it.

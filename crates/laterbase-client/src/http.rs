@@ -17,6 +17,9 @@ const REPLY_BYTES_MAX: u64 = 64 << 20;
 /// The longest description of a database that is read.
 const DESCRIPTION_BYTES_MAX: u64 = 64 << 20;
 
+/// The longest problem document that is read.
+const PROBLEM_BYTES_MAX: u64 = 64 << 10;
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a server says of a database, as far as it is used here.
@@ -44,7 +47,8 @@ struct Problem {
 }
 
 impl HttpWire {
-    /// The way to `address`. An answer that takes longer than `timeout` counts as lost.
+    /// The way to `address`. To send a request, to wait for its answer and to read it may take
+    /// `timeout` each; what takes longer counts as lost.
     #[must_use]
     pub fn new(address: PeerAddress, timeout: Duration) -> Self {
         let config = Agent::config_builder()
@@ -52,7 +56,10 @@ impl HttpWire {
             .max_redirects(0)
             .proxy(None)
             .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_global(Some(timeout))
+            .timeout_send_request(Some(timeout))
+            .timeout_send_body(Some(timeout))
+            .timeout_recv_response(Some(timeout))
+            .timeout_recv_body(Some(timeout))
             .user_agent(concat!("laterbase/", env!("CARGO_PKG_VERSION")))
             .build();
         Self { agent: Agent::new_with_config(config), address }
@@ -65,7 +72,10 @@ impl HttpWire {
     pub fn describe(&self) -> Result<Described, WireError> {
         let answer = self.agent.get(self.address.url("")).call().map_err(failed)?;
         let answer = accepted(answer)?;
-        let bytes = body(answer, DESCRIPTION_BYTES_MAX)?;
+        let (bytes, cut) = body(answer, DESCRIPTION_BYTES_MAX)?;
+        if let Some(cut) = cut {
+            return Err(cut);
+        }
         serde_json::from_slice(&bytes).map_err(|_| WireError::Foreign)
     }
 
@@ -92,7 +102,8 @@ impl Wire for HttpWire {
             return Err(WireError::Foreign);
         }
         let session = header(&answer, SESSION_HEADER);
-        Ok(Reply { flight: body(answer, REPLY_BYTES_MAX)?, session })
+        let (flight, cut) = body(answer, REPLY_BYTES_MAX)?;
+        Ok(Reply { flight, session, cut })
     }
 }
 
@@ -108,7 +119,7 @@ fn accepted(answer: Response<Body>) -> Result<Response<Body>, WireError> {
     }
     let seconds = header(&answer, "retry-after").and_then(|text| text.parse().ok());
     let is_problem = header(&answer, "content-type").as_deref() == Some("application/problem+json");
-    let bytes = body(answer, 64 << 10).unwrap_or_default();
+    let (bytes, _) = body(answer, PROBLEM_BYTES_MAX).unwrap_or_default();
     let problem = serde_json::from_slice::<Problem>(&bytes).ok().filter(|_| is_problem);
     match (status, problem) {
         (410, Some(_)) => Err(WireError::SessionUnknown),
@@ -123,16 +134,15 @@ fn accepted(answer: Response<Body>) -> Result<Response<Body>, WireError> {
     }
 }
 
-fn body(answer: Response<Body>, bytes_max: u64) -> Result<Vec<u8>, WireError> {
+/// What came of the body, and why it is not whole, if it is not.
+fn body(answer: Response<Body>, bytes_max: u64) -> Result<(Vec<u8>, Option<WireError>), WireError> {
     let mut bytes = Vec::new();
     let mut reader = answer.into_body().into_reader().take(bytes_max + 1);
-    reader
-        .read_to_end(&mut bytes)
-        .map_err(|error| WireError::Lost { message: error.to_string() })?;
+    let cut = reader.read_to_end(&mut bytes).err();
     if bytes.len() as u64 > bytes_max {
         return Err(WireError::TooLong { bytes_max });
     }
-    Ok(bytes)
+    Ok((bytes, cut.map(|error| WireError::Lost { message: error.to_string() })))
 }
 
 /// What an error of the library means for the flight.

@@ -27,7 +27,7 @@ pub use background::{Background, BackgroundConfig, PeerNotice, PeerNotices, sync
 pub use backoff::Backoff;
 pub use bundle::{BundleError, Exported, Imported, database_of, export, import};
 pub use contact::{CONTACTS_FOLDER, Contact, ContactFile};
-pub use drive::{Report, SyncError, drive, told};
+pub use drive::{Report, SyncError, drive};
 pub use http::{Described, HttpWire};
 pub use peers::{PEERS_FILE, Peer, PeerError, Peers, PeersError};
 pub use wire::{FRAMES_TYPE, Reply, SESSION_HEADER, Wire, WireError};

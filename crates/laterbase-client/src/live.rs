@@ -4,8 +4,8 @@
 //! own. The moments are short while something happens and longer when nothing does, so that an idle
 //! connection costs little.
 
-use std::io;
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
 use laterbase::sync::{Replica, Session, SessionConfig, Status};
@@ -14,7 +14,7 @@ use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Error, HandshakeError, Message, WebSocket};
 
 use crate::address::PeerAddress;
-use crate::drive::{Report, SyncError, ended};
+use crate::drive::{Report, SyncError, ended, poll_some, worth_keeping};
 use crate::wire::WireError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -23,6 +23,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a message is waited for while something happens, and when nothing did for a while.
 const MOMENT: Duration = Duration::from_millis(10);
 const LONG_MOMENT: Duration = Duration::from_millis(100);
+/// How long, when there is more to send.
+const NO_MOMENT: Duration = Duration::from_millis(1);
 /// For so long after the last message things are said to happen.
 const BUSY: Duration = Duration::from_secs(1);
 /// Without a sign of life for so long the peer is asked for one, and then given up.
@@ -34,11 +36,39 @@ const IDLE_FRAMES_MAX: u32 = 1 << 20;
 
 /// A live session that is open.
 pub(crate) struct Live {
-    socket: WebSocket<TcpStream>,
+    socket: WebSocket<Counted>,
     session: Session,
     began: Instant,
     heard: Instant,
+    /// Bytes that had come when the silence was measured last.
+    bytes_heard: u64,
     is_asked: bool,
+    /// More is to be sent than one message took.
+    has_more: bool,
+}
+
+/// A connection that counts what comes: the bytes of a long message are signs of life, too.
+struct Counted {
+    stream: TcpStream,
+    bytes: u64,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let len = self.stream.read(buffer)?;
+        self.bytes += len as u64;
+        Ok(len)
+    }
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
 }
 
 impl Live {
@@ -49,7 +79,7 @@ impl Live {
         memory: Option<laterbase::sync::PeerMemory>,
         port: &mut R,
     ) -> Result<Self, SyncError> {
-        let stream = connect(address)?;
+        let stream = Counted { stream: connect(address)?, bytes: 0 };
         let limits = WebSocketConfig::default()
             .max_message_size(Some(MESSAGE_BYTES_MAX))
             .max_frame_size(Some(MESSAGE_BYTES_MAX));
@@ -68,7 +98,15 @@ impl Live {
             SessionConfig { live: true, idle_frames_max: IDLE_FRAMES_MAX, ..config.clone() };
         let now = Instant::now();
         let session = Session::initiator(config, memory);
-        let mut live = Self { socket, session, began: now, heard: now, is_asked: false };
+        let mut live = Self {
+            socket,
+            session,
+            began: now,
+            heard: now,
+            bytes_heard: 0,
+            is_asked: false,
+            has_more: false,
+        };
         let mut report = Report::default();
         live.send(port, &mut report)?;
         Ok(live)
@@ -80,15 +118,19 @@ impl Live {
         port: &mut R,
         report: &mut Report,
     ) -> Result<(), SyncError> {
-        let is_busy = self.heard.elapsed() < BUSY;
-        let moment = if is_busy { MOMENT } else { LONG_MOMENT };
-        let stream = self.socket.get_ref();
+        let moment = match self.heard.elapsed() {
+            _ if self.has_more => NO_MOMENT,
+            since if since < BUSY => MOMENT,
+            _ => LONG_MOMENT,
+        };
+        let stream = &self.socket.get_ref().stream;
         stream.set_read_timeout(Some(moment)).map_err(|error| lost(&error.into()))?;
         match self.socket.read() {
             Ok(Message::Binary(bytes)) => {
                 report.bytes_in += bytes.len() as u64;
                 let now_ms = self.now_ms();
-                report.outcomes.extend(self.session.handle_flight(&bytes, now_ms, port));
+                let outcomes = self.session.handle_flight(&bytes, now_ms, port);
+                report.outcomes.extend(worth_keeping(outcomes));
                 self.hear();
             }
             Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => self.hear(),
@@ -125,6 +167,10 @@ impl Live {
 
     /// Asks for a sign of life, or gives up.
     fn ask(&mut self) -> Result<(), SyncError> {
+        let bytes = self.socket.get_ref().bytes;
+        if std::mem::replace(&mut self.bytes_heard, bytes) != bytes {
+            self.hear();
+        }
         let silence = self.heard.elapsed();
         if silence < SILENCE_MAX {
             return Ok(());
@@ -140,7 +186,9 @@ impl Live {
     }
 
     fn send<R: Replica>(&mut self, port: &mut R, report: &mut Report) -> Result<(), SyncError> {
-        let flight = self.session.poll_flight(self.now_ms(), port);
+        let now_ms = self.now_ms();
+        let (flight, has_more) = poll_some(&mut self.session, now_ms, port);
+        self.has_more = has_more;
         if flight.is_empty() {
             return Ok(());
         }
@@ -153,19 +201,31 @@ impl Live {
 }
 
 fn connect(address: &PeerAddress) -> Result<TcpStream, SyncError> {
-    let failed =
-        |error: io::Error| SyncError::Wire(WireError::Unreachable { message: error.to_string() });
-    let authority = address.authority();
-    let mut found = authority.to_socket_addrs().map_err(failed)?;
-    let nobody = || failed(io::Error::from(io::ErrorKind::NotFound));
-    let address = found.next().ok_or_else(nobody)?;
-    let stream = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT).map_err(failed)?;
+    let found = address.authority().to_socket_addrs();
+    let stream = found.and_then(connect_to_any).map_err(unreachable)?;
     let set = stream
         .set_nodelay(true)
         .and_then(|()| stream.set_read_timeout(Some(HANDSHAKE_TIMEOUT)))
         .and_then(|()| stream.set_write_timeout(Some(WRITE_TIMEOUT)));
-    set.map_err(failed)?;
+    set.map_err(unreachable)?;
     Ok(stream)
+}
+
+/// Connects to the first of the addresses at which somebody listens: `localhost` has two.
+fn connect_to_any(addresses: impl IntoIterator<Item = SocketAddr>) -> io::Result<TcpStream> {
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "what `map_err` hands on")]
+fn unreachable(error: io::Error) -> SyncError {
+    SyncError::Wire(WireError::Unreachable { message: error.to_string() })
 }
 
 fn is_timeout(error: &io::Error) -> bool {
@@ -174,4 +234,23 @@ fn is_timeout(error: &io::Error) -> bool {
 
 fn lost(error: &Error) -> SyncError {
     SyncError::Wire(WireError::Lost { message: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn the_next_address_is_tried_when_nobody_listens_at_the_first() {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listening = listener.local_addr().unwrap();
+        let stream = connect_to_any([free, listening]).unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), listening);
+        let refused = connect_to_any([free]).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(connect_to_any([]).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
 }

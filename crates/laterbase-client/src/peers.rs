@@ -103,7 +103,7 @@ pub enum PeerError {
         address: PeerAddress,
     },
     /// There is a peer at this address.
-    #[error("{address} is the address of `{name}` already")]
+    #[error("{address} is the address of `{name}` already: use that, or remove it first")]
     SameAddress {
         /// The address.
         address: PeerAddress,

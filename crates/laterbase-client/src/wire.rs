@@ -8,6 +8,9 @@ pub const SESSION_HEADER: &str = "laterbase-session";
 /// What the body of a request or an answer with frames is.
 pub const FRAMES_TYPE: &str = "application/vnd.laterbase.frames";
 
+/// The longest that a peer is left alone because it asks for it.
+const RETRY_AFTER_MOST: Duration = Duration::from_secs(60);
+
 /// What came back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reply {
@@ -15,6 +18,8 @@ pub struct Reply {
     pub flight: Vec<u8>,
     /// What names the session for the next flight; none if it is over there.
     pub session: Option<String>,
+    /// Why the flight ends early, if it does: the frames before the end are of use.
+    pub cut: Option<WireError>,
 }
 
 /// Carries a flight to the peer and its answer back.
@@ -42,7 +47,7 @@ pub enum WireError {
         message: String,
     },
     /// The peer has forgotten the session: begin a new one.
-    #[error("the peer has forgotten the session")]
+    #[error("the peer has forgotten the session; sync again to go on")]
     SessionUnknown,
     /// The peer has too much to do.
     #[error("the peer is busy; it asks to come back in {} ms", retry_after.as_millis())]
@@ -59,17 +64,34 @@ pub enum WireError {
         title: String,
     },
     /// The answer is longer than any that is taken.
-    #[error("the peer's answer is longer than {bytes_max} bytes")]
+    #[error(
+        "the peer's answer is longer than {bytes_max} bytes; check that its address is right, and \
+         that both run the same version"
+    )]
     TooLong {
         /// The most that is taken.
         bytes_max: u64,
     },
     /// The answer is not one of Laterbase.
-    #[error("what answers there is not Laterbase")]
+    #[error("what answers there is not Laterbase; check the address of the peer")]
     Foreign,
 }
 
 impl WireError {
+    /// How long the peer asks to be left alone, up to a minute.
+    #[must_use]
+    pub fn retry_after(&self) -> Duration {
+        match self {
+            Self::Busy { retry_after } => (*retry_after).min(RETRY_AFTER_MOST),
+            Self::Unreachable { .. }
+            | Self::Lost { .. }
+            | Self::SessionUnknown
+            | Self::Refused { .. }
+            | Self::TooLong { .. }
+            | Self::Foreign => Duration::ZERO,
+        }
+    }
+
     /// Whether the same may work a little later.
     #[must_use]
     pub fn is_passing(&self) -> bool {
@@ -78,7 +100,8 @@ impl WireError {
             | Self::Lost { .. }
             | Self::SessionUnknown
             | Self::Busy { .. } => true,
-            Self::Refused { status, .. } => *status >= 500,
+            // 408: the request took too long; 409: an earlier request is still worked on.
+            Self::Refused { status, .. } => *status >= 500 || matches!(*status, 408 | 409),
             Self::TooLong { .. } | Self::Foreign => false,
         }
     }

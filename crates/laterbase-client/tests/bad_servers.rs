@@ -5,14 +5,15 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
-use laterbase::sync::SessionConfig;
 use laterbase::sync::frame::{Bye, Frame, Reason};
+use laterbase::sync::{Session, SessionConfig};
 use laterbase::{Database, NewEvent, Options};
 use laterbase_client::{
-    BundleError, Contact, HttpWire, PeerAddress, SyncError, WireError, database_of, import,
-    sync_once,
+    BundleError, Contact, HttpWire, PeerAddress, Reply, Report, SyncError, Wire, WireError,
+    database_of, drive, import, sync_once,
 };
 
 /// A server that answers each request so, and nothing else.
@@ -100,6 +101,124 @@ fn answers_that_never_end_or_never_come_are_given_up() {
     });
     let error = outcome(cut);
     assert!(matches!(error, SyncError::Wire(WireError::Lost { .. })), "{error}");
+}
+
+/// A copy with so many events of 64 KiB that cannot be compressed, and an empty one.
+fn copies(directory: &Path, count: u64) -> (Database, Database) {
+    let one = Database::create(directory.join("one"), Options::default()).unwrap();
+    let two = Database::create_joined(directory.join("two"), Options::default(), one.id()).unwrap();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut noise = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state ^ (state >> 29)).to_le_bytes()
+    };
+    for key in 0..count {
+        let noise: Vec<u8> = (0..8 << 10).flat_map(|_| noise()).collect();
+        let mut commit = one.commit();
+        let event = NewEvent::new("shipment", format!("{key}"), "seen");
+        commit.push(&event.bytes("application/octet-stream", noise)).unwrap();
+        one.append(&mut commit).unwrap().wait().unwrap();
+    }
+    (one, two)
+}
+
+#[test]
+fn what_comes_of_an_answer_that_is_cut_is_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let (one, two) = copies(directory.path(), 200);
+    let config = SessionConfig { frame_bytes_target: 128 << 10, ..SessionConfig::default() };
+    // Two round trips; of the answer with events nothing comes behind the half.
+    let (at, served) = (Instant::now(), config.clone());
+    let mut port = one.sync_port().unwrap();
+    let mut session = Session::responder(config.clone());
+    let cutting = Cutting(move |flight: &[u8]| {
+        let now_ms = u64::try_from(at.elapsed().as_millis()).unwrap();
+        session.handle_flight(flight, now_ms, &mut port);
+        let mut flight = session.poll_flight(now_ms, &mut port);
+        let mut cut = None;
+        if flight.len() > 64 << 10 {
+            flight.truncate(flight.len() / 2);
+            cut = Some(WireError::Lost { message: "cut".to_owned() });
+        }
+        Reply { flight, session: Some("1".to_owned()), cut }
+    });
+    let mut report = Report::default();
+    let mut there = two.sync_port().unwrap();
+    let done = drive(&mut there, &mut { cutting }, &served, None, &mut report, &mut |_| {});
+    assert!(matches!(done, Err(SyncError::Wire(WireError::Lost { .. }))), "{done:?}");
+    let kept: u64 = two.log_heads().unwrap().values().map(|head| head.seq).sum();
+    assert!(kept > 0 && kept < 200, "{kept} events");
+    assert_eq!(report.progress.pull_events, kept);
+    assert_eq!(report.outcomes, []);
+}
+
+/// A way that a test answers on.
+struct Cutting<F>(F);
+
+impl<F: FnMut(&[u8]) -> Reply> Wire for Cutting<F> {
+    fn exchange(&mut self, flight: &[u8], _session: Option<&str>) -> Result<Reply, WireError> {
+        Ok(self.0(flight))
+    }
+}
+
+#[test]
+fn long_answers_that_are_cut_bring_what_came_over_http() {
+    let busy = Frame::Bye(Bye::new(Reason::Busy)).encode(None);
+    // A whole frame, and then less than was promised.
+    let cut = server(move |stream| {
+        let head = format!("HTTP/1.1 {FRAMES}\r\ncontent-length: 100\r\n\r\n");
+        let _ = stream.write_all(&[head.as_bytes(), &busy, &[50, 1]].concat());
+    });
+    let error = outcome(cut);
+    assert!(matches!(error, SyncError::Left { .. }), "{error}");
+}
+
+#[test]
+fn flights_are_bounded() {
+    let directory = tempfile::tempdir().unwrap();
+    let (one, two) = copies(directory.path(), 100);
+    let config = SessionConfig::default();
+    let mut port = two.sync_port().unwrap();
+    let mut session = Session::responder(config.clone());
+    let mut longest = 0;
+    let mut wire = Cutting(|flight: &[u8]| {
+        longest = longest.max(flight.len());
+        session.handle_flight(flight, 0, &mut port);
+        let flight = session.poll_flight(0, &mut port);
+        Reply { flight, session: Some("1".to_owned()), cut: None }
+    });
+    let mut report = Report::default();
+    let mut here = one.sync_port().unwrap();
+    drive(&mut here, &mut wire, &config, None, &mut report, &mut |_| {}).unwrap();
+    assert_eq!(report.progress.push_events, 100);
+    assert!(longest < 3 << 20, "{longest} bytes");
+}
+
+#[test]
+fn servers_that_are_at_work_are_tried_again() {
+    for (status, passes) in [(404, false), (408, true), (409, true), (413, false), (500, true)] {
+        let error = WireError::Refused { status, title: "so".to_owned() };
+        assert_eq!(error.is_passing(), passes, "{status}");
+    }
+    let asks = |seconds| WireError::Busy { retry_after: Duration::from_secs(seconds) };
+    assert_eq!(asks(7).retry_after(), Duration::from_secs(7));
+    assert_eq!(asks(3600).retry_after(), Duration::from_secs(60));
+}
+
+#[test]
+fn a_slow_answer_has_a_time_of_its_own() {
+    let busy = Frame::Bye(Bye::new(Reason::Busy)).encode(None);
+    // Three quarters of the time for a request until the answer begins, as long until it ends.
+    let slow = server(move |stream| {
+        std::thread::sleep(Duration::from_millis(1500));
+        let length = busy.len();
+        let head = format!("HTTP/1.1 {FRAMES}\r\ncontent-length: {length}\r\n\r\n");
+        let _ = stream.write_all(head.as_bytes());
+        std::thread::sleep(Duration::from_millis(1500));
+        let _ = stream.write_all(&busy);
+    });
+    let error = outcome(slow);
+    assert!(matches!(error, SyncError::Left { .. }), "{error}");
 }
 
 #[test]

@@ -52,7 +52,7 @@ pub struct NodeConfig {
     /// What each session may do and take; a frame's length among it. Sessions end when both hold
     /// the same, whatever `live` says.
     pub session: SessionConfig,
-    /// Connections that are served at the same time; more are refused.
+    /// Connections that are served at the same time; more are told to come back later.
     pub connections_max: usize,
     /// Of those, how many of one peer.
     pub connections_per_peer_max: usize,

@@ -145,7 +145,8 @@ impl Node {
             .shared
             .work(move |shared| Work::initiator(&shared.database, &shared.config.session, known))
             .await?;
-        let (report, done) = stream.run(work, patience).await;
+        let news = self.shared.database.watch_flushed();
+        let (report, done) = stream.run(work, news, patience).await;
         if let Some(replica) = report.peer {
             self.shared.met().insert(id, replica);
         }

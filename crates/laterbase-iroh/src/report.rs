@@ -22,7 +22,7 @@ pub struct Report {
     pub lacked_here: u64,
     /// Events that this copy has and the peer still lacks.
     pub lacked_there: u64,
-    /// What the host must know.
+    /// What the host must know. What was stored is counted, and not listed here.
     pub outcomes: Vec<Outcome>,
 }
 
@@ -92,17 +92,17 @@ pub enum SyncError {
     /// The peer does not know this node's key.
     #[error("the peer does not let this node in; add the node's key to those that it admits")]
     NotAdmitted,
-    /// This node has as many connections to the peer as the peer allows.
-    #[error("the peer serves this node already; try again later")]
+    /// The peer has as many connections as it serves, of this node or in all.
+    #[error("the peer serves as many connections as it can, or this node already; try again later")]
     Busy,
     /// The peer ended it.
-    #[error("the peer ended the sync: {:?}", bye.reason)]
+    #[error("the peer ended the sync: {}", bye.reason)]
     Left {
         /// What it said.
         bye: Bye,
     },
     /// This copy ended it, because of what the peer did.
-    #[error("the sync was ended because of what the peer sent: {:?}", bye.reason)]
+    #[error("the sync was ended because of what the peer sent: {}", bye.reason)]
     Refused {
         /// What the peer was told.
         bye: Bye,

@@ -2,11 +2,13 @@
 //!
 //! Invariants:
 //! - At most so many connections, and so many of one peer; each runs one session at a time.
+//!   Handshakes have a bound of their own.
 //! - Nothing of a stranger is read but the handshake.
 //! - Whatever a peer sends ends its own connection at the most.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use iroh::endpoint::{Connection, Incoming, VarInt};
 use iroh::{Endpoint, EndpointId};
@@ -30,29 +32,49 @@ struct Seat<'a> {
     peer: EndpointId,
 }
 
+/// Handshakes that are under way at the same time; more are refused. Whoever holds one up takes no
+/// place from those who are served.
+const HANDSHAKES_MAX: usize = 64;
+
+/// How long a handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Serves connections until the endpoint is closed, and then waits for the last of them.
 pub(crate) async fn accept(endpoint: Endpoint, shared: Arc<Shared>) {
     let seats = Arc::new(Seats::default());
+    let mut greeted = JoinSet::new();
     let mut served = JoinSet::new();
     loop {
         tokio::select! {
             incoming = endpoint.accept() => {
                 let Some(incoming) = incoming else { break };
-                if served.len() >= shared.config.connections_max {
+                if greeted.len() >= HANDSHAKES_MAX {
                     incoming.refuse();
                 } else {
-                    served.spawn(serve(incoming, Arc::clone(&shared), Arc::clone(&seats)));
+                    greeted.spawn(greet(incoming));
+                }
+            }
+            Some(connection) = greeted.join_next() => {
+                let Ok(Some(connection)) = connection else { continue };
+                if served.len() >= shared.config.connections_max {
+                    connection.close(close_code::BUSY, b"too many connections");
+                } else {
+                    served.spawn(serve(connection, Arc::clone(&shared), Arc::clone(&seats)));
                 }
             }
             Some(_) = served.join_next() => {}
         }
     }
+    greeted.shutdown().await;
     while served.join_next().await.is_some() {}
 }
 
-async fn serve(incoming: Incoming, shared: Arc<Shared>, seats: Arc<Seats>) {
-    let Ok(accepting) = incoming.accept() else { return };
-    let Ok(Ok(connection)) = timeout(shared.config.idle, accepting).await else { return };
+/// Waits for the handshake; `None` if none comes about.
+async fn greet(incoming: Incoming) -> Option<Connection> {
+    timeout(HANDSHAKE_TIMEOUT, incoming.accept().ok()?).await.ok()?.ok()
+}
+
+async fn serve(connection: Connection, shared: Arc<Shared>, seats: Arc<Seats>) {
     let peer = connection.remote_id();
     if !shared.config.admitted.includes(&peer) {
         return connection.close(close_code::NOT_ADMITTED, b"not admitted");
@@ -77,7 +99,8 @@ async fn sessions(connection: &Connection, shared: &Arc<Shared>) -> VarInt {
         let made =
             shared.work(|shared| Work::responder(&shared.database, &shared.config.session)).await;
         let Ok(work) = made else { return close_code::FAILED };
-        let (_, done) = stream.run(work, patience).await;
+        let news = shared.database.watch_flushed();
+        let (_, done) = stream.run(work, news, patience).await;
         stream.finish(patience).await;
         if let Err(error) = done {
             return code_of(&error);

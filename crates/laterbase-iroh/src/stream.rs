@@ -10,14 +10,16 @@
 //!   each other.
 //! - The inbox holds at most one incomplete frame and one chunk; a frame that says that it is
 //!   longer than the limit is refused before it is read. The outbox holds at most one flight.
-//! - A session that waits looks at the clock and at the database now and then: other sessions may
-//!   have brought what changes its mind, and neither side need say anything for that.
+//! - A session that waits is woken when something was flushed and when it wants to ask again: other
+//!   sessions may have brought what changes its mind, and neither side need say anything for that.
 //! - Bytes that make no frame end the session with a Bye, like any that make no sense.
 
+use std::future::poll_fn;
 use std::time::{Duration, Instant};
 
 use iroh::endpoint::{ReadError, RecvStream, SendStream, WriteError};
 use laterbase::sync::Status;
+use laterbase::{FlushedWatch, Position};
 
 use crate::report::{Report, SyncError};
 use crate::work::{Input, Stepped, Work};
@@ -25,8 +27,9 @@ use crate::work::{Input, Stepped, Work};
 /// Bytes that are read at once.
 const CHUNK_BYTES: usize = 256 << 10;
 
-/// How often a session that waits looks at the clock and at the database.
-const TICK: Duration = Duration::from_millis(200);
+/// How often a session that waits is looked at whatever happens: a batch that is kept in quarantine
+/// moves no position, and nobody is woken for it.
+const TICK: Duration = Duration::from_secs(2);
 
 /// How long a session may take.
 #[derive(Clone, Copy, Debug)]
@@ -47,11 +50,12 @@ impl Stream {
     pub(crate) async fn run(
         &mut self,
         work: Work,
+        news: FlushedWatch,
         patience: Patience,
     ) -> (Report, Result<(), SyncError>) {
         let mut kept = Some(Box::new(work));
         let max = patience.session_max;
-        let exchange = self.exchange(&mut kept, patience.idle);
+        let exchange = self.exchange(&mut kept, news, patience.idle);
         let done = tokio::time::timeout(max, exchange).await;
         let done = done.unwrap_or(Err(SyncError::TooSlow { max }));
         let Some(work) = kept else { return (Report::default(), done) };
@@ -82,8 +86,11 @@ impl Stream {
     async fn exchange(
         &mut self,
         kept: &mut Option<Box<Work>>,
+        mut news: FlushedWatch,
         idle: Duration,
     ) -> Result<(), SyncError> {
+        let mut seen = Position::NONE;
+        let mut has_news = true;
         let mut inbox = Vec::new();
         let mut outbox = Outbox::default();
         let mut has_more = true;
@@ -106,47 +113,60 @@ impl Stream {
             if outbox.is_empty() && (is_closed || is_last) {
                 return if is_closed { Ok(()) } else { Err(SyncError::BrokenOff) };
             }
+            let asks_in = work.timeout().filter(|_| outbox.is_empty() && !is_closed);
+            let patience = idle.saturating_sub(heard.elapsed());
+            let pause = TICK.min(patience).min(asks_in.unwrap_or(TICK));
             tokio::select! {
                 written = self.send.write(outbox.waiting()), if !outbox.is_empty() => {
-                    match written {
+                    match written.map_err(unwritten) {
                         Ok(len) => {
                             outbox.take(len);
                             heard = Instant::now();
                         }
                         // It may have said why.
-                        Err(WriteError::Stopped(_)) => outbox.close(),
-                        Err(WriteError::ConnectionLost(source)) => {
-                            return Err(SyncError::lost(source));
-                        }
-                        Err(WriteError::ClosedStream | WriteError::ZeroRttRejected) => {
-                            return Err(SyncError::BrokenOff);
-                        }
+                        Err(None) => outbox.close(),
+                        Err(Some(error)) => return Err(error),
                     }
                 }
                 read = self.recv.read_chunk(CHUNK_BYTES), if !is_last && !is_closed => {
-                    match read {
-                        Ok(Some(chunk)) => {
+                    match read.map_err(unread)? {
+                        Some(chunk) => {
                             inbox.extend_from_slice(&chunk);
                             heard = Instant::now();
                         }
-                        Ok(None) => is_last = true,
-                        Err(ReadError::ConnectionLost(source)) => {
-                            return Err(SyncError::lost(source));
-                        }
-                        Err(
-                            ReadError::Reset(_)
-                            | ReadError::ClosedStream
-                            | ReadError::ZeroRttRejected,
-                        ) => return Err(SyncError::BrokenOff),
+                        None => is_last = true,
                     }
                 }
-                () = tokio::time::sleep(TICK.min(idle)) => {
-                    if heard.elapsed() >= idle {
-                        return Err(SyncError::Silent { idle });
-                    }
+                flushed = poll_fn(|cx| news.poll_flushed(seen, cx)), if has_news => {
+                    // Of a database that is being closed nothing more is heard.
+                    has_news = flushed.is_some();
+                    seen = flushed.unwrap_or(seen);
                     has_more = true;
                 }
+                () = tokio::time::sleep(pause) => has_more = true,
             }
+            if heard.elapsed() >= idle {
+                return Err(SyncError::Silent { idle });
+            }
+        }
+    }
+}
+
+/// What became of writing; none if the peer takes no more.
+fn unwritten(error: WriteError) -> Option<SyncError> {
+    match error {
+        WriteError::Stopped(_) => None,
+        WriteError::ConnectionLost(source) => Some(SyncError::lost(source)),
+        WriteError::ClosedStream | WriteError::ZeroRttRejected => Some(SyncError::BrokenOff),
+    }
+}
+
+/// What became of reading.
+fn unread(error: ReadError) -> SyncError {
+    match error {
+        ReadError::ConnectionLost(source) => SyncError::lost(source),
+        ReadError::Reset(_) | ReadError::ClosedStream | ReadError::ZeroRttRejected => {
+            SyncError::BrokenOff
         }
     }
 }

@@ -4,7 +4,7 @@
 //! - One step at a time: a step owns the work until it gives it back.
 //! - A step takes whole frames only, and ends by itself: it never waits for the peer.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use laterbase::Database;
 use laterbase::sync::{
@@ -81,6 +81,12 @@ impl Work {
         self.session.status()
     }
 
+    /// In how long the session has something to do though nothing happens.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        let at = Duration::from_millis(self.session.poll_timeout()?);
+        Some(at.saturating_sub(self.began.elapsed()))
+    }
+
     /// Whether the bytes hold something for a step: a whole frame, or what can become none.
     pub(crate) fn has_frame(&self, bytes: &[u8], is_last: bool) -> bool {
         let is_whole = || !matches!(frame::split(bytes, &self.limits), Ok(None));
@@ -94,7 +100,9 @@ impl Work {
         let now_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         if !input.bytes.is_empty() {
             let outcomes = self.session.handle_flight(&input.bytes, now_ms, &mut self.port);
-            self.outcomes.extend(outcomes);
+            // What was stored is counted; listed, it would grow with all that comes.
+            let told = outcomes.into_iter().filter(|one| !matches!(one, Outcome::Stored { .. }));
+            self.outcomes.extend(told);
         }
         let mut flight = Vec::new();
         let mut has_more = true;

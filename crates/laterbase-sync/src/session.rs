@@ -262,6 +262,15 @@ impl Session {
         }
     }
 
+    /// When the session is to be polled again though nothing came and nothing changed: it asks anew
+    /// then for what it waits for. On the clock of [`Session::handle_frame`].
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<u64> {
+        let waits = self.closed.is_none() && !self.is_settled();
+        let since = self.last_progress_ms.filter(|_| waits)?;
+        Some(since.saturating_add(self.config.retry_ms))
+    }
+
     /// How far it is.
     #[must_use]
     pub fn progress(&self) -> Progress {

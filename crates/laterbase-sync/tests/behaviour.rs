@@ -16,7 +16,7 @@ use laterbase_event::BatchView;
 use laterbase_sync::{
     Branch, HashTag, Head, Heads, LogId, MemoryReplica, Outcome, PeerMemory, Replica, Roots,
     Session, SessionConfig, Status, alias, announce,
-    frame::{Frame, FrameLimits, open},
+    frame::{Bye, Frame, FrameLimits, Reason, open},
     hear,
 };
 use world::{append, assert_same, exchange, flight, id, replica, root};
@@ -422,4 +422,19 @@ fn what_comes_between_a_hello_and_its_answer_is_told_with_the_answer() {
         assert_ne!(here.status(), Status::Running, "{late}, {met}: it waits for the clock");
         assert_same(&client, &server, late);
     }
+}
+
+#[test]
+fn a_session_that_waits_says_when_it_asks_anew() {
+    let mut copy = replica(1);
+    let config = SessionConfig { retry_ms: 10, ..SessionConfig::default() };
+    let mut session = Session::initiator(config, None);
+    assert_eq!(session.poll_timeout(), None, "it has said nothing yet");
+    while session.poll_frame(5, &mut copy).is_some() {}
+    assert_eq!(session.poll_timeout(), Some(15));
+    assert_eq!(session.poll_frame(14, &mut copy), None);
+    assert!(session.poll_frame(15, &mut copy).is_some());
+    session.close(Bye::new(Reason::Done));
+    while session.poll_frame(16, &mut copy).is_some() {}
+    assert_eq!(session.poll_timeout(), None, "it is over");
 }

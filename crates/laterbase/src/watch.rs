@@ -19,19 +19,25 @@ pub struct FlushedWatch {
 
 impl Database {
     /// Waits until something behind `after` is on the device, for up to `timeout`; answers with the
-    /// last position that is. [`Position::NONE`] waits for the first event.
+    /// last position that is, and `None` when the database is being closed and nothing more comes.
+    /// [`Position::NONE`] waits for the first event.
     ///
-    /// Cheaper than a subscription where only the fact matters. Returns early when the database is
-    /// being closed.
+    /// Cheaper than a subscription where only the fact matters.
     #[must_use]
-    pub fn wait_for_flushed(&self, after: Position, timeout: Duration) -> Position {
+    pub fn wait_for_flushed(&self, after: Position, timeout: Duration) -> Option<Position> {
         let inner = self.inner();
         let deadline = deadline_after(timeout);
         loop {
             let flushed = inner.progress.flushed();
+            if flushed > after {
+                return Some(flushed);
+            }
+            if inner.is_closing() {
+                return None;
+            }
             let left = left_until(deadline);
-            if flushed > after || left.is_zero() || inner.is_closing() {
-                return flushed;
+            if left.is_zero() {
+                return Some(flushed);
             }
             let listener = Listener::Thread(std::thread::current());
             let registration = inner.progress.follow(listener);
@@ -89,6 +95,16 @@ impl Drop for FlushedWatch {
     }
 }
 
+/// The end of a timeout; `None` if it is so far away that it never comes.
+pub(crate) fn deadline_after(timeout: Duration) -> Option<Instant> {
+    Instant::now().checked_add(timeout)
+}
+
+/// How long it is until then.
+pub(crate) fn left_until(deadline: Option<Instant>) -> Duration {
+    deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
+}
+
 #[cfg(test)]
 mod tests {
     use std::task::Waker;
@@ -112,14 +128,22 @@ mod tests {
         database.close().unwrap();
         assert_eq!(watch.poll_flushed(first, &mut cx), Poll::Ready(None));
     }
-}
 
-/// The end of a timeout; `None` if it is so far away that it never comes.
-pub(crate) fn deadline_after(timeout: Duration) -> Option<Instant> {
-    Instant::now().checked_add(timeout)
-}
-
-/// How long it is until then.
-pub(crate) fn left_until(deadline: Option<Instant>) -> Duration {
-    deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
+    #[test]
+    fn whoever_waits_is_told_of_a_flush_of_none_in_time_and_of_the_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::create(directory.path(), Options::default()).unwrap();
+        let moment = Duration::from_millis(1);
+        assert_eq!(database.wait_for_flushed(Position::NONE, moment), Some(Position::NONE));
+        let mut commit = database.commit();
+        commit.push(&NewEvent::new("truck", "7", "seen")).unwrap();
+        database.append(&mut commit).unwrap().wait().unwrap();
+        let first = Position::new(1);
+        let waiting = database.clone();
+        assert_eq!(waiting.wait_for_flushed(Position::NONE, moment), Some(first));
+        let long = Duration::from_secs(3600);
+        let waiter = std::thread::spawn(move || waiting.wait_for_flushed(first, long));
+        database.close().unwrap();
+        assert_eq!(waiter.join().unwrap(), None);
+    }
 }

@@ -136,5 +136,5 @@ fn a_wait_without_end_ends_with_the_event() {
     let found = subscription.next(Duration::MAX).unwrap().unwrap();
     assert_eq!(found.event.id, first);
     let flushed = fixture.db.wait_for_flushed(Position::NONE, Duration::MAX);
-    assert_eq!(flushed, found.position);
+    assert_eq!(flushed, Some(found.position));
 }

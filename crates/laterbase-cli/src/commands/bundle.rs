@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use laterbase::sync::{HashTag, Head, Heads, LogId, Replica as _, SessionConfig, SyncPort};
 use laterbase::{ReplicaId, VersionVector};
-use laterbase_client::{BundleError, ContactFile, Imported, export, import};
+use laterbase_client::{BundleError, ContactFile, Exported, Imported, export, import};
 use serde_json::{Value, json};
 
 use super::Context;
@@ -22,7 +22,8 @@ use crate::values::version_vector;
 /// Write what a peer lacks to a file, for import-bundle elsewhere
 ///
 /// Without --for and --since: everything. The file is what a sync would send, and can be taken in
-/// by every copy of this database, and as often as you like.
+/// by every copy of this database, and as often as you like. The database must not be served or
+/// written to elsewhere meanwhile.
 #[derive(Debug, Args)]
 pub(crate) struct Export {
     /// The file to write
@@ -53,20 +54,10 @@ impl Export {
             (None, Some(vector)) => heads_at(vector, &port),
             (None, None) => Heads::new(),
         };
-        let failed = |error: BundleError| bundling(&error, &self.file);
-        let new = self.file.with_extension("laterbase-new");
-        let file = File::create(&new).map_err(|error| failed(error.into()))?;
-        let mut out = BufWriter::new(file);
-        let exported = export(&mut port, &since, &mut out).and_then(|exported| {
-            out.flush()?;
-            out.get_ref().sync_all()?;
-            std::fs::rename(&new, &self.file)?;
-            Ok(exported)
-        });
-        let exported = exported.map_err(|error| {
-            let _ = std::fs::remove_file(&new);
-            failed(error)
-        })?;
+        let target = Target::of(&self.file)?;
+        let exported = target
+            .write(|out| export(&mut port, &since, out))
+            .map_err(|error| bundling(&error, &self.file))?;
         drop(port);
         database.close().map_err(|error| refusals::closing(&error))?;
         if context.json() {
@@ -84,6 +75,63 @@ impl Export {
             counted(exported.logs, "log"),
             size(exported.bytes)
         ))
+    }
+}
+
+/// Where a bundle goes.
+enum Target<'a> {
+    /// What is no file, as a pipe or a device, is written into.
+    InPlace(File),
+    /// A file is replaced when the bundle is whole.
+    Replaced { file: &'a Path, new: PathBuf, out: File },
+}
+
+impl<'a> Target<'a> {
+    fn of(file: &'a Path) -> Result<Self, Failure> {
+        let failed = |error: std::io::Error| bundling(&error.into(), file);
+        if std::fs::metadata(file).is_ok_and(|found| !found.is_file()) {
+            let opened = File::options().write(true).open(file).map_err(failed)?;
+            return Ok(Self::InPlace(opened));
+        }
+        let mut new = file.as_os_str().to_owned();
+        new.push(".laterbase-new");
+        let new = PathBuf::from(new);
+        match File::create_new(&new) {
+            Ok(out) => Ok(Self::Replaced { file, new, out }),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                let message = format!("{} is there already", new.display());
+                Err(Failure::new(Exit::AlreadyExists, message)
+                    .hint("another export writes it, or one was cut off: then remove it"))
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    fn write(
+        self,
+        export: impl FnOnce(&mut dyn Write) -> Result<Exported, BundleError>,
+    ) -> Result<Exported, BundleError> {
+        match self {
+            Self::InPlace(file) => {
+                let mut out = BufWriter::new(file);
+                let exported = export(&mut out)?;
+                out.flush()?;
+                Ok(exported)
+            }
+            Self::Replaced { file, new, out } => {
+                let mut out = BufWriter::new(out);
+                let exported = export(&mut out).and_then(|exported| {
+                    out.flush()?;
+                    out.get_ref().sync_all()?;
+                    std::fs::rename(&new, file)?;
+                    Ok(exported)
+                });
+                if exported.is_err() {
+                    let _ = std::fs::remove_file(&new);
+                }
+                exported
+            }
+        }
     }
 }
 
@@ -175,7 +223,11 @@ pub(super) fn bundling(error: &BundleError, path: &Path) -> Failure {
         | BundleError::OtherDatabase { .. }
         | BundleError::Refused { .. } => Exit::Refused,
     };
-    Failure::new(exit, format_args!("{}: {error}", path.display()))
+    let failure = Failure::new(exit, format_args!("{}: {error}", path.display()));
+    if exit == Exit::NotFound {
+        return failure.hint("check the name; `laterbase export` writes a bundle");
+    }
+    failure
 }
 
 /// The database that a bundle is of.

@@ -77,7 +77,9 @@ mod join {
         if !from.contains("://") && Path::new(from).is_file() {
             let id = bundle::database_of(Path::new(from))?;
             create(directory, id, context)?;
-            return bundle::ImportBundle { file: from.into() }.run(context);
+            let done = bundle::ImportBundle { file: from.into() }.run(context);
+            let next = format!("import-bundle {from}");
+            return done.map_err(|failure| made(failure, &next, directory));
         }
         let address: PeerAddress =
             from.parse().map_err(|error: laterbase_client::AddressError| {
@@ -95,7 +97,16 @@ mod join {
             peers.add(Peer { name: PEER_NAME.to_owned(), address: address.clone() })
         });
         added.map_err(|error| Failure::new(Exit::Storage, error))?;
-        sync::Sync::with(PEER_NAME).run(context)
+        let done = sync::Sync::with(PEER_NAME).run(context);
+        done.map_err(|failure| made(failure, "sync", directory))
+    }
+
+    /// The copy is there, and a second `init` would be refused: what to go on with instead.
+    fn made(failure: Failure, next: &str, directory: &Path) -> Failure {
+        let directory = directory.display();
+        failure.hint(format_args!(
+            "the copy is made, what came is kept; go on with `laterbase {next} --db {directory}`"
+        ))
     }
 
     fn create(directory: &Path, id: DatabaseId, context: &mut Context) -> Result<(), Failure> {

@@ -9,6 +9,8 @@ mod completions;
 mod context;
 #[cfg(feature = "demo")]
 mod demo;
+#[cfg(feature = "sync")]
+mod ending;
 mod filters;
 mod forks;
 mod get;

@@ -50,15 +50,14 @@ impl Serve {
             .map_err(|error| opening(&error))?;
         let json = context.json();
         let backgrounds: Arc<OnceLock<Backgrounds>> = Arc::default();
-        let pulled = Arc::clone(&backgrounds);
+        let told = Arc::clone(&backgrounds);
         let server = Server::new(
             databases.clone(),
             config,
             Arc::new(move |notice: &Notice| output::complain(&notice_line(notice, json))),
             Arc::new(move |database: &str, heard: &Heard| {
-                let background = pulled.get().and_then(|all| all.get(database));
-                if let Some(background) = background.filter(|_| heard.lacks) {
-                    background.pull_from(heard.from);
+                if let Some(background) = told.get().and_then(|all| all.get(database)) {
+                    background.hear(heard);
                 }
             }),
         )

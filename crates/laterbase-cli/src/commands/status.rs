@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use laterbase::sync::Heads;
+use laterbase::sync::{Head, Heads};
 use laterbase::{Database, Query, VersionVector};
 #[cfg(feature = "server")]
 use laterbase_client::Peers;
@@ -64,8 +64,7 @@ impl Status {
         let heads = database.log_heads().map_err(|error| refusals::reading(&error))?;
         let all = standings(&database, &heads, context)?;
         let (id, replica) = (database.id(), database.replica());
-        let vector = database.version_vector().map_err(|error| refusals::reading(&error))?;
-        let events: u64 = vector.iter().map(|(_, _, seq)| seq).sum();
+        let events: u64 = heads.values().map(own_events).sum();
         if context.json() {
             let peers: Vec<Value> =
                 all.iter().map(|standing| self.document(standing, context)).collect();
@@ -128,6 +127,12 @@ impl Status {
         }
         document
     }
+}
+
+/// How many events a log has; those before a branch are of the log that it comes from.
+fn own_events(head: &Head) -> u64 {
+    let before = head.branch.map_or(0, |branch| branch.first_seq.saturating_sub(1));
+    head.seq.saturating_sub(before)
 }
 
 fn standings(

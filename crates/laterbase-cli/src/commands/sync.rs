@@ -8,11 +8,12 @@ use laterbase::Database;
 use laterbase::sync::{Outcome, SessionConfig};
 use laterbase_client::{
     Background, BackgroundConfig, Backoff, Contact, ContactFile, HttpWire, Peer, PeerNotice,
-    Report, SyncError, sync_once, told,
+    Report, SyncError, sync_once,
 };
 use serde_json::json;
 
 use super::Context;
+use super::ending::Ending;
 use super::peer::{read, unknown};
 use super::stats::{counted, grouped, size};
 use crate::failure::{Exit, Failure};
@@ -133,7 +134,8 @@ fn with_retries(
             }
             return Ok((done, all));
         }
-        std::thread::sleep(backoff.after_failure());
+        let asked = done.as_ref().err().map_or(Duration::ZERO, SyncError::retry_after);
+        std::thread::sleep(backoff.after_failure().max(asked));
     }
 }
 
@@ -194,21 +196,24 @@ pub(super) fn worth_telling(outcome: &Outcome) -> Option<String> {
             log.root
         )),
         Outcome::Malformed(error) => Some(format!("the peer sent what is no frame: {error}")),
-        Outcome::Refused { bye, .. } => Some(format!("the peer was refused: {}", told(bye.reason))),
+        Outcome::Refused { bye, .. } => Some(format!("the peer was refused: {}", bye.reason)),
     }
 }
 
-/// Syncs with all peers until the process is ended.
+/// Syncs with all peers until the process is told to end.
 fn watch(database: Database, context: &mut Context) -> Result<(), Failure> {
     let directory = context.directory()?.to_owned();
     let json = context.json();
+    let ending = Ending::new()
+        .map_err(|error| Failure::new(Exit::Storage, format_args!("cannot wait: {error}")))?;
     context.out.line("syncing; end with Ctrl-C")?;
     context.out.flush()?;
     let notices = Arc::new(move |notice: &PeerNotice| output::complain(&line(notice, json)));
-    let _kept = Background::start(database, directory, BackgroundConfig::default(), notices);
-    loop {
-        std::thread::park();
-    }
+    let background =
+        Background::start(database.clone(), directory, BackgroundConfig::default(), notices);
+    ending.wait();
+    background.end();
+    database.close().map_err(|error| refusals::closing(&error))
 }
 
 /// A notice as a line for standard error; empty if it says nothing.

@@ -25,7 +25,8 @@ impl WhyNotSynced {
         let found = database.get(self.id).map_err(|error| refusals::reading(&error))?;
         let Some(recorded) = found else { return self.missing(&database, context) };
         let event = recorded.event;
-        let log = event.id.replica().to_string();
+        let log = database.log_of(self.id).map_err(|error| refusals::reading(&error))?;
+        let log = log.map_or(event.id.replica(), |log| log.replica).to_string();
         let mut answers: Vec<(String, bool, String)> = Vec::new();
         for peer in read(context)?.iter() {
             let contact = ContactFile::new(context.directory()?, &peer.name).read();

@@ -29,6 +29,9 @@ fn mistakes_say_what_to_do_next() {
     sandbox.file("no.bundle", b"this is no bundle");
     sandbox.run(["init", "--db", "other"]).success();
     sandbox.run(["export", "--db", "other", "other.bundle"]).success();
+    let whole = std::fs::read(sandbox.path("other.bundle")).unwrap();
+    sandbox.file("cut.bundle", &whole[..whole.len() - 1]);
+    sandbox.file("taken.bundle.laterbase-new", b"half");
     let commands: &[&[&str]] = &[
         &["peer", "list"],
         &["peer", "list", "--db", "nowhere"],
@@ -53,10 +56,13 @@ fn mistakes_say_what_to_do_next() {
         &["serve", "--db", "nowhere"],
         &["init", "--db", "copy", "--join", "http://127.0.0.1:9"],
         &["init", "--db", "copy", "--join", "nothing"],
+        &["init", "--db", "cut", "--join", "cut.bundle"],
+        &["init", "--db", "cut", "--join", "cut.bundle"],
         &["import-bundle", "no.bundle"],
         &["import-bundle", "missing.bundle"],
         &["import-bundle", "other.bundle"],
         &["export", "--for", "hub", "out.bundle"],
+        &["export", "taken.bundle"],
         &["why-not-synced", "01M7XVYZ4K00023BJ65MYAFNT8"],
         &["forks"],
         &["quarantine", "list"],
@@ -93,6 +99,50 @@ fn a_served_database_is_read_beside_it_and_not_written() {
     assert_eq!(names, ["default", "port-of_rotterdam"]);
     let url = format!("{}/db/port-of_rotterdam", server.url());
     sandbox.run(["init", "--db", "copy", "--join", &url]).success();
+}
+
+#[test]
+fn bundles_that_differ_in_the_end_of_their_names_are_two() {
+    let sandbox = Sandbox::with_database();
+    sandbox.file("x.laterbase-new", b"somebody's");
+    sandbox.run(["export", "x.a"]).success();
+    sandbox.run(["export", "x.b"]).success();
+    // Again: a file is replaced.
+    sandbox.run(["export", "x.b"]).success();
+    let read = |name: &str| std::fs::read(sandbox.path(name)).unwrap();
+    assert_eq!(read("x.laterbase-new"), b"somebody's");
+    assert!(!read("x.a").is_empty() && !read("x.b").is_empty());
+    assert!(!sandbox.path("x.a.laterbase-new").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_written_into_and_stays_what_it_is() {
+    use std::os::unix::fs::FileTypeExt as _;
+    let sandbox = Sandbox::with_database();
+    let pipe = sandbox.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let end = pipe.clone();
+    let reader = std::thread::spawn(move || std::fs::read(end).unwrap());
+    sandbox.run(["export", "pipe"]).success();
+    assert!(std::fs::metadata(&pipe).unwrap().file_type().is_fifo());
+    sandbox.file("piped.bundle", reader.join().unwrap());
+    sandbox.run(["import-bundle", "piped.bundle"]).success();
+}
+
+#[test]
+fn watching_ends_well_when_it_is_told_to() {
+    let sandbox = Sandbox::with_database();
+    let mut command = sandbox.command(["sync", "--watch"]);
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut first = String::new();
+    let mut said = std::io::BufReader::new(child.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut said, &mut first).unwrap();
+    assert_eq!(first, "syncing; end with Ctrl-C\n");
+    let id = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    let status = child.wait().unwrap();
+    assert!(status.success(), "{status}");
 }
 
 #[test]

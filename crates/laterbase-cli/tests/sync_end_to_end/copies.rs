@@ -143,5 +143,30 @@ fn a_directory_put_back_in_place_is_noticed_by_its_peer_and_forks_nothing_away()
         assert_eq!(reincarnations(&sandbox, db), expected, "{db}");
         let forks = json(&sandbox, &["forks", "--db", db]);
         assert_eq!(forks["forks"].as_array().unwrap().len(), 1, "{db}: {forks}");
+        let read = |root: &[&str]| {
+            let arguments = [&["read", "--db", db, "--format", "ndjson"], root].concat();
+            ndjson(&sandbox.run(arguments).success().stdout)
+        };
+        let events = read(&[]);
+        let count = events.len() + read(&["_sys"]).len();
+        assert_eq!(json(&sandbox, &["status", "--db", db])["events"], count, "{db}");
+        let logs = branches(&forks["forks"][0]);
+        let of = |key: &str| {
+            let event = events.iter().find(|event| event["key"] == key).unwrap();
+            let id = event["id"].as_str().unwrap();
+            let why = json(&sandbox, &["why-not-synced", "--db", db, id]);
+            assert!(why["peers"].as_array().unwrap().iter().all(|peer| peer["has_it"] == true));
+            why["log"].as_str().unwrap().to_owned()
+        };
+        // What was written twice is on two branches, and what was before the fork on none.
+        assert_ne!(of("2"), of("other-2"), "{db}");
+        assert!(logs.contains(&of("2")) && logs.contains(&of("other-2")), "{db}: {logs:?}");
+        assert!(!logs.contains(&of("1")), "{db}: {logs:?}");
     }
+}
+
+/// The names of a fork's branches.
+fn branches(fork: &Value) -> Vec<String> {
+    let all = fork["branches"].as_array().unwrap();
+    all.iter().map(|branch| branch["log"].as_str().unwrap().to_owned()).collect()
 }

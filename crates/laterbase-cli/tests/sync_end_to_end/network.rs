@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,8 +20,18 @@ use serde_json::Value;
 const NAMES: [&str; 3] = ["a", "b", "c"];
 /// Events of one request.
 const TOGETHER: u64 = 20;
-/// After so long without agreement something is stuck.
+/// After so long without an acknowledgement, or without agreement, something is stuck.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// How often the copies are compared.
+const POLL: Duration = Duration::from_millis(50);
+/// Between two requests of a writer: others write, sync and are killed meanwhile.
+const PACE: Duration = Duration::from_millis(5);
+/// Until a writer tries again what was not acknowledged.
+const AGAIN: Duration = Duration::from_millis(20);
+/// How long a node lives between two kills, at least, and up to how much longer.
+const UP_FOR_MS: (u64, u64) = (100, 400);
+/// How long a node that was killed stays down, at most.
+const DOWN_FOR_MS: u64 = 200;
 
 fn events_wanted() -> u64 {
     std::env::var("LATERBASE_TEST_EVENTS").map_or(3_000, |count| count.parse().unwrap())
@@ -32,13 +42,32 @@ fn seed() -> u64 {
 }
 
 /// Where each node listens by now; none while it is down.
-type Places = Arc<Mutex<[Option<SocketAddr>; 3]>>;
+#[derive(Default)]
+struct Places {
+    by_node: Mutex<[Option<SocketAddr>; 3]>,
+    changed: Condvar,
+}
+
+impl Places {
+    fn set(&self, index: usize, place: Option<SocketAddr>) {
+        self.by_node.lock().unwrap()[index] = place;
+        self.changed.notify_all();
+    }
+
+    /// Where a node listens, as soon as it does.
+    fn wait(&self, index: usize) -> SocketAddr {
+        let places = self.by_node.lock().unwrap();
+        let is_down = |places: &mut [Option<SocketAddr>; 3]| places[index].is_none();
+        let (places, _) = self.changed.wait_timeout_while(places, PATIENCE, is_down).unwrap();
+        places[index].unwrap_or_else(|| panic!("node {index} stays down, seed {}", seed()))
+    }
+}
 
 struct World {
     sandbox: Sandbox,
     nodes: Vec<Node>,
     proxies: Vec<Proxy>,
-    places: Places,
+    places: Arc<Places>,
 }
 
 impl World {
@@ -58,7 +87,7 @@ impl World {
                 sandbox.run(["peer", "add", peer, &url, "--db", name]).success();
             }
         }
-        let places = Places::default();
+        let places = Arc::default();
         let mut world = Self { sandbox, nodes: vec![first], proxies, places };
         for name in ["b", "c"] {
             let node = Node::start(&world.sandbox, name);
@@ -74,19 +103,19 @@ impl World {
     fn found(&self, index: usize) {
         let address = self.nodes[index].address;
         self.proxies[index].lead_to(Some(address));
-        self.places.lock().unwrap()[index] = Some(address);
+        self.places.set(index, Some(address));
     }
 
     fn lost(&self, index: usize) {
         self.proxies[index].lead_to(None);
-        self.places.lock().unwrap()[index] = None;
+        self.places.set(index, None);
     }
 
     /// Kills a node and starts it again.
-    fn kill(&mut self, index: usize, pause: Duration) {
+    fn kill(&mut self, index: usize, down_for: Duration) {
         self.lost(index);
         self.nodes[index].kill();
-        thread::sleep(pause);
+        thread::sleep(down_for);
         self.nodes[index] = Node::start(&self.sandbox, NAMES[index]);
         self.found(index);
     }
@@ -110,7 +139,7 @@ impl World {
             }
             let said: Vec<_> = all.iter().map(|one| one["roots"].to_string()).collect();
             assert!(began.elapsed() < PATIENCE, "no agreement, seed {}: {said:#?}", seed());
-            thread::sleep(Duration::from_millis(50));
+            thread::sleep(POLL);
         }
     }
 }
@@ -118,6 +147,7 @@ impl World {
 /// Writes events to a node, wherever it is, each until it is acknowledged.
 fn write(index: usize, count: u64, places: &Places) -> Vec<String> {
     let mut acknowledged = Vec::new();
+    let mut last = Instant::now();
     let mut next = 0;
     while next < count {
         let keys: Vec<String> =
@@ -129,20 +159,20 @@ fn write(index: usize, count: u64, places: &Places) -> Vec<String> {
             )
         };
         let body: String = keys.iter().map(line).collect();
-        let place = places.lock().unwrap()[index];
+        assert!(last.elapsed() < PATIENCE, "nothing is acknowledged, seed {}", seed());
+        let place = places.wait(index);
         let root = if next % 3 == 0 { "truck" } else { "shipment" };
         let path = format!("/e/{root}");
-        let answer = place
-            .and_then(|place| ask(place, "POST", &path, "application/x-ndjson", body.as_bytes()));
+        let answer = ask(place, "POST", &path, "application/x-ndjson", body.as_bytes());
         match answer {
             Some((201, _)) => {
                 next += keys.len() as u64;
                 acknowledged.extend(keys);
-                // Others write, sync and are killed meanwhile.
-                thread::sleep(Duration::from_millis(5));
+                last = Instant::now();
+                thread::sleep(PACE);
             }
             Some((status, body)) if status < 500 => panic!("{status}: {body}"),
-            Some(_) | None => thread::sleep(Duration::from_millis(20)),
+            Some(_) | None => thread::sleep(AGAIN),
         }
     }
     acknowledged
@@ -161,7 +191,9 @@ fn read_all(sandbox: &Sandbox, name: &str) -> (String, Vec<Value>, BTreeSet<Stri
         event.remove("cursor");
     }
     let key = |event: &Value| event["idempotency_key"].as_str().map(str::to_owned);
-    let keys = events.iter().filter_map(key).collect();
+    let all: Vec<String> = events.iter().filter_map(key).collect();
+    let keys: BTreeSet<String> = all.iter().cloned().collect();
+    assert_eq!(all.len(), keys.len(), "events that are there twice on {name}, seed {}", seed());
     (table, events, keys)
 }
 
@@ -186,9 +218,11 @@ fn three_servers_and_a_bundle_agree_whatever_the_network_and_the_processes_do() 
         || (kills < 100 && is_pending(&world))
         || writers.iter().any(|writer| !writer.is_finished())
     {
-        thread::sleep(Duration::from_millis(100 + random.below(400)));
+        // Each writer ends in time, or says what it waits for; so this does, too.
+        let up_for = UP_FOR_MS.0 + random.below(UP_FOR_MS.1);
+        thread::sleep(Duration::from_millis(up_for));
         let victim = usize::try_from(random.below(3)).unwrap();
-        world.kill(victim, Duration::from_millis(random.below(200)));
+        world.kill(victim, Duration::from_millis(random.below(DOWN_FOR_MS)));
         kills += 1;
         if kills == 3 {
             by_bundle(&mut world);

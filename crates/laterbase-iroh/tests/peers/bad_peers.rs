@@ -1,13 +1,16 @@
 //! Peers that send garbage, claim too much, break off: each hurts its own session at the most.
 
+use std::time::Duration;
+
 use crate::support::{
-    World, address_of, append, append_sized, bare_endpoint, dial, held, node, told,
+    World, address_of, append, append_sized, bare_endpoint, dial, held, node, open_config, told,
 };
 use iroh::Endpoint;
+use iroh::endpoint::{Connection, ConnectionError};
 use laterbase::Database;
 use laterbase::sync::frame::{self, FrameLimits, Reason};
 use laterbase::sync::{Session, SessionConfig};
-use laterbase_iroh::{Node, SyncError};
+use laterbase_iroh::{Node, NodeConfig, SyncError};
 
 /// A good peer is served as ever.
 async fn check_others(world: &mut World, name: &str, hub: &Node, events: usize) {
@@ -109,4 +112,95 @@ async fn a_lost_connection_resumes_without_sending_everything_again() {
     assert_eq!(report.progress.pull_events, 200 - kept as u64);
     assert!(report.progress.bytes_in < (200 - kept as u64) * (5 << 10));
     assert_eq!(held(&two), held(&one));
+}
+
+/// A node that serves one connection, and not for long.
+async fn narrow(database: &Database, idle: Duration, session_max: Duration) -> Node {
+    let config = NodeConfig {
+        connections_max: 1,
+        connections_per_peer_max: 1,
+        idle,
+        session_max,
+        ..open_config()
+    };
+    Node::bind(database.clone(), config).await.unwrap()
+}
+
+const LONG: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_finds_all_places_taken_is_told_to_come_back() {
+    let mut world = World::new();
+    let (one, two) = (world.copy("one"), world.copy("two"));
+    append(&one, "shipment", 0..20);
+    let (hub, bad) = (narrow(&one, LONG, LONG).await, bare_endpoint().await);
+
+    // Half a frame keeps the only place.
+    let (connection, mut send, _recv) = dial(&bad, &hub).await;
+    send.write_all(&[100]).await.unwrap();
+    let here = node(&two).await;
+    let error = here.sync(hub.addr()).await.unwrap_err();
+    assert!(matches!(error, SyncError::Busy), "{error}");
+    assert!(error.is_passing());
+
+    connection.close(77_u32.into(), b"gone");
+    let mut done = here.sync(hub.addr()).await;
+    // The place is free as soon as the node has noticed.
+    for _ in 0..100 {
+        if done.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        done = here.sync(hub.addr()).await;
+    }
+    done.unwrap();
+    assert_eq!(held(&two).len(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_says_nothing_more_is_given_up() {
+    let mut world = World::new();
+    let one = world.copy("one");
+    let idle = Duration::from_millis(300);
+    let (hub, bad) = (narrow(&one, idle, LONG).await, bare_endpoint().await);
+    let (connection, mut send, _recv) = dial(&bad, &hub).await;
+    send.write_all(&[100]).await.unwrap();
+    assert_eq!(closed_with(&connection).await, TIMEOUT);
+
+    // The side that dials gives up, too.
+    let here = narrow(&one, idle, LONG).await;
+    let there = address_of(&bad);
+    let (error, _silent) = tokio::join!(here.sync(there), async {
+        let connection = bad.accept().await.unwrap().await.unwrap();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        connection
+    });
+    let error = error.unwrap_err();
+    assert!(matches!(error, SyncError::Silent { .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_takes_for_ever_is_given_up() {
+    let mut world = World::new();
+    let one = world.copy("one");
+    let max = Duration::from_millis(500);
+    let (hub, bad) = (narrow(&one, LONG, max).await, bare_endpoint().await);
+    let (connection, mut send, _recv) = dial(&bad, &hub).await;
+    // A byte now and then of a frame that is long enough.
+    let dripping = tokio::spawn(async move {
+        while send.write_all(&[100]).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    assert_eq!(closed_with(&connection).await, TIMEOUT);
+    dripping.await.unwrap();
+}
+
+/// The code that a connection is closed with for want of patience.
+const TIMEOUT: u64 = 4;
+
+async fn closed_with(connection: &Connection) -> u64 {
+    let closed = connection.closed().await;
+    let ConnectionError::ApplicationClosed(close) = &closed else { panic!("{closed}") };
+    close.error_code.into_inner()
 }

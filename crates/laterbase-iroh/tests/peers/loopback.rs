@@ -76,10 +76,7 @@ async fn several_peers_at_once_are_served() {
     let mut world = World::new();
     let hub = world.copy("hub");
     append(&hub, "shipment", 0..50);
-    // What one session brings while another one greets may make the other one ask again.
-    let session = SessionConfig { retry_ms: 300, ..SessionConfig::default() };
-    let config = NodeConfig { session, ..open_config() };
-    let listening = Node::bind(hub.clone(), config).await.unwrap();
+    let listening = node(&hub).await;
     let copies: Vec<_> = (0..4).map(|at| world.copy(&format!("copy-{at}"))).collect();
     let mut syncs = tokio::task::JoinSet::new();
     for (copy, root) in copies.iter().zip(["a", "b", "c", "d"]) {

@@ -9,6 +9,7 @@
 //! A reason or a fault that is not known keeps its number.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use super::FrameError;
 use crate::{
@@ -125,6 +126,25 @@ impl Reason {
             Self::Storage => 9,
             Self::Unknown(number) => number,
         }
+    }
+}
+
+impl fmt::Display for Reason {
+    /// In words, for people.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Done => "nothing is left to do",
+            Self::Busy => "it has too much to do",
+            Self::Version => "no version of the protocol is common; upgrade the older side",
+            Self::Database => "it is another database; a copy is made with `laterbase init --join`",
+            Self::Scope => "a part of it was not granted",
+            Self::Malformed => "a frame made no sense",
+            Self::BadBatch => "a batch was not what it claimed to be",
+            Self::Stalled => "there was no progress",
+            Self::TooMuch => "a limit was exceeded",
+            Self::Storage => "the storage failed",
+            Self::Unknown(number) => return write!(out, "reason {number}, of a later version"),
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which logs are forked, and into what.
 
-use laterbase_event::{ReplicaId, RootName};
+use laterbase_event::{EventId, Position, ReplicaId, RootName};
 use laterbase_sync::{Heads, LogId};
 
 use crate::database::Database;
@@ -37,6 +37,28 @@ impl Database {
     /// [`ReadError`] if the logs cannot be read.
     pub fn log_heads(&self) -> Result<Heads, ReadError> {
         Ok(Heads::clone(&self.inner().heads_at()?.heads))
+    }
+
+    /// The log that holds an event: its writer's own, or a branch of a fork; `None` if it is not
+    /// held.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the event or the logs cannot be read.
+    pub fn log_of(&self, id: EventId) -> Result<Option<LogId>, ReadError> {
+        let Some(recorded) = self.get(id)? else { return Ok(None) };
+        let Ok(root) = RootName::try_from(recorded.event.root.as_str()) else { return Ok(None) };
+        let (seq, position) = (recorded.event.seq, recorded.position.as_u64());
+        let holds = |(first_seq, count, first): (u64, u64, Position)| {
+            // The events of a batch lie side by side.
+            let offset = seq.checked_sub(first_seq).filter(|offset| *offset < count);
+            offset.is_some_and(|offset| first.as_u64() + offset == position)
+        };
+        let catalog = self.inner().catalog()?;
+        let branch = catalog.of(&root, id.replica()).and_then(|chains| {
+            let mut names = chains.branches().map(|(name, _, _)| name);
+            names.find(|name| chains.visible(name).into_iter().any(holds))
+        });
+        Ok(Some(branch.unwrap_or(LogId::new(root, id.replica()))))
     }
 }
 
