@@ -89,8 +89,12 @@ fn parameter(parameter: &Parameter) -> Value {
         Place::Header => "header",
     };
     let one = reference(parameter.schema);
-    let schema =
-        if parameter.many { json!({ "type": "array", "items": one, "maxItems": 8 }) } else { one };
+    let schema = if parameter.many {
+        // Once is the same text as a list of one.
+        json!({ "anyOf": [one, { "type": "array", "items": one, "maxItems": 8 }] })
+    } else {
+        one
+    };
     json!({
         "name": parameter.name,
         "in": place,
