@@ -57,13 +57,16 @@ def filter_case(context, case):
     asked = dict(case.query or {})
     if isinstance(case.body, dict) and case.operation.path.endswith("/changes"):
         asked.update(case.body)
+    headers = {name.lower(): value for name, value in (case.headers or {}).items()}
+    if "9999-12-3" in f"{asked} {headers} {case.body}":
+        # With some offsets this is no year that a calendar reaches.
+        return False
     database = (case.path_parameters or {}).get("db", "default")
     body = case.body if isinstance(case.body, dict) else {}
     behind = body.get("fail_if") or {}
     if database != "default" and ("after" in asked or isinstance(behind.get("after"), str)):
         # The cursor is one of the default database.
         return False
-    headers = {name.lower(): value for name, value in (case.headers or {}).items()}
     if "keys" in asked and len(asked) > 1:
         return False
     if "vv" in asked and "lc" in asked:
