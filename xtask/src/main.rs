@@ -23,6 +23,7 @@ mod ci;
 mod device;
 mod failure;
 mod fuzz;
+mod interface;
 mod process;
 mod readme;
 mod repository;

@@ -7,6 +7,7 @@
 use crate::device;
 use crate::failure::Failure;
 use crate::fuzz;
+use crate::interface;
 use crate::process::{Invocation, answers, cargo, has_target};
 use crate::readme;
 use crate::repository::Repository;
@@ -40,6 +41,11 @@ pub(crate) const STAGES: &[Stage] = &[
     Stage { name: "campaigns", proves: "faulty disk, models, kill -9", run: campaigns },
     Stage { name: "mutants", proves: "each fault built in on purpose is caught", run: mutants },
     Stage { name: "end-to-end", proves: "the program as people run it", run: end_to_end },
+    Stage {
+        name: "interface",
+        proves: "the HTTP interface is as it is described",
+        run: interface::run,
+    },
     Stage { name: "power-cuts", proves: "the program on a disk that loses power", run: power_cuts },
     Stage { name: "iroh", proves: "sync from machine to machine, lints and tests", run: iroh },
     Stage { name: "readme", proves: "the README's and the guides' commands", run: readme },

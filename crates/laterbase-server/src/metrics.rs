@@ -186,8 +186,8 @@ fn numbers(hosted: &Hosted) -> Option<Numbers> {
     Some(Numbers {
         events: statistics.events as f64,
         flushes: statistics.flushes as f64,
-        log_bytes: statistics.segments.iter().map(|segment| segment.file_bytes as f64).sum(),
+        log_bytes: statistics.segments.iter().map(|segment| segment.file_bytes).sum::<u64>() as f64,
         index_waiting: statistics.index.memtable_entries as f64,
-        quarantined: quarantined.iter().map(|batch| batch.events.len() as f64).sum(),
+        quarantined: quarantined.iter().map(|batch| batch.events.len()).sum::<usize>() as f64,
     })
 }

@@ -25,6 +25,8 @@ use crate::watch::{deadline_after, left_until};
 
 /// Events read ahead at the most.
 const AHEAD_MAX: usize = 256;
+/// Bytes of payloads after which no more events are read ahead.
+const AHEAD_BYTES_MAX: usize = 1 << 20;
 /// How many positions one look goes through before it hands out what it found.
 const LOOK_MAX: u64 = 64 * 1024;
 /// How often a process that only reads looks for what the writer flushed.
@@ -166,10 +168,16 @@ impl Subscription {
     fn look(&mut self, flushed: Position) -> Result<(), ReadError> {
         let bound = flushed.min(Position::new(self.looked_to.as_u64() + LOOK_MAX));
         let mut walk = plan_scan(&self.inner, &self.filter, self.looked_to, bound)?;
-        let ready = &mut self.ready;
+        let (ready, mut bytes) = (&mut self.ready, 0_usize);
         let more = walk.run(|event, position, arrival| {
-            ready.push_back(Recorded { event: Event::from(event), position, arrival });
-            if ready.len() < AHEAD_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            let event = Event::from(event);
+            bytes = bytes.saturating_add(event.payload.len());
+            ready.push_back(Recorded { event, position, arrival });
+            if ready.len() < AHEAD_MAX && bytes < AHEAD_BYTES_MAX {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
         })?;
         self.looked_to = match self.ready.back() {
             Some(last) if more => last.position,

@@ -25,9 +25,7 @@ struct CloudEvent {
 
 /// Whether headers are those of binary mode: they name attributes.
 pub(crate) fn is_binary(headers: &HeaderMap) -> bool {
-    ["ce-specversion", "ce-id", "ce-source", "ce-type"]
-        .iter()
-        .any(|name| headers.contains_key(*name))
+    headers.keys().any(|name| name.as_str().starts_with("ce-"))
 }
 
 /// Reads a CloudEvent in the JSON format.

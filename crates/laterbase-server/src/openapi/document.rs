@@ -73,7 +73,8 @@ fn parameters(route: &Route, path: &str) -> Vec<Value> {
     let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let of_path = names.map(|name| {
         let schema = match (name, route.method) {
-            ("db", _) => "DatabaseName",
+            ("db", Method::Put) => "NewDatabaseName",
+            ("db", Method::Get | Method::Post) => "DatabaseName",
             ("root", Method::Post) => "PathRootToWrite",
             ("root", Method::Get | Method::Put) => "PathRoot",
             ("key", _) => "Key",
@@ -91,8 +92,12 @@ fn parameter(parameter: &Parameter) -> Value {
         Place::Header => "header",
     };
     let one = reference(parameter.schema);
-    let schema =
-        if parameter.many { json!({ "type": "array", "items": one, "maxItems": 8 }) } else { one };
+    let schema = if parameter.many {
+        // Once is the same text as a list of one.
+        json!({ "anyOf": [one, { "type": "array", "items": one, "maxItems": 8 }] })
+    } else {
+        one
+    };
     json!({
         "name": parameter.name,
         "in": place,
@@ -192,6 +197,23 @@ mod tests {
         for name in schemas.keys() {
             let reference = format!("#/components/schemas/{name}");
             assert!(found.contains(&reference), "nothing uses {name}");
+        }
+    }
+
+    #[test]
+    fn names_that_no_database_may_have_are_left_out() {
+        let document = document();
+        let schema = &document["components"]["schemas"]["NewDatabaseName"];
+        for name in schema["not"]["enum"].as_array().unwrap() {
+            assert!(!crate::is_database_name(name.as_str().unwrap()), "{name}");
+        }
+        let reserved: Vec<&str> = table::paths()
+            .iter()
+            .filter_map(|(path, _)| path.split('/').nth(1).filter(|first| !first.contains('.')))
+            .collect();
+        for name in reserved {
+            let listed = schema["not"]["enum"].as_array().unwrap().contains(&json!(name));
+            assert_eq!(listed, !crate::is_database_name(name), "{name}");
         }
     }
 

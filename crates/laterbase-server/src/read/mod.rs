@@ -36,6 +36,7 @@ use crate::problem::Problem;
 use crate::request::{blocking, media_type, whole};
 use crate::routes::Shared;
 use crate::write::entity_tag::{entity_tag, is_among};
+use crate::write::whole_number;
 
 const NEXT: HeaderName = HeaderName::from_static("laterbase-next");
 const CURSOR: HeaderName = HeaderName::from_static("laterbase-cursor");
@@ -168,7 +169,9 @@ fn parameters_of(body: &[u8]) -> Result<Parameters, Problem> {
         match value {
             Value::String(text) if name != "limit" => parameters.add(&name, text),
             Value::Number(number) if name == "limit" => {
-                parameters.add(&name, number.to_string());
+                let number = Value::Number(number);
+                let whole = whole_number(&number).map(|whole| whole.to_string());
+                parameters.add(&name, whole.unwrap_or_else(|| number.to_string()));
             }
             Value::Array(items) if is_list => {
                 let texts = items.into_iter().map(|item| item.as_str().map(str::to_owned));

@@ -56,7 +56,7 @@ const LISTED: &[Content] = &[
     content(NDJSON, "Text"),
     content("application/cbor", "Bytes"),
     content(CE_BATCH, "CloudEvents"),
-    content(CE, "CloudEvent"),
+    content(CE, "CloudEventOut"),
     content("text/event-stream", "Text"),
 ];
 
@@ -90,7 +90,7 @@ pub(super) const ROUTES: &[Route] = &[
         parameters: WRITING,
         bodies: &[
             content(JSON, "RootedBody"),
-            content(NDJSON, "Text"),
+            content(NDJSON, "Lines"),
             content(CE, "RootedCloudEvent"),
             content(CE_BATCH, "RootedCloudEvents"),
         ],
@@ -110,9 +110,9 @@ pub(super) const ROUTES: &[Route] = &[
         parameters: WRITING,
         bodies: &[
             content(JSON, "Body"),
-            content(NDJSON, "Text"),
+            content(NDJSON, "Lines"),
             content(CE, "CloudEvent"),
-            content(CE_BATCH, "CloudEvents"),
+            content(CE_BATCH, "CloudEventBatch"),
         ],
         body_required: true,
         answers: RECORDED,

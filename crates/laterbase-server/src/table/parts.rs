@@ -47,11 +47,11 @@ pub(super) const LIMIT: Parameter =
     query("limit", "Limit", "How many events at the most: 1000 if not given, except in streams.");
 pub(super) const LAST_EVENT_ID: Parameter = header(
     "Last-Event-ID",
-    "Cursor",
+    "HeaderText",
     "Where an event stream goes on: the id of the last event that came. Before `after`.",
 );
 pub(super) const IF_NONE_MATCH_READ: Parameter =
-    header("If-None-Match", "EntityTags", "304 if the stream still has this version.");
+    header("If-None-Match", "HeaderText", "304 if the stream still has this version.");
 
 pub(super) const VALID_AT: Parameter =
     query("valid_at", "Time", "With what had happened by then; all that is known if not given.");

@@ -49,10 +49,18 @@ struct Peek<'a> {
 
 impl Forms {
     pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        let media_type = media_type(headers);
         if cloud_events::is_binary(headers) {
+            let is_structured = |name: &str| name.starts_with("application/cloudevents");
+            if media_type.as_deref().is_some_and(is_structured) {
+                return Err(Problem::bad_request(
+                    "a CloudEvent's attributes stand in the body or in headers that begin with \
+                     `ce-`, not in both",
+                ));
+            }
             return Ok(Self::Binary);
         }
-        match media_type(headers).as_deref() {
+        match media_type.as_deref() {
             None | Some("application/json") => Ok(Self::Json),
             Some("application/x-ndjson") => Ok(Self::Ndjson),
             Some("application/cloudevents+json") => Ok(Self::CloudEvent),

@@ -81,13 +81,21 @@ impl Conditions {
 }
 
 fn expected(value: &Value) -> Option<Expected> {
-    match (value.as_u64(), value.as_str()) {
+    match (whole_number(value), value.as_str()) {
         (Some(version), _) => Some(Expected::At(version)),
         (None, Some("none")) => Some(Expected::None),
         (None, Some("exists")) => Some(Expected::Exists),
         (None, Some("any")) => Some(Expected::Any),
         (None, Some(_) | None) => None,
     }
+}
+
+/// A number without a fraction, however it is written: `1.0` is a whole number in JSON, too.
+pub(crate) fn whole_number(value: &Value) -> Option<u64> {
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    let written = value.as_f64().filter(|number| number.fract() == 0.0);
+    let exact = written.filter(|number| (0.0..=EXACT_MAX).contains(number));
+    value.as_u64().or(exact.map(|number| number as u64))
 }
 
 fn condition(fail_if: FailIf) -> Result<AppendCondition, Problem> {

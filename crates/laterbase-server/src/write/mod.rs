@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 
 use self::body::Forms;
 use self::conditions::Conditions;
-pub(crate) use self::conditions::vector;
+pub(crate) use self::conditions::{vector, whole_number};
 use self::entity_tag::{HeaderCondition, entity_tag};
 use self::refusal::not_appended;
 use crate::access::{self, Asked, Verb};

@@ -170,3 +170,40 @@ fn streams_are_bounded_and_slow_clients_hold_nobody_up() {
         assert!(Instant::now() < until, "the places of clients that left are not given back");
     }
 }
+
+#[test]
+fn clients_that_come_and_go_while_events_come_from_two_sides_see_each_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = serve(&directory.path().join("a"), ServerConfig::default());
+    let id = server.database().id();
+    let other = Database::create_joined(directory.path().join("b"), Options::default(), id);
+    let other = other.unwrap();
+    const ROUNDS: u32 = 40;
+    let total = (ROUNDS * 8) as usize;
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            for round in 0..ROUNDS {
+                append(&other, "truck", round * 4..round * 4 + 2, false);
+                append(&server.database(), "truck", round * 4 + 2..round * 4 + 6, round % 2 == 0);
+                append(&other, "truck", round * 4 + 6..round * 4 + 8, true);
+                sync(&other, &server).0.unwrap();
+            }
+        });
+        for client in 0..4_usize {
+            let server = &server;
+            threads.spawn(move || {
+                let mut told: Vec<Told> = Vec::new();
+                while told.len() < total {
+                    let place = told.last().map(|told| told.place.clone());
+                    let mut stream = Client::new(server, "/e/truck", place.as_deref());
+                    let count = (1 + (told.len() * 7 + client * 3) % 23).min(total - told.len());
+                    told.extend(stream.take(count));
+                }
+                let mut ids = event_ids(&told);
+                ids.sort();
+                ids.dedup();
+                assert_eq!(ids.len(), total, "client {client} was told of one twice");
+            });
+        }
+    });
+}

@@ -5,9 +5,11 @@
 
 mod append;
 mod bad_peers;
+mod cloud_events;
 mod feed;
 mod folds;
 mod live;
+mod operations;
 mod read;
 mod support;
 mod sync;
