@@ -1,57 +1,239 @@
 //! Who may do what: the one place that every request passes, before it touches a database.
 //!
 //! [`check`] is asked with the database, the root and the verb: once for a request, from its path;
-//! and again for each root that only the body names. An authoriser goes here. Until there are
-//! tokens, every client of this machine may do everything.
+//! and again for each root that only the body names. The server's [`Authorizer`] decides; without
+//! one every client may do everything. What is answered says nothing of what is there: it is
+//! decided before anything is looked up. A stream asks again while it lasts.
 
-use axum::http::HeaderMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crate::problem::Problem;
+use axum::http::{HeaderMap, header};
+
+use crate::problem::{Kind, Problem};
 use crate::routes::Shared;
 
+/// How long a stream goes on before it is asked again whether it may.
+const STANDING: Duration = Duration::from_secs(2);
+
 /// What a request does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verb {
-    /// Nothing that touches a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verb {
+    /// Nothing that touches a database. Everybody may.
     Ask,
     /// Reads events.
     Read,
     /// Records events.
     Write,
-    /// Exchanges logs with a peer.
-    Sync,
+    /// Brings the logs that a peer wrote itself.
+    SyncOwn,
+    /// Exchanges all logs with a peer, whoever wrote them.
+    Relay,
     /// Looks after the server: makes databases, reads metrics.
     Admin,
 }
 
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked<'a> {
+    /// In which database; none for what concerns all of them.
+    pub database: Option<&'a str>,
+    /// Under which root; none for all of them.
+    pub root: Option<&'a str>,
+    /// What it does there.
+    pub verb: Verb,
+}
+
+/// Decides who may do what.
+pub trait Authorizer: fmt::Debug + Send + Sync {
+    /// Whether the holder of `token` may do what is asked. `token` is what the request has in
+    /// `Authorization: Bearer`; none if it has none, or several.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    fn authorize(&self, token: Option<&str>, asked: &Asked<'_>) -> Result<(), Denied>;
+}
+
+/// Why a request is denied. The reasons are for the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// There is no token, or none that counts: 401.
+    Unknown {
+        /// Why.
+        reason: String,
+    },
+    /// The token allows something else: 403.
+    Forbidden {
+        /// Why.
+        reason: String,
+    },
+    /// It cannot be decided: 500.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A text names nothing that a token can allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a verb is `read`, `write`, `sync-own`, `relay` or `admin`")]
+pub struct VerbError;
+
 impl Verb {
-    /// As it stands in the description of the interface.
-    pub(crate) fn name(self) -> &'static str {
+    /// What a token can allow.
+    pub const GRANTABLE: [Self; 5] =
+        [Self::Read, Self::Write, Self::SyncOwn, Self::Relay, Self::Admin];
+
+    /// As it stands in tokens and in the description of the interface.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Ask => "ask",
             Self::Read => "read",
             Self::Write => "write",
-            Self::Sync => "sync",
+            Self::SyncOwn => "sync-own",
+            Self::Relay => "relay",
             Self::Admin => "admin",
         }
     }
 }
 
-/// What is asked for, and by whom.
-#[derive(Clone, Copy, Debug)]
-#[expect(dead_code, reason = "an authoriser reads them")]
-pub(crate) struct Asked<'a> {
-    /// What the client says of itself.
-    pub(crate) headers: &'a HeaderMap,
-    /// In which database; none for what concerns the whole server.
-    pub(crate) database: Option<&'a str>,
-    /// Under which root; none for all of them.
-    pub(crate) root: Option<&'a str>,
-    /// What it does there.
-    pub(crate) verb: Verb,
+impl FromStr for Verb {
+    type Err = VerbError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::GRANTABLE.into_iter().find(|verb| verb.name() == text).ok_or(VerbError)
+    }
 }
 
-/// Whether that is allowed.
-pub(crate) fn check(_shared: &Shared, _asked: &Asked<'_>) -> Result<(), Problem> {
-    Ok(())
+impl fmt::Display for Verb {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+/// Whether that is allowed, to whoever sends these headers.
+pub(crate) fn check(
+    shared: &Shared,
+    headers: &HeaderMap,
+    asked: &Asked<'_>,
+) -> Result<(), Problem> {
+    let Some(authorizer) = &shared.config.authorizer else { return Ok(()) };
+    if asked.verb == Verb::Ask {
+        return Ok(());
+    }
+    authorizer.authorize(bearer(headers), asked).map_err(|denied| {
+        let (kind, reason) = match denied {
+            Denied::Unknown { reason } => (Kind::Unauthorized, reason),
+            Denied::Forbidden { reason } => (Kind::Forbidden, reason),
+            Denied::Failed { reason } => (Kind::Internal, reason),
+        };
+        let (database, root) = (shown(asked.database), shown(asked.root));
+        let verb = asked.verb;
+        Problem::denied(kind, format!("{verb} on root {root} of database {database}: {reason}"))
+    })
+}
+
+/// A name that a client chose, as it may stand in a line of a log.
+fn shown(name: Option<&str>) -> String {
+    const CHARACTERS_MAX: usize = 64;
+    match name {
+        None => "*".to_owned(),
+        Some(name) => name.chars().take(CHARACTERS_MAX).flat_map(char::escape_default).collect(),
+    }
+}
+
+/// The token of a request.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// What a stream was allowed, to be asked for again while it lasts.
+#[derive(Clone)]
+pub(crate) struct Standing {
+    shared: Arc<Shared>,
+    headers: HeaderMap,
+    database: String,
+    root: Option<String>,
+    verb: Verb,
+    asked: Instant,
+}
+
+impl Standing {
+    pub(crate) fn new(
+        shared: &Arc<Shared>,
+        headers: &HeaderMap,
+        database: &str,
+        root: Option<&str>,
+        verb: Verb,
+    ) -> Self {
+        let mut kept = HeaderMap::new();
+        if let Some(authorization) = headers.get(header::AUTHORIZATION) {
+            kept.insert(header::AUTHORIZATION, authorization.clone());
+        }
+        Self {
+            shared: Arc::clone(shared),
+            headers: kept,
+            database: database.to_owned(),
+            root: root.map(str::to_owned),
+            verb,
+            asked: Instant::now(),
+        }
+    }
+
+    /// Whether it may go on; if not, the operator is told.
+    pub(crate) fn holds(&mut self) -> bool {
+        if self.shared.config.authorizer.is_none() || self.asked.elapsed() < STANDING {
+            return true;
+        }
+        self.asked = Instant::now();
+        let (database, root) = (Some(self.database.as_str()), self.root.as_deref());
+        let asked = Asked { database, root, verb: self.verb };
+        match check(&self.shared, &self.headers, &asked) {
+            Ok(()) => true,
+            Err(problem) => {
+                self.shared.tell("-", &problem);
+                false
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Standing {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The headers hold a token.
+        out.debug_struct("Standing").field("database", &self.database).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_header_with_the_scheme_bearer_is_a_token() {
+        let token = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(header::AUTHORIZATION, value.parse().unwrap());
+            }
+            bearer(&headers).map(str::to_owned)
+        };
+        assert_eq!(token(&["Bearer abc="]).as_deref(), Some("abc="));
+        assert_eq!(token(&["bEARER  abc "]).as_deref(), Some("abc"));
+        for values in [&[][..], &["abc"], &["Basic abc"], &["Bearer a", "Bearer a"]] {
+            assert_eq!(token(values), None, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn names_of_clients_cannot_forge_lines_of_a_log() {
+        assert_eq!(shown(Some("a\nb\u{1b}[31m")), "a\\nb\\u{1b}[31m");
+        assert!(shown(Some(&"x".repeat(10_000))).len() <= 64);
+    }
 }

@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 use laterbase::{Key, RootName};
 
-use crate::access::{self, Asked, Verb};
+use crate::access::{self, Asked, Standing};
 use crate::databases::Hosted;
 use crate::names::DEFAULT_DATABASE;
 use crate::parameters::Parameters;
@@ -82,20 +82,17 @@ impl Call {
         )
     }
 
-    /// Whether the route's verb is allowed, for what the path names.
-    pub(crate) fn permitted(&self) -> Result<(), Problem> {
-        let whole = self.route.path.contains("{db}").then(|| self.database());
-        self.permits(whole, self.part("root"), self.route.verb)
+    /// What a stream of the answer is asked for again while it lasts.
+    pub(crate) fn standing(&self) -> Standing {
+        let (database, root) = (self.database(), self.part("root"));
+        Standing::new(&self.shared, self.headers(), database, root, self.route.verb)
     }
 
-    /// Whether `verb` is allowed on a root that the body or a parameter names.
-    pub(crate) fn permits(
-        &self,
-        database: Option<&str>,
-        root: Option<&str>,
-        verb: Verb,
-    ) -> Result<(), Problem> {
-        access::check(&self.shared, &Asked { headers: self.headers(), database, root, verb })
+    /// Whether the route's verb is allowed, for what the path names.
+    pub(crate) fn permitted(&self) -> Result<(), Problem> {
+        let database = self.route.path.contains("{db}").then(|| self.database());
+        let (root, verb) = (self.part("root"), self.route.verb);
+        access::check(&self.shared, self.headers(), &Asked { database, root, verb })
     }
 }
 

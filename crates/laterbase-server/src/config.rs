@@ -1,8 +1,11 @@
 //! What a server takes on: sessions, requests, streams, bytes, time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use laterbase::sync::SessionConfig;
+
+use crate::access::Authorizer;
 
 /// How a server behaves.
 #[derive(Clone, Debug)]
@@ -33,6 +36,8 @@ pub struct ServerConfig {
     pub rate: Option<Rate>,
     /// Web pages of these origins may ask, such as `https://fleet.example`; none by default.
     pub cors_origins: Vec<String>,
+    /// Who decides what clients may do; without one, all may do everything.
+    pub authorizer: Option<Arc<dyn Authorizer>>,
     /// Whether each answer is told as a notice.
     pub log_requests: bool,
     /// How long a request may take to arrive and to be answered.
@@ -68,6 +73,7 @@ impl Default for ServerConfig {
             uri_bytes_max: 16 << 10,
             rate: None,
             cors_origins: Vec::new(),
+            authorizer: None,
             log_requests: false,
             request_timeout: Duration::from_secs(60),
             grace: Duration::from_secs(10),

@@ -10,7 +10,9 @@ use axum::http::StatusCode;
 pub(crate) enum Kind {
     BadRequest,
     Cursor,
+    Unauthorized,
     Foreign,
+    Forbidden,
     NotFound,
     NoSuchDatabase,
     NoSuchEvent,
@@ -51,7 +53,7 @@ pub(crate) struct Facts {
 }
 
 /// All kinds, in the order of their declaration.
-pub(crate) const KINDS: [Facts; 29] = [
+pub(crate) const KINDS: [Facts; 31] = [
     Facts {
         kind: Kind::BadRequest,
         name: "bad-request",
@@ -67,11 +69,27 @@ pub(crate) const KINDS: [Facts; 29] = [
         advice: "Begin anew without it, or from a version vector: those mean the same everywhere.",
     },
     Facts {
+        kind: Kind::Unauthorized,
+        name: "unauthorized",
+        status: StatusCode::UNAUTHORIZED,
+        title: "This needs a token that is good",
+        advice: "Send `Authorization: Bearer TOKEN`; ask the operator for a token if yours has \
+                 expired, was revoked, or is of another server.",
+    },
+    Facts {
         kind: Kind::Foreign,
         name: "foreign",
         status: StatusCode::FORBIDDEN,
         title: "Web pages of other places may not ask",
         advice: "Ask as 127.0.0.1 or localhost, or have the operator list the page's origin.",
+    },
+    Facts {
+        kind: Kind::Forbidden,
+        name: "forbidden",
+        status: StatusCode::FORBIDDEN,
+        title: "The token does not allow this",
+        advice: "`laterbase token inspect` shows what it allows. What spans all roots needs a \
+                 token for all; ask for one root, or the operator for another token.",
     },
     Facts {
         kind: Kind::NotFound,

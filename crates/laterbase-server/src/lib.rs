@@ -14,7 +14,8 @@
 //! session and is named in a [`Notice`]. What the endpoints take and answer is described in
 //! `docs/reference/http.md`.
 //!
-//! Left out: TLS and tokens, hence every address but those of this machine.
+//! With the feature `tokens` a [`tokens::Guard`] decides who may do what; any other [`Authorizer`]
+//! can. Left out: TLS, hence every address but those of this machine.
 #![forbid(unsafe_code)]
 
 mod accept;
@@ -45,8 +46,11 @@ mod request;
 mod routes;
 mod sync_post;
 mod table;
+#[cfg(feature = "tokens")]
+pub mod tokens;
 mod write;
 
+pub use access::{Asked, Authorizer, Denied, Verb, VerbError};
 pub use config::{Rate, ServerConfig};
 pub use databases::{Databases, DatabasesError, Hosted, MakeError};
 pub use desk::{Answer, Desk, Host, Turned};

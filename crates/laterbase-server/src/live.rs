@@ -22,6 +22,7 @@ use laterbase::ReplicaId;
 use laterbase::sync::{Outcome, Session, SessionConfig, Status, SyncPort};
 use tokio::sync::mpsc;
 
+use crate::access::Standing;
 use crate::call::Call;
 use crate::databases::Hosted;
 use crate::desk::{Host as _, Work};
@@ -50,18 +51,24 @@ pub(crate) async fn upgrade(mut call: Call) -> Result<Response, Problem> {
             rejection.body_text()
         ))
     })?;
+    let standing = call.standing();
     let shared = call.shared;
     let place = Arc::clone(&shared.live).try_acquire_owned().map_err(|_| Problem::busy())?;
     let message_bytes_max = shared.config.body_bytes_max;
     let upgrade = upgrade.max_message_size(message_bytes_max).max_frame_size(message_bytes_max);
     Ok(upgrade.on_upgrade(move |socket| async move {
-        serve(shared, hosted, socket).await;
+        serve(shared, hosted, socket, standing).await;
         drop(place);
     }))
 }
 
 /// Runs a session over `socket` to its end.
-async fn serve(shared: Arc<Shared>, hosted: Arc<Hosted>, socket: WebSocket) {
+async fn serve(
+    shared: Arc<Shared>,
+    hosted: Arc<Hosted>,
+    socket: WebSocket,
+    mut standing: Standing,
+) {
     let config = SessionConfig {
         live: true,
         idle_frames_max: IDLE_FRAMES_MAX,
@@ -78,7 +85,7 @@ async fn serve(shared: Arc<Shared>, hosted: Arc<Hosted>, socket: WebSocket) {
     let mut listed: Option<Listed> = None;
     loop {
         let room = flights.try_reserve().ok();
-        if flights.is_closed() {
+        if flights.is_closed() || !standing.holds() {
             break;
         }
         let polls = room.is_some();

@@ -51,6 +51,13 @@ pub enum What {
         /// Why.
         reason: String,
     },
+    /// A request, or the rest of a stream, was denied.
+    Denied {
+        /// The request's id: what `X-Request-Id` says; `-` for a stream.
+        request: String,
+        /// What was asked for, and why it was denied.
+        reason: String,
+    },
     /// A request was answered.
     Answered {
         /// Its id: what `X-Request-Id` says.
@@ -93,6 +100,9 @@ impl fmt::Display for Notice {
         if let What::Answered { request, method, path, status, micros } = &self.what {
             return write!(out, "{request} {method} {path} {status} {micros} us");
         }
+        if let What::Denied { request, reason } = &self.what {
+            return write!(out, "denied: request {request}: {reason}");
+        }
         write!(out, "{}: ", self.database)?;
         let peer = self.peer.map_or_else(|| "an unknown peer".to_owned(), |peer| peer.to_string());
         match &self.what {
@@ -117,7 +127,7 @@ impl fmt::Display for Notice {
                  on under a new id"
             ),
             What::Failed { reason } => write!(out, "{peer} could not be answered: {reason}"),
-            What::Answered { .. } => Ok(()),
+            What::Answered { .. } | What::Denied { .. } => Ok(()),
         }
     }
 }

@@ -125,6 +125,16 @@ impl Problem {
         Self { reason: Some(reason.to_string()), ..Self::internal() }
     }
 
+    /// 401 or 403: the client is told nothing but the kind.
+    pub(crate) fn denied(kind: Kind, reason: String) -> Self {
+        Self { reason: Some(reason), ..Self::advised(kind) }
+    }
+
+    /// Which kind it is.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// The same as another kind.
     pub(crate) fn of_kind(self, kind: Kind) -> Self {
         Self { kind, detail: kind.advice().to_owned(), ..self }
@@ -173,6 +183,10 @@ impl IntoResponse for Problem {
         *response.status_mut() = self.kind.status();
         let problem = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, problem);
+        if self.kind == Kind::Unauthorized {
+            let bearer = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+        }
         if let Some(seconds) = self.retry_after_s {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

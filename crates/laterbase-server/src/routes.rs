@@ -20,7 +20,7 @@ use serde::Serialize;
 use tokio::sync::{Semaphore, watch};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate as _};
-use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::call::{Call, RequestId};
 use crate::config::ServerConfig;
@@ -30,7 +30,7 @@ use crate::metrics::{Load, Metrics};
 use crate::notice::{Notice, Notices, What};
 use crate::observe::{AnsweredBy, Names, REQUEST_ID, observe};
 use crate::peers::Peers;
-use crate::problem::Problem;
+use crate::problem::{Kind, Problem};
 use crate::rate::Rates;
 use crate::request::{from_here, guarded};
 use crate::table::{self, Route};
@@ -163,6 +163,17 @@ impl Shared {
         (self.notices)(notice);
     }
 
+    /// Tells the operator what the client is not told.
+    pub(crate) fn tell(&self, request: &str, problem: &Problem) {
+        let Some(reason) = problem.reason() else { return };
+        let what = if matches!(problem.kind(), Kind::Unauthorized | Kind::Forbidden) {
+            What::Denied { request: request.to_owned(), reason: reason.to_owned() }
+        } else {
+            What::Failed { reason: format!("request {request}: {reason}") }
+        };
+        self.notice(&Notice { database: String::new(), peer: None, what });
+    }
+
     pub(crate) fn load(&self) -> Load {
         let used = |max: usize, places: &Semaphore| max.saturating_sub(places.available_permits());
         Load {
@@ -200,7 +211,7 @@ async fn dispatch(
     let answer = answer(Arc::clone(&shared), route, request);
     let answered = if route.is_socket { answer.await } else { guarded(&shared, answer).await };
     let mut response = answered.unwrap_or_else(|problem| {
-        tell(&shared, id.as_ref(), &problem);
+        shared.tell(id.as_ref().map_or("-", |RequestId(id)| id), &problem);
         problem.into_response()
     });
     response.extensions_mut().insert(AnsweredBy(route.id));
@@ -219,15 +230,6 @@ async fn answer(
     let call = Call { shared, route, parts, body, path };
     call.permitted()?;
     (route.run)(call).await
-}
-
-/// Tells the operator what the client is not told.
-fn tell(shared: &Shared, id: Option<&RequestId>, problem: &Problem) {
-    let Some(reason) = problem.reason() else { return };
-    let id = id.map_or("-", |RequestId(id)| id);
-    let reason = format!("request {id}: {reason}");
-    let what = What::Failed { reason };
-    shared.notice(&Notice { database: String::new(), peer: None, what });
 }
 
 /// The methods of a path.
@@ -255,7 +257,7 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
     let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT])
-        .allow_headers(Any)
+        .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(
             shown
                 .into_iter()

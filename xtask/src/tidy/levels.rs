@@ -81,6 +81,7 @@ const PACKAGES: &[Package] = &[
         outside: &[
             "axum",
             "base64",
+            "biscuit-auth",
             "blake3",
             "ciborium",
             "form_urlencoded",

@@ -75,7 +75,7 @@ async fn many(call: Call, sort: Sort, part: &str) -> Result<Response, Problem> {
     let asking = ask(&call, sort, part, false)?;
     let form = choose(call.headers(), &FORMS)?;
     if form == Form::EventStream {
-        return stream::answer(&call.shared, asking).await;
+        return stream::answer(&call.shared, asking, call.standing()).await;
     }
     blocking(move || page(&asking, form)).await
 }
@@ -83,7 +83,7 @@ async fn many(call: Call, sort: Sort, part: &str) -> Result<Response, Problem> {
 async fn single(call: Call, sort: Sort, part: &str) -> Result<Response, Problem> {
     let asking = ask(&call, sort, part, true)?;
     if choose(call.headers(), &ONE_FORMS)? == Form::EventStream {
-        return stream::answer(&call.shared, asking).await;
+        return stream::answer(&call.shared, asking, call.standing()).await;
     }
     blocking(move || one(&asking, sort)).await
 }

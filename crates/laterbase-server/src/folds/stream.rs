@@ -25,6 +25,7 @@ use tokio::time::{Instant, sleep_until};
 use super::Shape;
 use super::answer::{Asking, last_event_id, not_folded, shown, to_text};
 use crate::accept::Form;
+use crate::access::Standing;
 use crate::describe::text;
 use crate::problem::{Kind, Problem};
 use crate::request::blocking;
@@ -52,11 +53,16 @@ struct Rows {
     /// When to say that it is still there.
     say_so: Instant,
     greeted: bool,
+    standing: Standing,
     _place: OwnedSemaphorePermit,
 }
 
 /// Answers with a stream that does not end by itself.
-pub(super) async fn answer(shared: &Arc<Shared>, asking: Asking) -> Result<Response, Problem> {
+pub(super) async fn answer(
+    shared: &Arc<Shared>,
+    asking: Asking,
+    standing: Standing,
+) -> Result<Response, Problem> {
     let place = Arc::clone(&shared.streams).try_acquire_owned().map_err(|_| Problem::busy())?;
     for name in ["as_of", "valid_at", "limit", "after", "from", "until"] {
         if asking.parameters.has(name) {
@@ -73,6 +79,7 @@ pub(super) async fn answer(shared: &Arc<Shared>, asking: Asking) -> Result<Respo
         asking: Arc::new(asking),
         phase,
         greeted: false,
+        standing,
         _place: place,
     };
     let events = stream::unfold(rows, |rows| rows.next());
@@ -105,7 +112,7 @@ impl Rows {
             return Some((Ok(Bytes::from_static(b": open\nretry: 1000\n\n")), self));
         }
         loop {
-            if *self.ending.borrow() {
+            if *self.ending.borrow() || !self.standing.holds() {
                 return None;
             }
             self.news.borrow_and_update();

@@ -16,6 +16,7 @@ use super::reader::Reader;
 use super::selection::Selection;
 use super::{CURSOR, Reading, forms};
 use crate::accept::Form;
+use crate::access::Standing;
 use crate::describe::text;
 use crate::problem::Problem;
 use crate::request::blocking;
@@ -28,6 +29,7 @@ const BYTES_MAX: usize = 256 << 10;
 struct Export {
     reader: Reader,
     left: usize,
+    standing: Standing,
     _place: OwnedSemaphorePermit,
 }
 
@@ -36,16 +38,19 @@ pub(super) async fn answer(reading: Reading, selection: Selection) -> Result<Res
     let place = Arc::clone(&reading.shared.streams).try_acquire_owned();
     let place = place.map_err(|_| Problem::busy())?;
     let left = selection.limit.unwrap_or(usize::MAX);
-    let database = reading.hosted.database.clone();
+    let (database, standing) = (reading.hosted.database.clone(), reading.standing());
     let export = blocking(move || {
         let reader = Reader::new(&database, selection)?;
-        Ok(Export { reader, left, _place: place })
+        Ok(Export { reader, left, standing, _place: place })
     })
     .await?;
     let bound = export.reader.bound();
     let lines = stream::unfold(Some(export), |export| async move {
         let mut export = export.filter(|export| export.reader.has_more() && export.left > 0)?;
         let read = blocking(move || {
+            if !export.standing.holds() {
+                return Err(Problem::internal());
+            }
             let events = export.reader.next(EVENTS_MAX.min(export.left), BYTES_MAX)?;
             export.left -= events.len();
             let mut out = Vec::with_capacity(events.len() * 256);
@@ -56,7 +61,7 @@ pub(super) async fn answer(reading: Reading, selection: Selection) -> Result<Res
             Ok((export, lines)) => (Ok(lines), Some(export)),
             // The answer has begun: all that is left is to break it off, so that nobody takes it
             // for whole.
-            Err(_) => (Err(io::Error::other("the database cannot be read")), None),
+            Err(_) => (Err(io::Error::other("the read was broken off")), None),
         })
     });
     let mut response = text(Body::from_stream(lines), Form::Ndjson.media_type());

@@ -32,6 +32,7 @@ use super::place::Place;
 use super::reader::{Reader, not_read};
 use super::selection::Selection;
 use crate::accept::Form;
+use crate::access::Standing;
 use crate::databases::Hosted;
 use crate::describe::text;
 use crate::problem::{Kind, Problem};
@@ -64,6 +65,7 @@ struct Feed {
     /// When to say that it is still there.
     say_so: Instant,
     greeted: bool,
+    standing: Standing,
     _place: OwnedSemaphorePermit,
 }
 
@@ -76,6 +78,7 @@ pub(super) async fn answer(reading: Reading, selection: Selection) -> Result<Res
     let database = reading.hosted.database.clone();
     let phase = blocking(move || begin(&database, selection)).await?;
     let feed = Feed {
+        standing: reading.standing(),
         news: reading.hosted.news.subscribe(),
         ending: reading.shared.ending.subscribe(),
         say_so: Instant::now() + reading.shared.config.keep_alive,
@@ -137,7 +140,7 @@ impl Feed {
             return Some((Ok(Bytes::from_static(b": open\nretry: 1000\n\n")), self));
         }
         loop {
-            if *self.ending.borrow() {
+            if *self.ending.borrow() || !self.standing.holds() {
                 return None;
             }
             self.news.borrow_and_update();

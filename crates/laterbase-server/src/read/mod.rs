@@ -28,7 +28,7 @@ pub(crate) use self::reader::not_read;
 use self::selection::Selection;
 pub(crate) use self::selection::cut;
 use crate::accept::{Form, choose};
-use crate::access::{self, Asked, Verb};
+use crate::access::{self, Asked, Standing, Verb};
 use crate::call::Call;
 use crate::databases::Hosted;
 use crate::parameters::Parameters;
@@ -81,6 +81,12 @@ pub(crate) async fn changes(call: Call) -> Result<Response, Problem> {
 }
 
 impl Reading {
+    /// What a stream of the answer is asked for again while it lasts.
+    fn standing(&self) -> Standing {
+        let root = self.root.as_ref().map(RootName::as_str);
+        Standing::new(&self.shared, &self.headers, &self.hosted.name, root, Verb::Read)
+    }
+
     async fn answer(mut self) -> Result<Response, Problem> {
         let form = if self.parameters.has("keys") {
             choose(&self.headers, &ID_FORMS)?
@@ -98,9 +104,9 @@ impl Reading {
         }
         let selection = Selection::read(&self.parameters, self.root)?;
         if let (None, Some(root)) = (self.root, &selection.query.root) {
-            let (headers, database) = (&self.headers, Some(self.hosted.name.as_str()));
-            let (root, verb) = (Some(root.as_str()), Verb::Read);
-            access::check(&self.shared, &Asked { headers, database, root, verb })?;
+            let (database, root) = (Some(self.hosted.name.as_str()), Some(root.as_str()));
+            let asked = Asked { database, root, verb: Verb::Read };
+            access::check(&self.shared, &self.headers, &asked)?;
         }
         match form {
             Form::EventStream => feed::answer(self, selection).await,

@@ -89,7 +89,9 @@ pub(crate) struct Route {
 /// What every path may answer.
 pub(crate) const EVERYWHERE: &[Kind] = &[
     Kind::BadRequest,
+    Kind::Unauthorized,
     Kind::Foreign,
+    Kind::Forbidden,
     Kind::Method,
     Kind::Timeout,
     Kind::UriTooLong,

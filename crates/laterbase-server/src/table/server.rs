@@ -76,6 +76,7 @@ pub(super) const ROUTES: &[Route] = &[
         ..get("problem", "/problems/{name}", "Says what a kind of problem means.")
     },
     Route {
+        verb: Verb::Read,
         answers: &[ok("The databases, by name.", &[content(JSON, "Databases")])],
         run: |call| Box::pin(describe::list(call)),
         ..get("list-databases", "/db", "Lists the databases.")
@@ -108,7 +109,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         method: Method::Post,
         short: Some("/sync"),
-        verb: Verb::Sync,
+        verb: Verb::Relay,
         parameters: &[SESSION],
         bodies: &[content(FRAMES, "Bytes")],
         body_required: false,
@@ -133,7 +134,7 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route {
         short: Some("/sync"),
-        verb: Verb::Sync,
+        verb: Verb::Relay,
         is_socket: true,
         answers: &[Answer {
             status: 101,

@@ -68,6 +68,12 @@ impl Conditions {
         Ok(Self { expectations, fail_if })
     }
 
+    /// What its answer tells of, beside the events that are written: a root each, or all of them.
+    pub(super) fn tells_of(&self) -> Vec<Option<&str>> {
+        let expected = self.expectations.iter().map(|(root, ..)| Some(root.as_str()));
+        expected.chain(self.fail_if.iter().map(|_| None)).collect()
+    }
+
     /// Demands it of a commit; answers what is expected of which stream.
     pub(super) fn apply(self, commit: &mut Commit) -> Vec<(RootName, Key, Expected)> {
         for (root, key, expected) in &self.expectations {

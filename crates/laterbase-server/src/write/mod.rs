@@ -86,7 +86,7 @@ impl Writing {
             return Err(Problem::bad_request("the body has no events; send at least one"));
         }
         self.give_keys(&mut events)?;
-        self.permitted(&events)?;
+        self.permitted(&events, &conditions)?;
         let stream = one_stream(&events);
         let mut commit = self.hosted.database.commit();
         push(&mut commit, &events)?;
@@ -110,7 +110,9 @@ impl Writing {
             .and_then(laterbase::Ticket::wait)
             .map_err(|error| not_appended(&error, self.demanded.is_some(), &stream))?;
         self.hosted.metrics.count_commit(appended.len(), began.elapsed());
-        let mut response = json(&answer(&self.hosted.database, &appended)?);
+        // Whoever may write under one root need not be told how far the others are.
+        let only = self.root.filter(|_| self.shared.config.authorizer.is_some());
+        let mut response = json(&answer(&self.hosted.database, &appended, only)?);
         *response.status_mut() = StatusCode::CREATED;
         if let Some(tag) = self.tag(&appended, &exact, stream.as_ref()) {
             response.headers_mut().insert(header::ETAG, tag);
@@ -133,17 +135,23 @@ impl Writing {
         Ok(())
     }
 
-    /// Whether the client may write under each root that only the body names.
-    fn permitted(&self, events: &[Result<NewEvent, String>]) -> Result<(), Problem> {
-        if self.root.is_some() {
-            return Ok(());
-        }
-        let roots: BTreeSet<&str> =
-            events.iter().flatten().map(|event| event.root.as_str()).collect();
+    /// Whether the client may write under each root that only the body names, and read what the
+    /// conditions tell of: whether they hold says something of other streams.
+    fn permitted(
+        &self,
+        events: &[Result<NewEvent, String>],
+        conditions: &Conditions,
+    ) -> Result<(), Problem> {
+        let path = self.root.as_ref().map(RootName::as_str);
+        let names = events.iter().flatten().map(|event| event.root.as_str());
+        let written: BTreeSet<&str> = names.filter(|root| Some(*root) != path).collect();
+        let told: BTreeSet<Option<&str>> = conditions.tells_of().into_iter().collect();
+        let writes = written.into_iter().map(|root| (Some(root), Verb::Write));
+        let reads = told.into_iter().filter(|root| root.is_none() || *root != path);
+        let reads = reads.map(|root| (root, Verb::Read));
         let database = Some(self.hosted.name.as_str());
-        for root in roots {
-            let (headers, verb) = (&self.headers, Verb::Write);
-            access::check(&self.shared, &Asked { headers, database, root: Some(root), verb })?;
+        for (root, verb) in writes.chain(reads) {
+            access::check(&self.shared, &self.headers, &Asked { database, root, verb })?;
         }
         Ok(())
     }
@@ -204,7 +212,11 @@ fn one_stream(events: &[Result<NewEvent, String>]) -> Option<(RootName, Key)> {
     events.all(same).then_some((root, name))
 }
 
-fn answer(database: &Database, appended: &Appended) -> Result<Value, Problem> {
+fn answer(
+    database: &Database,
+    appended: &Appended,
+    only: Option<RootName>,
+) -> Result<Value, Problem> {
     let mut events = Vec::with_capacity(appended.len());
     for (index, id) in appended.ids().enumerate() {
         let seq = match appended.seq(index) {
@@ -220,7 +232,8 @@ fn answer(database: &Database, appended: &Appended) -> Result<Value, Problem> {
         Outcome::Recorded => "recorded",
         Outcome::AlreadyApplied => "already_applied",
     };
-    let vv = vector_text(&database.version_vector().map_err(Problem::failed)?);
+    let vector = database.version_vector().map_err(Problem::failed)?;
+    let vv = vector_text(&only.map_or_else(|| vector.clone(), |root| vector.for_root(&root)));
     Ok(json!({ "outcome": outcome, "events": events, "vv": vv }))
 }
 

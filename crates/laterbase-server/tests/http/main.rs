@@ -10,6 +10,8 @@ mod feed;
 mod folds;
 mod live;
 mod operations;
+#[cfg(feature = "tokens")]
+mod penetration;
 mod read;
 mod support;
 mod sync;

@@ -1,0 +1,136 @@
+//! What a token says, read back from its blocks, and taken only in the form that is written here.
+//!
+//! The language of Biscuits can say more than rights and limits: rules and checks that take a
+//! server minutes, written by a holder into a block of their own. So nothing of a token is ever
+//! run. Its text is read by the few forms that [`Mint`] and [`Limits`] write; what was read is
+//! written again, and must give the very bytes of each block. Names that would be ambiguous as text
+//! then differ, and so does everything else that another program may have added.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
+
+use biscuit_auth::{Biscuit, BlockBuilder};
+
+use super::ALL;
+use super::key::SecretKey;
+use super::mint::{Limits, Mint, Right};
+use crate::access::Asked;
+
+/// Rights, and what they were narrowed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    mint: Mint,
+    limits: Vec<Limits>,
+}
+
+impl Said {
+    /// What `token` says; none if another program wrote a part of it.
+    pub(super) fn read(token: &Biscuit) -> Option<Self> {
+        let block = |index| token.print_block_source(index).ok();
+        let mint = mint(&block(0)?)?;
+        let narrowings = 1..token.block_count();
+        let limits = narrowings.map(|index| limits(&block(index)?)).collect::<Option<_>>()?;
+        let said = Self { mint, limits };
+        (said.blocks()? == blocks(token)).then_some(said)
+    }
+
+    /// Whether it allows what is asked.
+    pub(super) fn allows(&self, asked: &Asked<'_>) -> bool {
+        let (database, root) = (asked.database.unwrap_or(ALL), asked.root.unwrap_or(ALL));
+        let is = |granted: &str, asked: &str| granted == ALL || granted == asked;
+        let granted = self.mint.rights.iter().any(|right| {
+            is(&right.database, database) && is(&right.root, root) && right.verb == asked.verb
+        });
+        granted
+            && self.limits.iter().all(|limits| {
+                limits.databases.as_ref().is_none_or(|names| names.contains(database))
+                    && limits.roots.as_ref().is_none_or(|names| names.contains(root))
+                    && limits.verbs.as_ref().is_none_or(|verbs| verbs.contains(&asked.verb))
+            })
+    }
+
+    /// Whether its time is over.
+    pub(super) fn has_expired(&self, now: SystemTime) -> bool {
+        let all = self.limits.iter().map(|limits| limits.expires).chain([self.mint.expires]);
+        all.flatten().any(|expires| expires <= now)
+    }
+
+    /// The same, written again: the bytes of each block.
+    fn blocks(&self) -> Option<Vec<(Vec<u8>, bool)>> {
+        let key = SecretKey::generate();
+        let mut token = self.mint.builder().ok()?.build(key.pair()).ok()?;
+        for limits in &self.limits {
+            let block: BlockBuilder = limits.block().ok()?;
+            token = token.append(block).ok()?;
+        }
+        Some(blocks(&token))
+    }
+}
+
+/// The bytes of each block, without signatures; and whether others signed it, too.
+fn blocks(token: &Biscuit) -> Vec<(Vec<u8>, bool)> {
+    let written = token.container().to_proto();
+    let all = std::iter::once(written.authority).chain(written.blocks);
+    all.map(|block| (block.block, block.external_signature.is_some())).collect()
+}
+
+/// The statements of a block.
+fn statements(source: &str) -> impl Iterator<Item = Option<&str>> {
+    source.lines().map(|line| line.strip_suffix(';'))
+}
+
+fn mint(source: &str) -> Option<Mint> {
+    let mut mint = Mint::default();
+    for statement in statements(source) {
+        let statement = statement?;
+        if let Some(terms) = between(statement, "right(", ")") {
+            let terms = names(terms)?;
+            let [database, root, verb] = <[String; 3]>::try_from(terms).ok()?;
+            mint.rights.push(Right { database, root, verb: verb.parse().ok()? });
+        } else {
+            mint.expires = Some(until(statement)?);
+        }
+    }
+    Some(mint)
+}
+
+fn limits(source: &str) -> Option<Limits> {
+    let mut limits = Limits::default();
+    for statement in statements(source) {
+        let statement = statement?;
+        let set = |name: &str| {
+            let before = format!("check if {name}(${name}), {{");
+            let inside = between(statement, &before, &format!("}}.contains(${name})"))?;
+            let all = if inside == "," { Vec::new() } else { names(inside)? };
+            Some(all.into_iter().collect::<BTreeSet<String>>())
+        };
+        if let Some(names) = set("database") {
+            limits.databases = Some(names);
+        } else if let Some(names) = set("root") {
+            limits.roots = Some(names);
+        } else if let Some(names) = set("verb") {
+            let verbs = names.iter().map(|name| name.parse().ok());
+            limits.verbs = Some(verbs.collect::<Option<_>>()?);
+        } else {
+            limits.expires = Some(until(statement)?);
+        }
+    }
+    Some(limits)
+}
+
+fn between<'a>(text: &'a str, before: &str, behind: &str) -> Option<&'a str> {
+    text.strip_prefix(before)?.strip_suffix(behind)
+}
+
+/// Names in quotes, with commas between them.
+fn names(text: &str) -> Option<Vec<String>> {
+    let inside = between(text, "\"", "\"")?;
+    let all: Vec<String> = inside.split("\", \"").map(str::to_owned).collect();
+    all.iter().all(|name| !name.contains('"')).then_some(all)
+}
+
+fn until(statement: &str) -> Option<SystemTime> {
+    let text = statement.strip_prefix("check if time($time), $time < ")?;
+    let micros = u64::try_from(laterbase_json::time::parse(text).ok()?).ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(micros))
+}

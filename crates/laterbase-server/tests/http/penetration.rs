@@ -1,0 +1,337 @@
+//! What nobody gets past: each line of docs/reference/security.md is one of these.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use laterbase::{Database, Options};
+use laterbase_server::tokens::{Guard, Limits, Mint, Revoked, Right, SecretKey, inspect, narrow};
+use laterbase_server::{ServerConfig, Verb};
+
+use crate::support::{Running, append};
+
+const JSON: &str = "content-type: application/json";
+const EVENT: &[u8] = b"{\"type\":\"seen\",\"data\":1}";
+
+/// A server with two databases that asks for tokens, and the key that signs them.
+struct Fort {
+    server: Running,
+    key: SecretKey,
+    revoked: PathBuf,
+    _directory: tempfile::TempDir,
+}
+
+impl Fort {
+    fn new(config: ServerConfig) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["", "yard"] {
+            let path = directory.path().join(name);
+            Database::create(&path, Options::default()).unwrap().close().unwrap();
+        }
+        let revoked = directory.path().join("revoked");
+        std::fs::write(&revoked, "laterbase-revoked 1\n").unwrap();
+        let key = SecretKey::generate();
+        let guard = Guard::new(vec![key.public()], Some(revoked.clone())).unwrap();
+        let config = ServerConfig { authorizer: Some(Arc::new(guard)), ..config };
+        let server = Running::of(directory.path(), config);
+        append(&server.database(), "shipment", 0..3, true);
+        append(&server.database(), "truck", 0..3, true);
+        Self { server, key, revoked, _directory: directory }
+    }
+
+    fn token(&self, database: &str, root: &str, verbs: &[Verb]) -> String {
+        let right = |verb: &Verb| Right {
+            database: database.to_owned(),
+            root: root.to_owned(),
+            verb: *verb,
+        };
+        Mint { rights: verbs.iter().map(right).collect(), expires: None }.sign(&self.key).unwrap()
+    }
+
+    /// The status of a request, and its document without what it is called.
+    fn ask(&self, token: &str, method: &str, path: &str, body: &[u8]) -> (u16, String) {
+        let header = format!("authorization: Bearer {token}");
+        self.server.ask(method, path, &[&header, JSON], body)
+    }
+
+    fn status(&self, token: &str, method: &str, path: &str) -> u16 {
+        self.ask(token, method, path, if method == "POST" { EVENT } else { b"" }).0
+    }
+}
+
+/// Every path that touches a database.
+const GUARDED: &[(&str, &str)] = &[
+    ("GET", "/db"),
+    ("GET", "/metrics"),
+    ("GET", "/db/default"),
+    ("PUT", "/db/new"),
+    ("GET", "/e"),
+    ("HEAD", "/e"),
+    ("POST", "/e"),
+    ("GET", "/e/shipment"),
+    ("POST", "/e/shipment"),
+    ("POST", "/changes"),
+    ("GET", "/a/shipment"),
+    ("GET", "/a/shipment/0"),
+    ("GET", "/db/default/v/board"),
+    ("GET", "/default/board"),
+    ("POST", "/sync"),
+    ("GET", "/sync"),
+];
+
+#[test]
+fn without_a_token_nothing_is_answered_that_touches_a_database() {
+    let fort = Fort::new(ServerConfig::default());
+    for (method, path) in GUARDED {
+        for headers in [&[][..], &["authorization: Basic eDp5"], &["authorization: Bearer"]] {
+            let (status, head, _) = fort.server.ask_whole(method, path, headers, b"");
+            assert_eq!(status, 401, "{method} {path}");
+            assert_eq!(head["www-authenticate"], "Bearer");
+        }
+    }
+    assert_eq!(fort.server.ask("GET", "/health", &[], b"").0, 200);
+    let denied = fort.server.said();
+    assert_eq!(denied.len(), 3 * GUARDED.len(), "{denied:?}");
+    assert!(denied[0].starts_with("denied: request ") && denied[0].ends_with(": no token"));
+}
+
+#[test]
+fn a_token_of_another_key_or_with_changed_bytes_is_no_token() {
+    let fort = Fort::new(ServerConfig::default());
+    let right = Right { database: "*".into(), root: "*".into(), verb: Verb::Read };
+    let forged = Mint { rights: vec![right], expires: None };
+    let forged = forged.sign(&SecretKey::generate()).unwrap();
+    let good = fort.token("*", "*", &[Verb::Read]);
+    assert_eq!(fort.status(&good, "GET", "/e"), 200);
+    let mut changed = good.clone().into_bytes();
+    changed[40] = if changed[40] == b'A' { b'B' } else { b'A' };
+    let changed = String::from_utf8(changed).unwrap();
+    for token in [&forged, &changed, &good[1..], &format!("{good}{good}"), &"A".repeat(9 << 10)] {
+        assert_eq!(fort.status(token, "GET", "/e"), 401, "{token}");
+    }
+}
+
+#[test]
+fn a_token_for_one_root_reads_and_writes_no_other() {
+    let fort = Fort::new(ServerConfig::default());
+    let token = fort.token("default", "shipment", &[Verb::Read, Verb::Write]);
+    assert_eq!(fort.status(&token, "GET", "/e/shipment"), 200);
+    assert_eq!(fort.status(&token, "POST", "/e/shipment"), 201);
+    for (method, path) in [("GET", "/e/truck"), ("POST", "/e/truck"), ("GET", "/a/truck/0")] {
+        assert_eq!(fort.status(&token, method, path), 403, "{method} {path}");
+    }
+    let (root, key) = ("truck".try_into().unwrap(), "0".try_into().unwrap());
+    let ids = fort.server.database().read(&laterbase::Query::stream(root, key)).unwrap();
+    let id = ids.map(|recorded| recorded.unwrap().id().to_string()).next().unwrap();
+    let (status, text) = fort.ask(&token, "GET", &format!("/e/shipment?keys={id}"), b"");
+    assert_eq!(status, 200);
+    assert!(text.contains("missing") && !text.contains("\"truck\""), "{text}");
+}
+
+#[test]
+fn what_spans_roots_needs_a_token_for_all_of_them() {
+    let fort = Fort::new(ServerConfig::default());
+    let all = [Verb::Read, Verb::Write, Verb::Relay, Verb::SyncOwn, Verb::Admin];
+    let token = fort.token("default", "shipment", &all);
+    for path in ["/e", "/e?root=shipment", "/db/default", "/default/board", "/sync"] {
+        assert_eq!(fort.status(&token, "GET", path), 403, "{path}");
+    }
+    for path in ["/e", "/changes", "/sync"] {
+        assert_eq!(fort.status(&token, "POST", path), 403, "{path}");
+    }
+}
+
+#[test]
+fn conditions_tell_a_writer_nothing_of_other_roots() {
+    let fort = Fort::new(ServerConfig::default());
+    let token = fort.token("default", "shipment", &[Verb::Write]);
+    let ask = |conditions: &str| {
+        let body = format!("{{\"events\":[{{\"type\":\"a\",\"data\":1}}],{conditions}}}");
+        fort.ask(&token, "POST", "/e/shipment", body.as_bytes()).0
+    };
+    assert_eq!(ask("\"expect\":{\"truck:0\":7}"), 403);
+    assert_eq!(ask("\"fail_if\":{\"all\":true}"), 403);
+    assert_eq!(ask("\"expect\":{\"shipment:0\":7}"), 409);
+    assert_eq!(ask("\"expect\":{\"shipment:0\":1}"), 201);
+}
+
+#[test]
+fn a_token_to_read_writes_nothing() {
+    let fort = Fort::new(ServerConfig::default());
+    let token = fort.token("*", "*", &[Verb::Read]);
+    let before = fort.server.database().cursor();
+    for (method, path) in
+        [("POST", "/e"), ("POST", "/e/shipment"), ("PUT", "/db/new"), ("GET", "/metrics")]
+    {
+        assert_eq!(fort.status(&token, method, path), 403, "{method} {path}");
+    }
+    assert_eq!(fort.server.database().cursor(), before);
+}
+
+#[test]
+fn nobody_relays_without_the_grant() {
+    let fort = Fort::new(ServerConfig::default());
+    let all_others = [Verb::Read, Verb::Write, Verb::SyncOwn, Verb::Admin];
+    let token = fort.token("*", "*", &all_others);
+    assert_eq!(fort.status(&token, "POST", "/sync"), 403);
+    assert_eq!(fort.status(&token, "GET", "/sync"), 403);
+    let relay = fort.token("*", "*", &[Verb::Relay]);
+    assert_eq!(fort.status(&relay, "POST", "/sync"), 415);
+    assert_eq!(fort.status(&relay, "GET", "/sync"), 400);
+}
+
+#[test]
+fn a_narrowed_token_does_not_reach_beyond_its_limits() {
+    let fort = Fort::new(ServerConfig::default());
+    let token = fort.token("*", "*", &[Verb::Read, Verb::Write]);
+    let roots = Some(BTreeSet::from(["shipment".to_owned()]));
+    let verbs = Some(BTreeSet::from([Verb::Read]));
+    let limits = Limits { roots, verbs, ..Limits::default() };
+    let narrower = narrow(&token, &limits).unwrap();
+    let wider = narrow(&narrower, &Limits { verbs: None, ..limits }).unwrap();
+    for token in [&narrower, &wider] {
+        assert_eq!(fort.status(token, "GET", "/e/shipment"), 200);
+        for (method, path) in [("GET", "/e/truck"), ("GET", "/e"), ("POST", "/e/shipment")] {
+            assert_eq!(fort.status(token, method, path), 403, "{method} {path}");
+        }
+    }
+    assert_eq!(fort.status(&token, "POST", "/e/shipment"), 201);
+}
+
+#[test]
+fn an_expired_token_is_no_token() {
+    let fort = Fort::new(ServerConfig::default());
+    let token = fort.token("*", "*", &[Verb::Read]);
+    let limits = Limits { expires: Some(SystemTime::now()), ..Limits::default() };
+    assert_eq!(fort.status(&narrow(&token, &limits).unwrap(), "GET", "/e"), 401);
+    assert_eq!(fort.status(&token, "GET", "/e"), 200);
+}
+
+#[test]
+fn a_revoked_token_is_no_token_without_a_restart_and_a_broken_list_lets_nobody_in() {
+    let fort = Fort::new(ServerConfig::default());
+    let token = fort.token("*", "*", &[Verb::Read]);
+    let narrower = narrow(&token, &Limits::default()).unwrap();
+    let other = fort.token("*", "*", &[Verb::Read, Verb::Write]);
+    assert_eq!(fort.status(&narrower, "GET", "/e"), 200);
+    let list = std::fs::read_to_string(&fort.revoked).unwrap();
+    let id = inspect(&token).unwrap().remove(0).revocation_id;
+    std::fs::write(&fort.revoked, Revoked::with_one_more(&list, &id, None).unwrap()).unwrap();
+    assert_eq!(fort.status(&token, "GET", "/e"), 401);
+    assert_eq!(fort.status(&narrower, "GET", "/e"), 401);
+    assert_eq!(fort.status(&other, "GET", "/e"), 200);
+    std::fs::write(&fort.revoked, "laterbase-revoked 1\nnonsense\n").unwrap();
+    assert_eq!(fort.status(&token, "GET", "/e"), 500);
+}
+
+#[test]
+fn a_stream_ends_when_its_token_is_revoked() {
+    let fort = Fort::new(ServerConfig::default());
+    let token = fort.token("*", "*", &[Verb::Read]);
+    let mut stream = TcpStream::connect(fort.server.address).unwrap();
+    let request = format!(
+        "GET /e HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\
+         accept: text/event-stream\r\nconnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let id = inspect(&token).unwrap().remove(0).revocation_id;
+    std::thread::sleep(Duration::from_millis(2_200));
+    let list = Revoked::with_one_more("", &id, None).unwrap();
+    std::fs::write(&fort.revoked, list).unwrap();
+    append(&fort.server.database(), "secret", 0..1, true);
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut text = Vec::new();
+    std::io::Read::read_to_end(&mut stream, &mut text).unwrap();
+    let text = String::from_utf8_lossy(&text);
+    assert!(text.contains("\"shipment\"") && !text.contains("\"secret\""), "{text}");
+}
+
+#[test]
+fn a_token_of_one_database_learns_nothing_of_another() {
+    let fort = Fort::new(ServerConfig::default());
+    let token = fort.token("yard", "*", &Verb::GRANTABLE);
+    assert_eq!(fort.status(&token, "GET", "/db/yard/e"), 200);
+    let paths = [
+        "/db/{}",
+        "/db/{}/e",
+        "/db/{}/e/shipment",
+        "/db/{}/a/shipment",
+        "/db/{}/v/board",
+        "/db/{}/sync",
+    ];
+    for path in paths {
+        // One that is there and one that is not: the same answer.
+        let there = fort.ask(&token, "GET", &path.replace("{}", "default"), b"");
+        let missing = fort.ask(&token, "GET", &path.replace("{}", "nowhere"), b"");
+        assert_eq!(there.0, 403, "{path}");
+        assert_eq!(there, missing, "{path}");
+    }
+    let (there, missing) = (
+        fort.ask(&token, "GET", "/e/shipment?limit=1", b""),
+        fort.ask(&token, "GET", "/e/nothing?limit=x", b""),
+    );
+    assert_eq!((there.0, &there), (403, &missing));
+    assert_eq!(fort.status(&token, "GET", "/db"), 403);
+    assert_eq!(fort.status(&token, "PUT", "/db/nowhere"), 403);
+}
+
+#[test]
+fn no_spelling_of_a_path_leads_around_a_token() {
+    let fort = Fort::new(ServerConfig::default());
+    let token = fort.token("yard", "shipment", &[Verb::Read]);
+    let ways = [
+        "/db/yard/../default/e/shipment",
+        "/db/yard/%2e%2e/default/e/shipment",
+        "/db/yard%2f..%2fdefault/e/shipment",
+        "/db/yard%00/e/shipment",
+        "/db/YARD/e/shipment",
+        "/db/*/e/shipment",
+        "/db/yard/e/*",
+        "/db/yard/e/shipment%2f..%2ftruck",
+        "/db/yard/e/shipment/../truck",
+        "/db/yard/e/shipment%00truck",
+        "//db/yard/e/truck",
+        "/db//e/shipment",
+        "/db/yard/e/%2a",
+        "/db/yard/e/truck?root=shipment",
+        "/e/shipment",
+        "/default/shipment",
+    ];
+    for path in ways {
+        let (status, text) = fort.ask(&token, "GET", path, b"");
+        assert!(matches!(status, 400 | 403 | 404), "{path}: {status} {text}");
+        assert!(!text.contains("\"truck\""), "{path}: {text}");
+    }
+    let (status, _) = fort.ask(&token, "GET", "/db/yard/e/shipment?root=truck", b"");
+    assert_eq!(status, 400);
+}
+
+#[test]
+fn a_request_without_a_right_is_refused_before_its_body_is_read() {
+    let fort = Fort::new(ServerConfig { body_bytes_max: 1_000, ..ServerConfig::default() });
+    let token = fort.token("*", "*", &[Verb::Read]);
+    let long = vec![b' '; 100_000];
+    assert_eq!(fort.ask(&token, "POST", "/e/shipment", &long).0, 403);
+    let writer = fort.token("*", "*", &[Verb::Write]);
+    assert_eq!(fort.ask(&writer, "POST", "/e/shipment", &long).0, 413);
+    let header = format!("authorization: Bearer {}", "A".repeat(40 << 10));
+    assert_eq!(fort.server.ask("GET", "/e", &[&header], b"").0, 431);
+}
+
+#[test]
+fn a_slow_request_is_broken_off() {
+    let timeout = Duration::from_millis(500);
+    let fort = Fort::new(ServerConfig { request_timeout: timeout, ..ServerConfig::default() });
+    let writer = fort.token("*", "*", &[Verb::Write]);
+    let head = format!(
+        "POST /e/shipment HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {writer}\r\n\
+         content-type: application/json\r\ncontent-length: 100\r\nconnection: close\r\n\r\n{{"
+    );
+    let began = Instant::now();
+    let answer = fort.server.raw(head.as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(began.elapsed() < Duration::from_secs(10));
+}
