@@ -33,6 +33,8 @@ mod status;
 #[cfg(feature = "sync")]
 mod sync;
 mod tail;
+#[cfg(feature = "tokens")]
+mod token;
 mod verify;
 #[cfg(feature = "sync")]
 mod why;
@@ -116,6 +118,8 @@ pub(crate) enum Command {
     Restore(restore::Restore),
     #[cfg(feature = "server")]
     Serve(serve::Serve),
+    #[cfg(feature = "tokens")]
+    Token(token::TokenCommand),
     #[cfg(feature = "sync")]
     Peer(peer::PeerCommand),
     #[cfg(feature = "sync")]
@@ -155,6 +159,8 @@ impl Command {
             Self::Restore(command) => command.run(context),
             #[cfg(feature = "server")]
             Self::Serve(command) => command.run(context),
+            #[cfg(feature = "tokens")]
+            Self::Token(command) => command.run(context),
             #[cfg(feature = "sync")]
             Self::Peer(command) => command.run(context),
             #[cfg(feature = "sync")]

@@ -1,12 +1,16 @@
 //! `laterbase serve`: databases over HTTP, in touch with their peers.
 
 use std::collections::BTreeMap;
+#[cfg(feature = "tokens")]
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::Args;
 use laterbase::sync::Heard;
 use laterbase_client::{Background, BackgroundConfig, PeerNotice};
+#[cfg(feature = "tokens")]
+use laterbase_server::tokens::{Guard, PublicKey};
 use laterbase_server::{
     Databases, DatabasesError, ListenError, Listening, Notice, Server, ServerConfig, check_address,
 };
@@ -36,6 +40,14 @@ pub(crate) struct Serve {
     /// After a failure, wait for so many seconds at the most before the next try
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     retry_within: u64,
+    /// Ask every client for a token that is signed with one of these keys: their public halves
+    #[cfg(feature = "tokens")]
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    token_key: Vec<PathBuf>,
+    /// Refuse the tokens on this list; it is read again when it changes
+    #[cfg(feature = "tokens")]
+    #[arg(long, value_name = "FILE", requires = "token_key")]
+    revoked: Option<PathBuf>,
 }
 
 /// The threads that keep in touch with peers, by database.
@@ -45,7 +57,7 @@ impl Serve {
     pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
         let address = check_address(&self.listen).map_err(|error| listening(&error))?;
         let directory = context.directory()?.to_owned();
-        let config = Arc::new(ServerConfig::default());
+        let config = Arc::new(self.config()?);
         let databases = Databases::open(&directory, &context.options(), &config)
             .map_err(|error| opening(&error))?;
         let json = context.json();
@@ -78,6 +90,29 @@ impl Serve {
             hosted.database.clone().close().map_err(|error| refusals::closing(&error))?;
         }
         Ok(())
+    }
+
+    #[cfg(not(feature = "tokens"))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as with tokens")]
+    fn config(&self) -> Result<ServerConfig, Failure> {
+        Ok(ServerConfig::default())
+    }
+
+    #[cfg(feature = "tokens")]
+    fn config(&self) -> Result<ServerConfig, Failure> {
+        if self.token_key.is_empty() {
+            return Ok(ServerConfig::default());
+        }
+        let mut keys: Vec<PublicKey> = Vec::new();
+        for path in &self.token_key {
+            let key = super::token::text_of(path)?.parse();
+            keys.push(key.map_err(|error| {
+                Failure::new(Exit::Refused, format_args!("{}: {error}", path.display()))
+            })?);
+        }
+        let guard = Guard::new(keys, self.revoked.clone())
+            .map_err(|error| Failure::new(Exit::Refused, error))?;
+        Ok(ServerConfig { authorizer: Some(Arc::new(guard)), ..ServerConfig::default() })
     }
 
     fn backgrounds(&self, databases: &Databases, json: bool) -> Backgrounds {

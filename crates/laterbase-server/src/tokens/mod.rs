@@ -9,8 +9,8 @@
 //! roots does not have all: what spans them needs `"*"`.
 //!
 //! Invariants: nothing is looked at before its signature was checked; nothing of a token is run,
-//! and what it may cost is bounded by its length; a block never adds a right. Left out: who somebody
-//! is. A token says what its holder may do, and nothing else.
+//! and its length bounds what it may cost; a block never adds a right. Left out: who somebody is.
+//! A token says what its holder may do, and nothing else.
 
 mod authorize;
 mod guard;
