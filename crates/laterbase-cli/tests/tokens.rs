@@ -158,3 +158,30 @@ fn a_server_takes_the_tokens_of_its_key_until_they_are_revoked() {
     assert_eq!(status(&server, "POST", "/e/a", &token), 401);
     assert_eq!(status(&server, "GET", "/e/a", &narrower), 401);
 }
+
+#[test]
+fn a_peer_that_asks_for_a_token_is_synced_with_by_one() {
+    let hub = keyed();
+    hub.run(["append", "a/1", "seen", "--data", "1"]).success();
+    let token = create(&hub, &["--root", "*", "--verb", "relay"]);
+    let id = hub.run(["stats", "--json"]).success().stdout;
+    let id: serde_json::Value = serde_json::from_str(&id).unwrap();
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--token-key", "hub.key.pub"];
+    let database = id["database"].as_str().unwrap().to_owned();
+    let copy = Sandbox::new();
+    let options = laterbase::Options::default();
+    let joined = laterbase::Database::create_joined(copy.db(), options, database.parse().unwrap());
+    joined.unwrap().close().unwrap();
+    let server = serve(hub.command(arguments));
+    let url = format!("http://{}", server.1);
+    copy.file("token", token);
+    let refused = copy.run(["sync", &url]);
+    assert_eq!(refused.code, 12, "{}", refused.stderr);
+    assert!(refused.stderr.contains("401"), "{}", refused.stderr);
+    copy.run(["peer", "add", "hub", &url, "--token", "token"]).success();
+    copy.run(["sync"]).success();
+    assert_eq!(copy.read(&[]).len(), 1);
+    copy.run(["peer", "remove", "hub"]).success();
+    assert_eq!(copy.run(["sync", &url]).code, 12);
+    copy.run(["sync", &url, "--token", "token"]).success();
+}

@@ -1,7 +1,7 @@
 //! Where a peer is: an HTTP address and the name of a database there.
 //!
 //! `http://127.0.0.1:7410`, `127.0.0.1:7410` and `http://127.0.0.1:7410/db/default` are the same.
-//! Only loopback addresses are taken: there is neither TLS nor a token that could protect others.
+//! Only loopback addresses are taken: there is no TLS that could protect others.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

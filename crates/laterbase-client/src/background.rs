@@ -29,6 +29,7 @@ use crate::drive::{Report, SyncError, drive};
 use crate::http::HttpWire;
 use crate::live::Live;
 use crate::peers::{PEERS_FILE, Peer, Peers};
+use crate::token::TokenFile;
 use crate::wire::WireError;
 
 /// How long news are gathered before they are told.
@@ -383,10 +384,13 @@ fn spread(shared: &Shared, told: &mut Heads) {
 /// One peer's thread.
 fn keep_in_touch(shared: &Shared, peer: &Peer) {
     let file = ContactFile::new(&shared.directory, &peer.name);
+    let token = TokenFile::new(&shared.directory, &peer.name);
     let mut touch = Touch {
         shared,
         peer,
-        wire: HttpWire::new(peer.address.clone(), shared.config.request_timeout),
+        wire: HttpWire::new(peer.address.clone(), shared.config.request_timeout)
+            .with_token(token.read()),
+        token,
         contact: file.read(),
         file,
         backoff: Backoff::new(shared.config.backoff_first, shared.config.backoff_most),
@@ -431,6 +435,7 @@ struct Touch<'a> {
     shared: &'a Shared,
     peer: &'a Peer,
     wire: HttpWire,
+    token: TokenFile,
     contact: Contact,
     file: ContactFile,
     backoff: Backoff,
@@ -568,7 +573,9 @@ impl Touch<'_> {
         let replica = self.contact.replica.as_deref().and_then(|text| text.parse().ok());
         let memory = replica.and_then(|replica: ReplicaId| port.recall(replica));
         let config = &self.shared.config.session;
-        let mut live = Live::open(&self.peer.address, config, memory, &mut port)?;
+        let token = self.token.read();
+        let address = &self.peer.address;
+        let mut live = Live::open(address, token.as_ref(), config, memory, &mut port)?;
         // From here on it is not known whether both hold the same.
         (total.is_open, self.agreed) = (true, None);
         let mut kept = Instant::now();

@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use ureq::Agent;
 use ureq::http::Response;
-use ureq::{Body, Error};
+use ureq::{Body, Error, RequestBuilder};
 
 use crate::address::PeerAddress;
+use crate::token::Token;
 use crate::wire::{FRAMES_TYPE, Reply, SESSION_HEADER, Wire, WireError};
 
 /// The longest answer that is taken: what may be under way, and one frame beyond.
@@ -36,6 +37,7 @@ pub struct Described {
 pub struct HttpWire {
     agent: Agent,
     address: PeerAddress,
+    token: Option<Token>,
 }
 
 #[derive(Deserialize)]
@@ -62,7 +64,21 @@ impl HttpWire {
             .timeout_recv_body(Some(timeout))
             .user_agent(concat!("laterbase/", env!("CARGO_PKG_VERSION")))
             .build();
-        Self { agent: Agent::new_with_config(config), address }
+        Self { agent: Agent::new_with_config(config), address, token: None }
+    }
+
+    /// The same, with a token that is shown with each request.
+    #[must_use]
+    pub fn with_token(mut self, token: Option<Token>) -> Self {
+        self.token = token;
+        self
+    }
+
+    fn shown<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        match &self.token {
+            Some(token) => request.header("authorization", token.header()),
+            None => request,
+        }
     }
 
     /// Asks which database is there.
@@ -70,7 +86,8 @@ impl HttpWire {
     /// # Errors
     /// [`WireError`].
     pub fn describe(&self) -> Result<Described, WireError> {
-        let answer = self.agent.get(self.address.url("")).call().map_err(failed)?;
+        let request = self.shown(self.agent.get(self.address.url("")));
+        let answer = request.call().map_err(failed)?;
         let answer = accepted(answer)?;
         let (bytes, cut) = body(answer, DESCRIPTION_BYTES_MAX)?;
         if let Some(cut) = cut {
@@ -85,7 +102,8 @@ impl HttpWire {
     /// # Errors
     /// [`WireError`].
     pub fn announce(&self, frame: &[u8]) -> Result<bool, WireError> {
-        let request = self.agent.post(self.address.url("/sync")).content_type(FRAMES_TYPE);
+        let request = self.shown(self.agent.post(self.address.url("/sync")));
+        let request = request.content_type(FRAMES_TYPE);
         let answer = accepted(request.send(frame).map_err(failed)?)?;
         Ok(answer.headers().contains_key("laterbase-lacks"))
     }
@@ -93,7 +111,8 @@ impl HttpWire {
 
 impl Wire for HttpWire {
     fn exchange(&mut self, flight: &[u8], session: Option<&str>) -> Result<Reply, WireError> {
-        let mut request = self.agent.post(self.address.url("/sync")).content_type(FRAMES_TYPE);
+        let request = self.shown(self.agent.post(self.address.url("/sync")));
+        let mut request = request.content_type(FRAMES_TYPE);
         if let Some(session) = session {
             request = request.header(SESSION_HEADER, session);
         }

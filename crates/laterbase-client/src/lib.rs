@@ -20,6 +20,7 @@ mod drive;
 mod http;
 mod live;
 mod peers;
+mod token;
 mod wire;
 
 pub use address::{AddressError, DEFAULT_DATABASE, PeerAddress};
@@ -30,4 +31,5 @@ pub use contact::{CONTACTS_FOLDER, Contact, ContactFile};
 pub use drive::{Report, SyncError, drive};
 pub use http::{Described, HttpWire};
 pub use peers::{PEERS_FILE, Peer, PeerError, Peers, PeersError};
+pub use token::{TOKENS_FOLDER, Token, TokenFile, TokenTextError};
 pub use wire::{FRAMES_TYPE, Reply, SESSION_HEADER, Wire, WireError};

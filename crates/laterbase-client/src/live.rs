@@ -9,12 +9,13 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
 use laterbase::sync::{Replica, Session, SessionConfig, Status};
-use tungstenite::client::client_with_config;
+use tungstenite::client::{IntoClientRequest as _, client_with_config};
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Error, HandshakeError, Message, WebSocket};
 
 use crate::address::PeerAddress;
 use crate::drive::{Report, SyncError, ended, poll_some, worth_keeping};
+use crate::token::Token;
 use crate::wire::WireError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -75,6 +76,7 @@ impl Live {
     /// Connects and says Hello.
     pub(crate) fn open<R: Replica>(
         address: &PeerAddress,
+        token: Option<&Token>,
         config: &SessionConfig,
         memory: Option<laterbase::sync::PeerMemory>,
         port: &mut R,
@@ -84,8 +86,12 @@ impl Live {
             .max_message_size(Some(MESSAGE_BYTES_MAX))
             .max_frame_size(Some(MESSAGE_BYTES_MAX));
         let url = address.url("/sync").replacen("http", "ws", 1);
+        let mut request = url.into_client_request().map_err(|error| lost(&error))?;
+        if let Some(value) = token.and_then(|token| token.header().parse().ok()) {
+            request.headers_mut().insert("authorization", value);
+        }
         let (socket, _) =
-            client_with_config(url, stream, Some(limits)).map_err(|error| match error {
+            client_with_config(request, stream, Some(limits)).map_err(|error| match error {
                 HandshakeError::Failure(Error::Http(answer)) => {
                     let status = answer.status().as_u16();
                     let title = "no live connection".to_owned();

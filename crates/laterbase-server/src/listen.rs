@@ -44,8 +44,8 @@ pub enum ListenError {
     },
     /// Others could reach it.
     #[error(
-        "{address} can be reached from other machines, and there are neither tokens nor encryption \
-         yet: listen on 127.0.0.1, and let others in through a tunnel, such as \
+        "{address} can be reached from other machines, and there is no encryption yet: listen on \
+         127.0.0.1, and let others in through a tunnel, such as \
          `ssh -R 7410:127.0.0.1:{} HOST`", address.port()
     )]
     NotLoopback {

@@ -1,10 +1,13 @@
 //! `laterbase peer`: whom this copy keeps in touch with.
 
+use std::path::{Path, PathBuf};
+
 use clap::{Args, Subcommand};
-use laterbase_client::{ContactFile, Peer, PeerError, Peers, PeersError};
+use laterbase_client::{ContactFile, Peer, PeerError, Peers, PeersError, TokenFile};
 use serde_json::json;
 
 use super::Context;
+use super::sync::token_in;
 use crate::failure::{Exit, Failure};
 use crate::output::Ink;
 use crate::table::{Column, Table};
@@ -29,6 +32,9 @@ enum Action {
         /// Where it is: http://HOST:PORT, or http://HOST:PORT/db/NAME
         #[arg(value_name = "URL")]
         url: String,
+        /// Keep the token in this file, and show it to the peer
+        #[arg(long, value_name = "FILE")]
+        token: Option<PathBuf>,
     },
     /// Remove a peer; what came from it stays
     Remove {
@@ -50,17 +56,23 @@ impl PeerCommand {
     pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
         context.check_directory()?;
         match &self.action {
-            Action::Add { name, url } => add(name, url, context),
+            Action::Add { name, url, token } => add(name, url, token.as_deref(), context),
             Action::Remove { name } => remove(name, context),
             Action::List => list(context),
         }
     }
 }
 
-fn add(name: &str, url: &str, context: &mut Context) -> Result<(), Failure> {
+fn add(name: &str, url: &str, token: Option<&Path>, context: &mut Context) -> Result<(), Failure> {
+    let token = token.map(token_in).transpose()?;
     let peer = Peer::new(name, url).map_err(|error| refused(&error))?;
     let address = peer.address.to_string();
     let mut peers = read(context)?;
+    if let Some(token) = token.filter(|_| peers.find(name).is_none()) {
+        // First, so that a running `serve` finds it when it finds the peer.
+        let file = TokenFile::new(context.directory()?, name);
+        file.write(&token).map_err(|error| Failure::new(Exit::Storage, error))?;
+    }
     peers.add(peer).map_err(|error| failed(&error))?;
     if context.json() {
         return context.out.line(json!({ "added": name, "address": address }));
@@ -75,6 +87,8 @@ fn remove(name: &str, context: &mut Context) -> Result<(), Failure> {
         return Err(unknown(name, &peers));
     }
     ContactFile::new(context.directory()?, name).remove();
+    let token = TokenFile::new(context.directory()?, name);
+    token.remove().map_err(|error| Failure::new(Exit::Storage, error))?;
     if context.json() {
         return context.out.line(json!({ "removed": name }));
     }

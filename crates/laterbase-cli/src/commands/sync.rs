@@ -1,5 +1,6 @@
 //! `laterbase sync`: bring this copy and its peers to the same events.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use laterbase::Database;
 use laterbase::sync::{Outcome, SessionConfig};
 use laterbase_client::{
     Background, BackgroundConfig, Backoff, Contact, ContactFile, HttpWire, Peer, PeerNotice,
-    Report, SyncError, sync_once,
+    Report, SyncError, Token, TokenFile, sync_once,
 };
 use serde_json::json;
 
@@ -34,23 +35,28 @@ pub(crate) struct Sync {
     /// Go on syncing, as events come, until interrupted
     #[arg(long, conflicts_with = "peer")]
     watch: bool,
+    /// Show the token in this file, and not the one that `peer add` kept
+    #[arg(long, value_name = "FILE", requires = "peer")]
+    token: Option<PathBuf>,
 }
 
 impl Sync {
     /// Syncs with one peer.
     pub(super) fn with(peer: &str) -> Self {
-        Self { peer: Some(peer.to_owned()), watch: false }
+        Self { peer: Some(peer.to_owned()), watch: false, token: None }
     }
 
     pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
         let peers = self.peers(context)?;
+        let token = self.token.as_deref().map(token_in).transpose()?;
         let database = context.open()?;
         if self.watch {
             return watch(database, context);
         }
         let mut failures = Vec::new();
         for (peer, is_listed) in &peers {
-            let (done, report) = with_retries(&database, peer, *is_listed, context)?;
+            let (done, report) =
+                with_retries(&database, peer, *is_listed, token.as_ref(), context)?;
             show(peer, &done, &report, context)?;
             context.out.flush()?;
             if let Err(error) = done {
@@ -99,16 +105,28 @@ impl Sync {
     }
 }
 
+/// The token in a file.
+pub(super) fn token_in(path: &Path) -> Result<Token, Failure> {
+    let said = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::new(Exit::NotFound, said(&error)).hint("check the name"))?;
+    Token::new(&text).map_err(|error| Failure::new(Exit::Refused, said(&error)))
+}
+
 /// Syncs with a peer, and tries again where that may help.
 fn with_retries(
     database: &Database,
     peer: &Peer,
     is_listed: bool,
+    token: Option<&Token>,
     context: &Context,
 ) -> Result<(Result<(), SyncError>, Report), Failure> {
-    let file = ContactFile::new(context.directory()?, &peer.name);
+    let directory = context.directory()?;
+    let file = ContactFile::new(directory, &peer.name);
     let mut contact = if is_listed { file.read() } else { Contact::default() };
-    let mut wire = HttpWire::new(peer.address.clone(), REQUEST_TIMEOUT);
+    let kept = || TokenFile::new(directory, &peer.name).read().filter(|_| is_listed);
+    let wire = HttpWire::new(peer.address.clone(), REQUEST_TIMEOUT);
+    let mut wire = wire.with_token(token.cloned().or_else(kept));
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
     let mut all = Report::default();
     let mut bar = Progress::of_events(context.json());
