@@ -28,6 +28,7 @@ mod consumers;
 mod databases;
 mod describe;
 mod desk;
+mod event_stream;
 mod folds;
 mod kind;
 mod listen;
