@@ -1,4 +1,5 @@
-//! Server-sent events: a stream that tells what there is, then what comes, and never ends by itself.
+//! Server-sent events: a stream that tells what there is, then what comes, and never ends by
+//! itself.
 //!
 //! A stream is a place and a task that sleeps: it makes a chunk when its client took the one before
 //! and there is news, and keeps nothing in between. So thousands of them wait for a few kilobytes
@@ -31,8 +32,8 @@ pub(crate) trait Chunks: Send + 'static {
         flushed: Position,
     ) -> impl Future<Output = Result<(Bytes, bool), Problem>> + Send;
 
-    /// A comment, for when there was nothing to tell in a while; with it the place, so that a client
-    /// that comes back need not go through all that did not concern it again.
+    /// A comment, for when there was nothing to tell in a while; with it the place, so that a
+    /// client that comes back need not go through all that did not concern it again.
     fn sign_of_life(&self) -> Bytes;
 }
 
