@@ -3,6 +3,8 @@
 //! A consumer is made by PUT, asked for what is next by POST, and told what became of it by POST.
 //! What it is given is on this copy alone; see the library's `Consumer` for what is promised.
 
+use std::ops::RangeInclusive;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use laterbase::{
@@ -10,8 +12,8 @@ use laterbase::{
 };
 use laterbase_json::time::Clockface;
 use laterbase_json::write_json;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use crate::accept::Form;
@@ -22,10 +24,14 @@ use crate::parameters::wrong;
 use crate::problem::{Kind, Problem};
 use crate::read::not_read;
 use crate::request::{blocking, json, media_type, whole};
+use crate::write::whole_number;
 
 /// Events of one answer that are not asked for by number, and at the most.
 const FETCH: usize = 100;
 const FETCH_MAX: usize = 1_000;
+
+/// The longest time until an event is given again.
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// What a new consumer is given. All of it may be left out.
 #[derive(Debug, Default, Deserialize)]
@@ -38,9 +44,9 @@ struct Make {
     tags: Vec<String>,
     /// `beginning`, `now`, or a cursor in arrival order.
     start: Option<String>,
-    open_max: Option<usize>,
-    redeliver_ms: Option<u64>,
-    attempts_max: Option<u32>,
+    open_max: Option<Whole>,
+    redeliver_ms: Option<Whole>,
+    attempts_max: Option<Whole>,
 }
 
 /// What became of events.
@@ -48,19 +54,31 @@ struct Make {
 #[serde(deny_unknown_fields)]
 struct Settle {
     #[serde(default)]
-    acknowledge: Vec<u64>,
+    acknowledge: Vec<Whole>,
     #[serde(default)]
     reject: Vec<Rejected>,
     #[serde(default)]
-    retry: Vec<u64>,
+    retry: Vec<Whole>,
     #[serde(default)]
-    discard: Vec<u64>,
+    discard: Vec<Whole>,
+}
+
+/// A whole number from 0, however it is written.
+#[derive(Clone, Copy, Debug)]
+struct Whole(u64);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let number = whole_number(&value).map(Self);
+        number.ok_or_else(|| D::Error::custom(format_args!("{value} is no whole number from 0")))
+    }
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Rejected {
-    position: u64,
+    position: Whole,
     reason: String,
 }
 
@@ -89,13 +107,20 @@ pub(crate) async fn make(mut call: Call) -> Result<Response, Problem> {
             })?),
         };
         let usual = ConsumerConfig::default();
+        let open_max = within("open_max", asked.open_max, 1..=100_000)?;
+        let redeliver_ms = within("redeliver_ms", asked.redeliver_ms, 0..=DAY_MS)?;
+        let attempts_max = within("attempts_max", asked.attempts_max, 1..=1_000)?;
         let config = ConsumerConfig {
             root: asked.root,
             types: asked.types,
             tags: asked.tags,
-            open_max: asked.open_max.unwrap_or(usual.open_max),
-            redeliver_ms: asked.redeliver_ms.unwrap_or(usual.redeliver_ms),
-            attempts_max: asked.attempts_max.unwrap_or(usual.attempts_max),
+            open_max: open_max
+                .and_then(|number| usize::try_from(number).ok())
+                .unwrap_or(usual.open_max),
+            redeliver_ms: redeliver_ms.unwrap_or(usual.redeliver_ms),
+            attempts_max: attempts_max
+                .and_then(|number| u32::try_from(number).ok())
+                .unwrap_or(usual.attempts_max),
         };
         let is_new = database.create_consumer(&name, config, start).map_err(failed)?;
         Ok((document(&name, &consumer(database, &name)?), is_new))
@@ -160,11 +185,12 @@ pub(crate) async fn settle(mut call: Call) -> Result<Response, Problem> {
     call.parameters()?;
     let asked: Settle = body(&mut call).await?;
     with_consumer(call, move |consumer| {
-        let positions =
-            |all: &[u64]| -> Vec<Position> { all.iter().copied().map(Position::new).collect() };
+        let positions = |all: &[Whole]| -> Vec<Position> {
+            all.iter().map(|Whole(position)| Position::new(*position)).collect()
+        };
         let acknowledged = consumer.acknowledge(&positions(&asked.acknowledge)).map_err(failed)?;
         let mut rejected = 0;
-        for Rejected { position, reason } in &asked.reject {
+        for Rejected { position: Whole(position), reason } in &asked.reject {
             let was_open = consumer.reject(Position::new(*position), reason).map_err(failed)?;
             rejected += usize::from(was_open);
         }
@@ -197,6 +223,21 @@ pub(crate) async fn dead(call: Call) -> Result<Response, Problem> {
         Ok(json(&json!({ "dead": letters.iter().map(one).collect::<Vec<_>>() })))
     })
     .await
+}
+
+/// A number of the body, if it lies within its bounds.
+fn within(
+    name: &str,
+    number: Option<Whole>,
+    bounds: RangeInclusive<u64>,
+) -> Result<Option<u64>, Problem> {
+    match number {
+        Some(Whole(number)) if !bounds.contains(&number) => {
+            let (least, most) = (bounds.start(), bounds.end());
+            Err(Problem::bad_request(format_args!("`{name}` is {least} to {most}, not {number}")))
+        }
+        number => Ok(number.map(|Whole(number)| number)),
+    }
 }
 
 fn name_of(call: &Call) -> String {

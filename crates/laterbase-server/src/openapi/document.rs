@@ -73,8 +73,10 @@ fn parameters(route: &Route, path: &str) -> Vec<Value> {
     let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let of_path = names.map(|name| {
         let schema = match (name, route.method) {
-            ("db", Method::Put) => "NewDatabaseName",
-            ("db", Method::Get | Method::Post | Method::Delete) => "DatabaseName",
+            // Other names there are the first parts of other paths.
+            ("db", _) if path.starts_with("/{db}") => "NewDatabaseName",
+            ("db", Method::Put) if path == "/db/{db}" => "NewDatabaseName",
+            ("db", _) => "DatabaseName",
             ("root", Method::Post) => "PathRootToWrite",
             ("root", Method::Get | Method::Put | Method::Delete) => "PathRoot",
             ("key", _) => "Key",

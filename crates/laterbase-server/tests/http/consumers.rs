@@ -88,6 +88,8 @@ fn mistakes_are_told() {
         ("PUT", "/db/default/c/Bad", &nothing, 400, "bad-request"),
         ("PUT", "/db/default/c/x", &json!({ "root": "No Root" }), 400, "bad-request"),
         ("PUT", "/db/default/c/x", &json!({ "colour": 1 }), 400, "bad-request"),
+        ("PUT", "/db/default/c/x", &json!({ "open_max": 0 }), 400, "bad-request"),
+        ("PUT", "/db/default/c/x", &json!({ "attempts_max": 1.5 }), 400, "bad-request"),
         ("PUT", "/db/default/c/x", &json!({ "start": "soon" }), 400, "cursor"),
         ("PUT", "/db/none/c/x", &nothing, 404, "no-such-database"),
         ("POST", "/db/default/c/x/fetch?limit=0", &nothing, 400, "bad-request"),
