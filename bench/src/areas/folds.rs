@@ -86,11 +86,14 @@ fn measure(context: &Context, report: &mut Report, events: usize) -> Result<(), 
         database.append(&mut commit)?.wait()?;
     }
     let _ = trucks.get(KEY)?;
+    // The valid times of the stream, in order: late events count as well once they are there.
+    let mut times: Vec<i64> = (0..events as i64).map(|at| at * STEP_US).collect();
     let trials = context.scaled(50, 400);
     let mut near = Vec::with_capacity(trials);
     for _ in 0..trials {
-        let late = 1 + random.below(NEAR_MAX);
-        near.push(late_read(&database, &trucks, &mut random, events as u64 - late)?);
+        let late = 1 + random.below(NEAR_MAX) as usize;
+        let before = times.len() - late;
+        near.push(late_read(&database, &trucks, &mut random, &mut times, before)?);
     }
     let mut replays = Vec::new();
     let (mut spent, mut suffixes) = (0.0, 0.0);
@@ -99,9 +102,9 @@ fn measure(context: &Context, report: &mut Report, events: usize) -> Result<(), 
         let _ = trucks.get_at(KEY, &whole())?;
         replays.push(begun.elapsed().as_secs_f64() * 1e6);
         for _ in 0..8 {
-            let before = random.below(events as u64);
-            spent += late_read(&database, &trucks, &mut random, before)?;
-            suffixes += (events as u64 - before) as f64 / events as f64;
+            let before = 1 + random.below(times.len() as u64 - 1) as usize;
+            suffixes += (times.len() - before) as f64 / times.len() as f64;
+            spent += late_read(&database, &trucks, &mut random, &mut times, before)?;
         }
     }
     let replay = median(&replays);
@@ -127,10 +130,14 @@ fn late_read(
     database: &Database,
     trucks: &Aggregates<Truck>,
     random: &mut Random,
-    before: u64,
+    times: &mut Vec<i64>,
+    before: usize,
 ) -> Result<f64, ApplyError> {
+    // As late as the event before it, and recorded after that: so it stands behind it.
+    let at = before.checked_sub(1).and_then(|last| times.get(last)).copied().unwrap_or(-1);
+    times.insert(before, at);
     let mut commit = database.commit();
-    commit.push(&reading(random, before as i64 * STEP_US - STEP_US / 2)?)?;
+    commit.push(&reading(random, at)?)?;
     commit.durability(Durability::Relaxed);
     database.append(&mut commit)?.wait()?;
     let begun = Instant::now();

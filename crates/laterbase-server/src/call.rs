@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 use laterbase::{Key, RootName};
 
-use crate::access::{self, Asked, Standing};
+use crate::access::{self, Asked, Standing, Verb};
 use crate::databases::Hosted;
 use crate::names::DEFAULT_DATABASE;
 use crate::parameters::Parameters;
@@ -91,7 +91,16 @@ impl Call {
     /// Whether the route's verb is allowed, for what the path names.
     pub(crate) fn permitted(&self) -> Result<(), Problem> {
         let database = self.route.path.contains("{db}").then(|| self.database());
-        let (root, verb) = (self.part("root"), self.route.verb);
+        self.permits(database, self.part("root"), self.route.verb)
+    }
+
+    /// Whether `verb` is allowed on a root that the path does not name.
+    pub(crate) fn permits(
+        &self,
+        database: Option<&str>,
+        root: Option<&str>,
+        verb: Verb,
+    ) -> Result<(), Problem> {
         access::check(&self.shared, self.headers(), &Asked { database, root, verb })
     }
 }

@@ -18,6 +18,7 @@ pub(crate) enum Kind {
     NoSuchEvent,
     NoSuchFold,
     NoSuchRow,
+    NoSuchConsumer,
     Method,
     NotAcceptable,
     Timeout,
@@ -53,7 +54,7 @@ pub(crate) struct Facts {
 }
 
 /// All kinds, in the order of their declaration.
-pub(crate) const KINDS: [Facts; 31] = [
+pub(crate) const KINDS: [Facts; 32] = [
     Facts {
         kind: Kind::BadRequest,
         name: "bad-request",
@@ -125,6 +126,13 @@ pub(crate) const KINDS: [Facts; 31] = [
         status: StatusCode::NOT_FOUND,
         title: "There is no such aggregate or row at that moment",
         advice: "It may not have come here yet, or not have happened by the moment asked for.",
+    },
+    Facts {
+        kind: Kind::NoSuchConsumer,
+        name: "no-such-consumer",
+        status: StatusCode::NOT_FOUND,
+        title: "There is no such consumer here",
+        advice: "`GET /db/{db}/c` lists the consumers; `PUT /db/{db}/c/{consumer}` makes one.",
     },
     Facts {
         kind: Kind::Method,

@@ -7,6 +7,7 @@
 //!                                                ├─▶ write             events in
 //!                                                ├─▶ read              events out; read::feed
 //!                                                ├─▶ folds             aggregates and views
+//!                                                ├─▶ consumers         what others deal with
 //!                                                ├─▶ sync_post ──▶ desk: sessions over requests
 //!                                                └─▶ live              sync over a WebSocket
 //! ```
@@ -24,9 +25,11 @@ mod admin;
 mod call;
 mod cloud_events;
 mod config;
+mod consumers;
 mod databases;
 mod describe;
 mod desk;
+mod event_stream;
 mod folds;
 mod kind;
 mod listen;

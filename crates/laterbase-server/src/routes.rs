@@ -256,7 +256,7 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
         .map(axum::http::HeaderName::from_static);
     let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
-        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT])
+        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(
             shown

@@ -59,6 +59,7 @@ struct Look {
     batches: Batches,
     visible: Vec<Seen>,
     forks: Option<BTreeSet<ForkSeen>>,
+    folded: BTreeMap<String, String>,
 }
 
 impl Look {
@@ -69,6 +70,7 @@ impl Look {
             batches: batches_of(&port)?,
             visible: node.visible()?,
             forks: node.forks()?.map(|forks| forks.into_iter().collect()),
+            folded: node.folded()?,
         })
     }
 
@@ -116,6 +118,15 @@ fn check_same(looks: &[Look], promised: impl Iterator<Item = Hash>) -> Result<()
                 at + 1,
                 look.batches.len(),
                 first.batches.len()
+            ));
+        }
+        if let Some((row, state)) =
+            look.folded.iter().find(|(row, state)| first.folded.get(*row) != Some(*state))
+        {
+            return Err(violation!(
+                "copy {} folds {row} to {state}, and copy 0 to {:?}",
+                at + 1,
+                first.folded.get(row)
             ));
         }
     }

@@ -1,7 +1,7 @@
 //! A real database as a copy in the world: without threads, on a disk that fails on purpose, with a
 //! clock and random numbers of the world's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -15,16 +15,23 @@ use laterbase_log::storage::{
 };
 use laterbase_sync::{Outcome, PeerMemory};
 
+use crate::folds::Folds;
 use crate::memory_node::see;
 use crate::node::{
     Appended, Birth, Care, Ending, ForkSeen, Node, Opened, Place, Seen, Trouble, Violation, Wish,
     is_refused, violation,
 };
 
+/// Folds are asked after so many appends.
+const ASK_EVERY: usize = 8;
+
 /// A database, its disk and its clock.
 #[derive(Debug)]
 pub struct DatabaseNode {
     database: Option<Database>,
+    /// Folds that live as long as it is open, and how many appends they have seen.
+    folds: Option<Folds>,
+    appends: usize,
     disk: FaultyStorage,
     process: ProcessStorage,
     environment: Arc<Surroundings>,
@@ -94,6 +101,8 @@ impl DatabaseNode {
     fn on(disk: FaultyStorage, birth: &Birth, replica: ReplicaId) -> Self {
         Self {
             database: None,
+            folds: None,
+            appends: 0,
             process: ProcessStorage::on(&disk),
             disk,
             environment: Arc::new(Surroundings {
@@ -143,6 +152,7 @@ impl Node for DatabaseNode {
         let options = options(birth.is_strict);
         let made = Database::create_joined_on(node.storage(), environment, options, birth.database);
         let database = made.map_err(|error| violation!("cannot be created: {error}"))?;
+        node.folds = Some(Folds::of(&database));
         node.database = Some(database);
         node.take_replica();
         Ok(node)
@@ -182,6 +192,12 @@ impl Node for DatabaseNode {
         let appended = database.append(&mut commit).and_then(laterbase::Ticket::wait);
         match appended {
             Ok(appended) => {
+                self.appends += 1;
+                if self.appends.is_multiple_of(ASK_EVERY)
+                    && let (Some(folds), Some(wish)) = (&self.folds, wishes.first())
+                {
+                    folds.ask(&wish.key);
+                }
                 let last = appended.ids().map(|id| id.hlc().millis()).max();
                 Appended::Done { millis: last.unwrap_or(0) }
             }
@@ -236,7 +252,7 @@ impl Node for DatabaseNode {
             self.trouble = None;
         }
         self.process.kill();
-        self.database = None;
+        (self.folds, self.database) = (None, None);
         self.has_failed = false;
     }
 
@@ -256,6 +272,7 @@ impl Node for DatabaseNode {
             was_copied: reason == Some(Reincarnation::Copied),
             clock_was_ahead: reason == Some(Reincarnation::ClockAhead),
         };
+        self.folds = Some(Folds::of(&database));
         self.database = Some(database);
         self.take_replica();
         Ok(Some(opened))
@@ -360,6 +377,11 @@ impl Node for DatabaseNode {
             first_seq: fork.seq,
         };
         Ok(Some(forks.into_iter().map(seen).collect()))
+    }
+
+    fn folded(&self) -> Result<BTreeMap<String, String>, Violation> {
+        let database = self.open()?;
+        self.folds.as_ref().map_or_else(|| Ok(BTreeMap::new()), |folds| folds.rows(database))
     }
 
     fn verify(&self) -> Result<(), Violation> {

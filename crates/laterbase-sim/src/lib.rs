@@ -26,6 +26,7 @@ mod coverage;
 mod database_node;
 mod deeds;
 mod exhaustive;
+mod folds;
 mod gossip;
 mod heal;
 mod held;

@@ -5,6 +5,8 @@
 //! over copies in memory ([`MemoryNode`](crate::MemoryNode)) and over real databases
 //! ([`DatabaseNode`](crate::DatabaseNode)).
 
+use std::collections::BTreeMap;
+
 use laterbase_event::{DatabaseId, EventId, Hash, ReplicaId};
 use laterbase_log::storage::Random;
 use laterbase_sync::{Outcome, PeerMemory, Replica};
@@ -230,6 +232,15 @@ pub trait Node: Sized {
     /// # Errors
     /// [`Violation`] if they cannot be read.
     fn forks(&self) -> Result<Option<Vec<ForkSeen>>, Violation>;
+
+    /// The rows of its folds and views, by name, which must be the same on every copy. None by
+    /// default: not every copy folds.
+    ///
+    /// # Errors
+    /// [`Violation`] if they are not what they are from scratch.
+    fn folded(&self) -> Result<BTreeMap<String, String>, Violation> {
+        Ok(BTreeMap::new())
+    }
 
     /// Its own verification of all that it holds.
     ///

@@ -83,3 +83,9 @@ fn names_that_depend_on_the_order_of_arrival_are_caught() {
 fn believing_bare_heads_is_caught() {
     assert_caught(Mutant::BelieveHeads, &["under which nobody else ever wrote"], 40);
 }
+
+#[test]
+fn forgetting_to_rebase_a_fold_is_caught() {
+    // Copies in memory fold nothing.
+    assert_caught_among::<DatabaseNode>("database", Mutant::ForgetToRebase, &["folds"], 20);
+}

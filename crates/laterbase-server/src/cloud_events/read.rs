@@ -53,6 +53,14 @@ pub(crate) fn read(json: &str, root: Option<&str>) -> Result<NewEvent, String> {
     CloudEvent { attributes, data }.into_event(root)
 }
 
+/// Whether every percent sign begins the encoding of a byte.
+fn is_percent_encoded(text: &str) -> bool {
+    text.split('%').skip(1).all(|behind| {
+        matches!(behind.as_bytes(), [high, low, ..]
+            if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
+    })
+}
+
 /// Reads a CloudEvent in binary mode: attributes in headers, the body its data.
 pub(crate) fn read_binary(
     headers: &HeaderMap,
@@ -63,6 +71,9 @@ pub(crate) fn read_binary(
     for (name, value) in headers {
         let Some(name) = name.as_str().strip_prefix("ce-") else { continue };
         let text = value.to_str().map_err(|_| format!("the header ce-{name} is not ASCII"))?;
+        if !is_percent_encoded(text) {
+            return Err(format!("the header ce-{name} has a % without two hex digits behind it"));
+        }
         let text = percent_decode_str(text).decode_utf8();
         let text = text.map_err(|_| format!("the header ce-{name} is not UTF-8"))?;
         if attributes.insert(name.to_owned(), text.into_owned()).is_some() {

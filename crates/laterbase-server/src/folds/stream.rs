@@ -10,23 +10,17 @@
 //! is told what changed since, each row once: from a page's id on the rest of the rows, which are
 //! those of the same moment, and from a cursor on the changes behind it.
 
-use std::convert::Infallible;
 use std::io::Write as _;
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
-use axum::http::{HeaderValue, header};
+use axum::body::Bytes;
 use axum::response::Response;
-use futures_util::stream;
-use laterbase::{Changed, Cursor, Folded, Moment, PageCursor, PageRequest};
-use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::{Instant, sleep_until};
+use laterbase::{Changed, Cursor, Folded, Moment, PageCursor, PageRequest, Position};
 
 use super::Shape;
 use super::answer::{Asking, last_event_id, not_folded, shown, to_text};
-use crate::accept::Form;
 use crate::access::Standing;
-use crate::describe::text;
+use crate::event_stream::{self, Chunks};
 use crate::problem::{Kind, Problem};
 use crate::request::blocking;
 use crate::routes::Shared;
@@ -45,16 +39,8 @@ enum Phase {
 
 /// A stream of rows.
 struct Rows {
-    shared: Arc<Shared>,
     asking: Arc<Asking>,
     phase: Phase,
-    news: watch::Receiver<laterbase::Position>,
-    ending: watch::Receiver<bool>,
-    /// When to say that it is still there.
-    say_so: Instant,
-    greeted: bool,
-    standing: Standing,
-    _place: OwnedSemaphorePermit,
 }
 
 /// Answers with a stream that does not end by itself.
@@ -63,7 +49,7 @@ pub(super) async fn answer(
     asking: Asking,
     standing: Standing,
 ) -> Result<Response, Problem> {
-    let place = Arc::clone(&shared.streams).try_acquire_owned().map_err(|_| Problem::busy())?;
+    let place = event_stream::place(shared)?;
     for name in ["as_of", "valid_at", "limit", "after", "from", "until"] {
         if asking.parameters.has(name) {
             let detail = format!("an event stream has no `{name}`: it tells of now, and of all");
@@ -71,21 +57,9 @@ pub(super) async fn answer(
         }
     }
     let phase = begin(&asking)?;
-    let rows = Rows {
-        news: asking.hosted.news.subscribe(),
-        ending: shared.ending.subscribe(),
-        say_so: Instant::now() + shared.config.keep_alive,
-        shared: Arc::clone(shared),
-        asking: Arc::new(asking),
-        phase,
-        greeted: false,
-        standing,
-        _place: place,
-    };
-    let events = stream::unfold(rows, |rows| rows.next());
-    let mut response = text(Body::from_stream(events), Form::EventStream.media_type());
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    let hosted = Arc::clone(&asking.hosted);
+    let rows = Rows { asking: Arc::new(asking), phase };
+    Ok(event_stream::answer(shared, &hosted, place, standing, rows))
 }
 
 /// Where a stream begins: where its client left, or with all rows of now.
@@ -104,40 +78,8 @@ fn begin(asking: &Asking) -> Result<Phase, Problem> {
     Ok(Phase::Rows(Moment::default(), Some(cursor)))
 }
 
-impl Rows {
-    /// The next piece of the stream; none when it ends.
-    async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
-        if !self.greeted {
-            self.greeted = true;
-            return Some((Ok(Bytes::from_static(b": open\nretry: 1000\n\n")), self));
-        }
-        loop {
-            if *self.ending.borrow() || !self.standing.holds() {
-                return None;
-            }
-            self.news.borrow_and_update();
-            // A client whose stream breaks comes back with its last id, and is told then.
-            let (bytes, more) = self.step().await.ok()?;
-            if !bytes.is_empty() {
-                self.say_so = Instant::now() + self.shared.config.keep_alive;
-                return Some((Ok(bytes), self));
-            }
-            if more {
-                continue;
-            }
-            tokio::select! {
-                changed = self.news.changed() => changed.ok()?,
-                ended = self.ending.changed() => ended.ok()?,
-                () = sleep_until(self.say_so) => {
-                    self.say_so = Instant::now() + self.shared.config.keep_alive;
-                    return Some((Ok(self.sign_of_life()), self));
-                }
-            }
-        }
-    }
-
-    /// The next chunk; `true` if there may be more at once.
-    async fn step(&mut self) -> Result<(Bytes, bool), Problem> {
+impl Chunks for Rows {
+    async fn next(&mut self, _: Position) -> Result<(Bytes, bool), Problem> {
         let (asking, phase) = (Arc::clone(&self.asking), self.phase.clone());
         let (phase, bytes, more) = blocking(move || match phase {
             Phase::Rows(moment, after) => next_rows(&asking, moment, after),
@@ -148,7 +90,6 @@ impl Rows {
         Ok((bytes, more))
     }
 
-    /// A comment, and the place, so that whoever comes back is not told again.
     fn sign_of_life(&self) -> Bytes {
         match &self.phase {
             Phase::Changes(cursor) => format!("id: {cursor}\n: still here\n\n").into(),

@@ -73,12 +73,15 @@ fn parameters(route: &Route, path: &str) -> Vec<Value> {
     let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let of_path = names.map(|name| {
         let schema = match (name, route.method) {
-            ("db", Method::Put) => "NewDatabaseName",
-            ("db", Method::Get | Method::Post) => "DatabaseName",
+            // Other names there are the first parts of other paths.
+            ("db", _) if path.starts_with("/{db}") => "NewDatabaseName",
+            ("db", Method::Put) if path == "/db/{db}" => "NewDatabaseName",
+            ("db", _) => "DatabaseName",
             ("root", Method::Post) => "PathRootToWrite",
-            ("root", Method::Get | Method::Put) => "PathRoot",
+            ("root", Method::Get | Method::Put | Method::Delete) => "PathRoot",
             ("key", _) => "Key",
             ("view", _) => "ViewName",
+            ("consumer", _) => "ConsumerName",
             (_, _) => "ProblemName",
         };
         json!({ "name": name, "in": "path", "required": true, "schema": reference(schema) })
@@ -209,9 +212,8 @@ mod tests {
         }
         let reserved: Vec<&str> = table::paths()
             .iter()
-            .filter_map(|(path, _)| {
-                path.split('/').nth(1).filter(|first| !first.contains(['.', '{']))
-            })
+            .filter_map(|(path, _)| path.split('/').nth(1))
+            .filter(|first| !first.contains('.') && !first.starts_with('{'))
             .collect();
         for name in reserved {
             let listed = schema["not"]["enum"].as_array().unwrap().contains(&json!(name));

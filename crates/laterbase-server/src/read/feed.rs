@@ -8,36 +8,24 @@
 //! once in HLC order; everything else is behind the bound in arrival order and comes once after
 //! it. Each id says in which of both the stream stands and where, so going on from any of them
 //! loses nothing and repeats nothing.
-//!
-//! A stream is a place and a task that sleeps: it reads a chunk when its client took the one
-//! before and there is news, and keeps nothing in between. So thousands of them wait for a few
-//! kilobytes each, and a slow client is just further behind.
 
-use std::convert::Infallible;
 use std::io::Write as _;
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
-use axum::http::{HeaderValue, header};
+use axum::body::Bytes;
 use axum::response::Response;
-use futures_util::stream;
 use laterbase::{Cursor, Database, Order, Position, Query, Recorded, Start};
 use laterbase_json::time::Clockface;
 use laterbase_json::write_json;
-use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::{Instant, sleep_until};
 
 use super::Reading;
 use super::place::Place;
 use super::reader::{Reader, not_read};
 use super::selection::Selection;
-use crate::accept::Form;
-use crate::access::Standing;
 use crate::databases::Hosted;
-use crate::describe::text;
+use crate::event_stream::{self, Chunks};
 use crate::problem::{Kind, Problem};
 use crate::request::blocking;
-use crate::routes::Shared;
 
 /// Events and bytes that are read at once.
 const EVENTS_MAX: usize = 256;
@@ -56,44 +44,22 @@ enum Phase {
 
 /// A stream of events.
 struct Feed {
-    shared: Arc<Shared>,
     hosted: Arc<Hosted>,
     filter: Arc<Query>,
     phase: Phase,
-    news: watch::Receiver<Position>,
-    ending: watch::Receiver<bool>,
-    /// When to say that it is still there.
-    say_so: Instant,
-    greeted: bool,
-    standing: Standing,
-    _place: OwnedSemaphorePermit,
 }
 
 /// Answers with a stream that does not end by itself.
 pub(super) async fn answer(reading: Reading, selection: Selection) -> Result<Response, Problem> {
-    let place = Arc::clone(&reading.shared.streams).try_acquire_owned();
-    let place = place.map_err(|_| Problem::busy())?;
+    let place = event_stream::place(&reading.shared)?;
     check(&selection)?;
     let filter = Arc::new(selection.query.clone());
     let database = reading.hosted.database.clone();
     let phase = blocking(move || begin(&database, selection)).await?;
-    let feed = Feed {
-        standing: reading.standing(),
-        news: reading.hosted.news.subscribe(),
-        ending: reading.shared.ending.subscribe(),
-        say_so: Instant::now() + reading.shared.config.keep_alive,
-        shared: reading.shared,
-        hosted: reading.hosted,
-        filter,
-        phase,
-        greeted: false,
-        _place: place,
-    };
-    let events = stream::unfold(feed, |feed| feed.next());
-    let mut response = text(Body::from_stream(events), Form::EventStream.media_type());
-    let no_store = HeaderValue::from_static("no-store");
-    response.headers_mut().insert(header::CACHE_CONTROL, no_store);
-    Ok(response)
+    let standing = reading.standing();
+    let Reading { shared, hosted, .. } = reading;
+    let feed = Feed { hosted: Arc::clone(&hosted), filter, phase };
+    Ok(event_stream::answer(&shared, &hosted, place, standing, feed))
 }
 
 /// Whether a selection can be followed: all of the past and all that comes, in no other order.
@@ -131,57 +97,15 @@ fn begin(database: &Database, selection: Selection) -> Result<Phase, Problem> {
     }
 }
 
-impl Feed {
-    /// The next piece of the stream; none when it ends.
-    async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
-        if !self.greeted {
-            // The client learns at once that the stream is open.
-            self.greeted = true;
-            return Some((Ok(Bytes::from_static(b": open\nretry: 1000\n\n")), self));
-        }
-        loop {
-            if *self.ending.borrow() || !self.standing.holds() {
-                return None;
-            }
-            self.news.borrow_and_update();
-            // A client whose stream breaks comes back with its last id, and is told then.
-            let (bytes, more) = self.step().await.ok()?;
-            if !bytes.is_empty() {
-                self.say_so = Instant::now() + self.shared.config.keep_alive;
-                return Some((Ok(bytes), self));
-            }
-            if more {
-                continue;
-            }
-            tokio::select! {
-                changed = self.news.changed() => {
-                    if changed.is_err() {
-                        return None;
-                    }
-                }
-                ended = self.ending.changed() => {
-                    if ended.is_err() {
-                        return None;
-                    }
-                }
-                () = sleep_until(self.say_so) => {
-                    self.say_so = Instant::now() + self.shared.config.keep_alive;
-                    return Some((Ok(self.sign_of_life()), self));
-                }
-            }
-        }
-    }
-
-    /// Reads a chunk; `true` if there is more at once.
-    async fn step(&mut self) -> Result<(Bytes, bool), Problem> {
+impl Chunks for Feed {
+    async fn next(&mut self, flushed: Position) -> Result<(Bytes, bool), Problem> {
         let (database, filter) = (self.hosted.database.clone(), Arc::clone(&self.filter));
         let phase = std::mem::replace(&mut self.phase, Phase::Following(database.cursor()));
         let (phase, bytes, more) = match phase {
             Phase::CatchingUp(reader) => blocking(move || catch_up(reader)).await?,
             Phase::Following(cursor) => {
-                let to = self.news.borrow().as_u64();
                 let from = cursor.position().unwrap_or(Position::NONE).as_u64();
-                if to.saturating_sub(from) <= NEAR {
+                if flushed.as_u64().saturating_sub(from) <= NEAR {
                     follow(&database, &filter, cursor)?
                 } else {
                     blocking(move || follow(&database, &filter, cursor)).await?
@@ -192,8 +116,6 @@ impl Feed {
         Ok((bytes, more))
     }
 
-    /// A comment; with it the place, so that a client that comes back need not go through all that
-    /// did not match again.
     fn sign_of_life(&self) -> Bytes {
         match &self.phase {
             Phase::Following(cursor) => format!("id: {cursor}\n: still here\n\n").into(),

@@ -1,7 +1,7 @@
 //! Routes of aggregates and views.
 
 use super::parts::*;
-use super::{Answer, Content, Method, Parameter, Route};
+use super::{Answer, Content, Parameter, Route};
 use crate::access::Verb;
 use crate::folds;
 use crate::problem::Kind;
@@ -47,63 +47,50 @@ const MANY_REFUSALS: &[Kind] =
 
 pub(super) const ROUTES: &[Route] = &[
     Route {
-        id: "aggregates",
-        method: Method::Get,
-        path: "/db/{db}/a/{root}",
         short: Some("/a/{root}"),
-        about: "All aggregates of a root, a page at a time, or as they change.",
         verb: Verb::Read,
-        is_socket: false,
         parameters: MANY,
-        bodies: &[],
-        body_required: false,
         answers: MANY_ANSWERS,
         problems: MANY_REFUSALS,
         run: |call| Box::pin(folds::aggregates(call)),
+        ..get(
+            "aggregates",
+            "/db/{db}/a/{root}",
+            "All aggregates of a root, a page at a time, or as they change.",
+        )
     },
     Route {
-        id: "aggregate",
-        method: Method::Get,
-        path: "/db/{db}/a/{root}/{key}",
         short: Some("/a/{root}/{key}"),
-        about: "One aggregate, now or at any past, or as it changes.",
         verb: Verb::Read,
-        is_socket: false,
         parameters: ONE,
-        bodies: &[],
-        body_required: false,
         answers: ONE_ANSWERS,
         problems: ONE_REFUSALS,
         run: |call| Box::pin(folds::aggregate(call)),
+        ..get(
+            "aggregate",
+            "/db/{db}/a/{root}/{key}",
+            "One aggregate, now or at any past, or as it changes.",
+        )
     },
     Route {
-        id: "view",
-        method: Method::Get,
-        path: "/db/{db}/v/{view}",
         short: Some("/{db}/{view}"),
-        about: "A view's rows, a page at a time, or as they change.",
         verb: Verb::Read,
-        is_socket: false,
         parameters: MANY,
-        bodies: &[],
-        body_required: false,
         answers: MANY_ANSWERS,
         problems: MANY_REFUSALS,
         run: |call| Box::pin(folds::rows(call)),
+        ..get("view", "/db/{db}/v/{view}", "A view's rows, a page at a time, or as they change.")
     },
     Route {
-        id: "view-row",
-        method: Method::Get,
-        path: "/db/{db}/v/{view}/{key}",
-        short: None,
-        about: "One row of a view, now or at any past, or as it changes.",
         verb: Verb::Read,
-        is_socket: false,
         parameters: ONE,
-        bodies: &[],
-        body_required: false,
         answers: ONE_ANSWERS,
         problems: ONE_REFUSALS,
         run: |call| Box::pin(folds::row(call)),
+        ..get(
+            "view-row",
+            "/db/{db}/v/{view}/{key}",
+            "One row of a view, now or at any past, or as it changes.",
+        )
     },
 ];

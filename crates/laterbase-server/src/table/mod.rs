@@ -4,6 +4,7 @@
 //! function that answers. [`crate::routes`] builds the router from it, [`crate::openapi`] the
 //! document, so that neither can know a route that the other does not.
 
+mod consumers;
 mod events;
 mod folds;
 mod parts;
@@ -27,6 +28,7 @@ pub(crate) enum Method {
     Get,
     Put,
     Post,
+    Delete,
 }
 
 /// Where a parameter stands.
@@ -103,7 +105,7 @@ pub(crate) const EVERYWHERE: &[Kind] = &[
 
 /// All routes.
 pub(crate) fn routes() -> impl Iterator<Item = &'static Route> {
-    server::ROUTES.iter().chain(events::ROUTES).chain(folds::ROUTES)
+    server::ROUTES.iter().chain(events::ROUTES).chain(folds::ROUTES).chain(consumers::ROUTES)
 }
 
 /// The paths, long and short, each with its routes.
@@ -126,6 +128,7 @@ impl Method {
             Self::Get => "GET",
             Self::Put => "PUT",
             Self::Post => "POST",
+            Self::Delete => "DELETE",
         }
     }
 

@@ -1,6 +1,7 @@
 //! Parameters, bodies and answers that several routes share.
 
-use super::{Content, Parameter, Place};
+use super::{Answer, Content, Method, Parameter, Place, Route};
+use crate::access::Verb;
 
 const fn query(name: &'static str, schema: &'static str, about: &'static str) -> Parameter {
     Parameter { name, place: Place::Query, schema, many: false, about }
@@ -12,6 +13,30 @@ const fn queries(name: &'static str, schema: &'static str, about: &'static str) 
 
 const fn header(name: &'static str, schema: &'static str, about: &'static str) -> Parameter {
     Parameter { name, place: Place::Header, schema, many: false, about }
+}
+
+/// 200 with these contents.
+pub(super) const fn ok(about: &'static str, contents: &'static [Content]) -> Answer {
+    Answer { status: 200, about, contents, headers: &[] }
+}
+
+/// A GET without parameters, to be made into what a route is.
+pub(super) const fn get(id: &'static str, path: &'static str, about: &'static str) -> Route {
+    Route {
+        id,
+        method: Method::Get,
+        path,
+        short: None,
+        about,
+        verb: Verb::Ask,
+        is_socket: false,
+        parameters: &[],
+        bodies: &[],
+        body_required: false,
+        answers: &[],
+        problems: &[],
+        run: |_| Box::pin(async { Err(crate::problem::Problem::no_such_path()) }),
+    }
 }
 
 pub(super) const fn content(media_type: &'static str, schema: &'static str) -> Content {

@@ -1,6 +1,6 @@
 //! Routes of the server itself, of databases as a whole, and of sync.
 
-use super::parts::{FRAMES, JSON, SESSION, content};
+use super::parts::{FRAMES, JSON, SESSION, content, get, ok};
 use super::{Answer, Content, Method, Route};
 use crate::access::Verb;
 use crate::problem::Kind;
@@ -9,29 +9,6 @@ use crate::{admin, describe, live, openapi, sync_post};
 const HEALTH: &[Content] = &[content(JSON, "Health")];
 const DATABASE: &[Content] = &[content(JSON, "Database")];
 const TEXT: &[Content] = &[content("text/plain; charset=utf-8", "Text")];
-
-const fn ok(about: &'static str, contents: &'static [Content]) -> Answer {
-    Answer { status: 200, about, contents, headers: &[] }
-}
-
-/// What most of these routes are: a GET without parameters.
-const fn get(id: &'static str, path: &'static str, about: &'static str) -> Route {
-    Route {
-        id,
-        method: Method::Get,
-        path,
-        short: None,
-        about,
-        verb: Verb::Ask,
-        is_socket: false,
-        parameters: &[],
-        bodies: &[],
-        body_required: false,
-        answers: &[],
-        problems: &[],
-        run: |_| Box::pin(async { Err(crate::problem::Problem::no_such_path()) }),
-    }
-}
 
 pub(super) const ROUTES: &[Route] = &[
     Route {

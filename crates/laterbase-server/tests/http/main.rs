@@ -6,6 +6,7 @@
 mod append;
 mod bad_peers;
 mod cloud_events;
+mod consumers;
 mod feed;
 mod folds;
 mod live;

@@ -294,7 +294,8 @@ impl Consumer {
 }
 
 impl Database {
-    /// Creates a consumer that begins where `start` says; nothing happens if it is there already.
+    /// Creates a consumer that begins where `start` says; `false`, and nothing happens, if it is
+    /// there already.
     ///
     /// # Errors
     /// [`ConsumerError`] for a name that is none, and whatever keeps it from being written.
@@ -303,7 +304,7 @@ impl Database {
         name: &str,
         config: ConsumerConfig,
         start: Start,
-    ) -> Result<(), ConsumerError> {
+    ) -> Result<bool, ConsumerError> {
         let inner = self.inner();
         check_name(name)?;
         if inner.writer().is_none() {
@@ -312,7 +313,7 @@ impl Database {
         filter_of(&config)?;
         let mut consumers = lock(&inner.consumers);
         if consumers.contains_key(name) || file::read(&inner.storage, name)?.is_some() {
-            return Ok(());
+            return Ok(false);
         }
         let flushed = inner.progress.flushed();
         let from = match start {
@@ -323,7 +324,7 @@ impl Database {
         let state = State::new(config, from);
         file::write(&inner.storage, name, inner.copy, &state)?;
         consumers.insert(name.to_owned(), Arc::new(Mutex::new(state)));
-        Ok(())
+        Ok(true)
     }
 
     /// A consumer by name.

@@ -195,7 +195,13 @@ impl<S: Clone + Default> Timeline<S> {
         }
         self.places.insert(index, place);
         let before = self.left_out + index as u64;
-        if is_last || mutant::is_active(Mutant::ForgetToRebase) {
+        if is_last {
+            return Ok(());
+        }
+        if mutant::is_active(Mutant::ForgetToRebase) {
+            // The states behind it pretend to hold it.
+            let behind = self.points.iter_mut().filter(|point| point.count > before);
+            behind.for_each(|point| point.count += 1);
             return Ok(());
         }
         while self.points.last().is_some_and(|point| point.count > before) {
