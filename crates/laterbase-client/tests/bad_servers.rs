@@ -208,13 +208,14 @@ fn servers_that_are_at_work_are_tried_again() {
 #[test]
 fn a_slow_answer_has_a_time_of_its_own() {
     let busy = Frame::Bye(Bye::new(Reason::Busy)).encode(None);
-    // Three quarters of the time for a request until the answer begins, as long until it ends.
+    /// Three quarters of the time for a request until the answer begins, as long until it ends.
+    const SLOW: Duration = Duration::from_millis(1500);
     let slow = server(move |stream| {
-        std::thread::sleep(Duration::from_millis(1500));
+        std::thread::sleep(SLOW);
         let length = busy.len();
         let head = format!("HTTP/1.1 {FRAMES}\r\ncontent-length: {length}\r\n\r\n");
         let _ = stream.write_all(head.as_bytes());
-        std::thread::sleep(Duration::from_millis(1500));
+        std::thread::sleep(SLOW);
         let _ = stream.write_all(&busy);
     });
     let error = outcome(slow);

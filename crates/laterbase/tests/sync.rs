@@ -25,8 +25,8 @@ use laterbase::sync::{
     Session, SessionConfig, Split, Status, StoreError, SyncPort,
 };
 use laterbase::{
-    CauseDraft, Database, DatabaseId, Durability, Environment, EventDraft, EventId, Hlc, KeyDraft,
-    NewEvent, Order, Query, ReplicaId, RootName, Start, Validators, VersionVector,
+    Database, DatabaseId, Durability, Environment, EventDraft, EventId, Hlc, NewEvent, Order,
+    Query, ReplicaId, RootName, Start, Validators, VersionVector,
 };
 use laterbase_event::Hash;
 use laterbase_sync::MemoryReplica;
@@ -148,16 +148,9 @@ fn memory_copy(of: &Database) -> MemoryReplica {
 /// Appends a batch of `count` events at a moment.
 fn write(copy: &mut MemoryReplica, now_ms: u64, name: &str, count: usize) {
     let draft = EventDraft {
-        key: KeyDraft::Text(name),
-        type_name: "seen",
-        version: 1,
-        valid_at: None,
-        tags: &[],
-        cause: CauseDraft::None,
-        idempotency: None,
-        meta: &[],
         content_type: "application/json",
         payload: b"{}",
+        ..EventDraft::new(name, "seen")
     };
     assert!(copy.append(&RootName::try_from("truck").unwrap(), now_ms, &vec![draft; count]));
 }
