@@ -203,6 +203,7 @@ fn servers_that_are_at_work_are_tried_again() {
     let asks = |seconds| WireError::Busy { retry_after: Duration::from_secs(seconds) };
     assert_eq!(asks(7).retry_after(), Duration::from_secs(7));
     assert_eq!(asks(3600).retry_after(), Duration::from_secs(60));
+    assert_eq!(SyncError::Wire(asks(u64::MAX)).retry_after(), Duration::from_secs(60));
 }
 
 #[test]
