@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, header};
 
+use crate::observe::REQUEST_ID;
 use crate::problem::{Kind, Problem};
 use crate::routes::Shared;
 
@@ -173,8 +174,10 @@ impl Standing {
         verb: Verb,
     ) -> Self {
         let mut kept = HeaderMap::new();
-        if let Some(authorization) = headers.get(header::AUTHORIZATION) {
-            kept.insert(header::AUTHORIZATION, authorization.clone());
+        for name in [header::AUTHORIZATION, REQUEST_ID] {
+            if let Some(value) = headers.get(&name) {
+                kept.insert(name, value.clone());
+            }
         }
         Self {
             shared: Arc::clone(shared),
@@ -197,10 +200,16 @@ impl Standing {
         match check(&self.shared, &self.headers, &asked) {
             Ok(()) => true,
             Err(problem) => {
-                self.shared.tell("-", &problem);
+                self.tell(&problem);
                 false
             }
         }
+    }
+
+    /// Tells the operator why the stream ends.
+    pub(crate) fn tell(&self, problem: &Problem) {
+        let request = self.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
+        self.shared.tell(request.unwrap_or("-"), problem);
     }
 }
 

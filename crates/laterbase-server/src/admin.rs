@@ -1,5 +1,7 @@
 //! `PUT /db/{db}`: makes a database.
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use laterbase::DatabaseId;
@@ -10,7 +12,7 @@ use crate::databases::MakeError;
 use crate::describe;
 use crate::names::is_database_name;
 use crate::problem::{Kind, Problem};
-use crate::request::{blocking, json, media_type, whole};
+use crate::request::{json, media_type, whole};
 
 /// What a new database is.
 #[derive(Debug, Default, Deserialize)]
@@ -44,12 +46,13 @@ pub(crate) async fn make(call: Call) -> Result<Response, Problem> {
         .map(|id| id.parse())
         .transpose()
         .map_err(|error| Problem::bad_request(format_args!("`database`: {error}")))?;
-    let (document, made) = blocking(move || {
-        let made = shared.databases.make(&name, id, &shared.config);
+    let server = Arc::clone(&shared);
+    let make = move || {
+        let made = server.databases.make(&name, id, &server.config);
         let (hosted, made) = made.map_err(|error| not_made(&error))?;
-        Ok((describe::document(&shared, &hosted)?, made))
-    })
-    .await?;
+        Ok((describe::document(&server, &hosted)?, made))
+    };
+    let (document, made) = shared.admission.run(make).await?;
     let mut response = json(&document);
     if made {
         *response.status_mut() = StatusCode::CREATED;

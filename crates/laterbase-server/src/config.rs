@@ -18,7 +18,11 @@ pub struct ServerConfig {
     pub sessions_per_peer_max: usize,
     /// How long a session is kept without a request.
     pub session_idle: Duration,
-    /// Requests that are worked on at the same time; more are told to come back.
+    /// Connections at the same time; more are closed as they come. Three quarters of the file
+    /// descriptors that the process may have, where that is less.
+    pub connections_max: usize,
+    /// Requests that are worked on at the same time; more are told to come back. Whoever has not
+    /// sent its body is not worked on yet.
     pub requests_max: usize,
     /// Live connections at the same time.
     pub live_max: usize,
@@ -28,6 +32,9 @@ pub struct ServerConfig {
     pub keep_alive: Duration,
     /// Bytes of a request's body.
     pub body_bytes_max: usize,
+    /// Bytes of bodies that arrive, and of answers that clients have not taken, of all requests
+    /// together; more are told to come back. At least one of the longest bodies fits.
+    pub waiting_bytes_max: usize,
     /// Bytes of a request's headers, names and values together.
     pub header_bytes_max: usize,
     /// Bytes of a request's path and query.
@@ -40,8 +47,11 @@ pub struct ServerConfig {
     pub authorizer: Option<Arc<dyn Authorizer>>,
     /// Whether each answer is told as a notice.
     pub log_requests: bool,
-    /// How long a request may take to arrive and to be answered.
+    /// How long a request may take to arrive, and how long a read may take to be answered. What
+    /// is written is waited for.
     pub request_timeout: Duration,
+    /// How long a client may take nothing of its answer.
+    pub write_timeout: Duration,
     /// How long requests may go on after the server was told to stop.
     pub grace: Duration,
 }
@@ -56,19 +66,21 @@ pub struct Rate {
 }
 
 impl Default for ServerConfig {
-    /// 256 sessions, four per peer, kept for a minute; 64 requests at a time of up to 48 MiB;
-    /// 16,384 streams; no bound per client and no other origins.
+    /// 256 sessions, four per peer, kept for a minute; 20,000 connections; 64 requests at a time of
+    /// up to 48 MiB, 256 MiB together; 16,384 streams; no bound per client and no other origins.
     fn default() -> Self {
         Self {
             session: SessionConfig::default(),
             sessions_max: 256,
             sessions_per_peer_max: 4,
             session_idle: Duration::from_secs(60),
+            connections_max: 20_000,
             requests_max: 64,
             live_max: 128,
             streams_max: 16_384,
             keep_alive: Duration::from_secs(15),
             body_bytes_max: 48 << 20,
+            waiting_bytes_max: 256 << 20,
             header_bytes_max: 32 << 10,
             uri_bytes_max: 16 << 10,
             rate: None,
@@ -76,6 +88,7 @@ impl Default for ServerConfig {
             authorizer: None,
             log_requests: false,
             request_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(60),
             grace: Duration::from_secs(10),
         }
     }

@@ -23,7 +23,7 @@ use crate::describe::text;
 use crate::parameters::wrong;
 use crate::problem::{Kind, Problem};
 use crate::read::not_read;
-use crate::request::{blocking, json, media_type, whole};
+use crate::request::{json, media_type, whole};
 use crate::write::whole_number;
 
 /// Events of one answer that are not asked for by number, and at the most.
@@ -86,7 +86,8 @@ struct Rejected {
 pub(crate) async fn list(call: Call) -> Result<Response, Problem> {
     let hosted = call.hosted()?;
     call.parameters()?;
-    let names = blocking(move || hosted.database.consumers().map_err(failed)).await?;
+    let names =
+        call.shared.admission.run(move || hosted.database.consumers().map_err(failed)).await?;
     Ok(json(&json!({ "consumers": names })))
 }
 
@@ -96,36 +97,39 @@ pub(crate) async fn make(mut call: Call) -> Result<Response, Problem> {
     call.parameters()?;
     let asked: Make = body(&mut call).await?;
     call.permits(Some(&hosted.name), asked.root.as_deref(), Verb::Read)?;
-    let (document, is_new) = blocking(move || {
-        let database = &hosted.database;
-        let start = match asked.start.as_deref() {
-            None | Some("beginning") => Start::Beginning,
-            Some("now") => Start::Now,
-            Some(text) => Start::After(text.parse::<Cursor>().map_err(|error| {
-                Problem::new(Kind::Cursor)
-                    .detail(format_args!("`start`: beginning, now or a cursor: {error}"))
-            })?),
-        };
-        let usual = ConsumerConfig::default();
-        let open_max = within("open_max", asked.open_max, 1..=100_000)?;
-        let redeliver_ms = within("redeliver_ms", asked.redeliver_ms, 0..=DAY_MS)?;
-        let attempts_max = within("attempts_max", asked.attempts_max, 1..=1_000)?;
-        let config = ConsumerConfig {
-            root: asked.root,
-            types: asked.types,
-            tags: asked.tags,
-            open_max: open_max
-                .and_then(|number| usize::try_from(number).ok())
-                .unwrap_or(usual.open_max),
-            redeliver_ms: redeliver_ms.unwrap_or(usual.redeliver_ms),
-            attempts_max: attempts_max
-                .and_then(|number| u32::try_from(number).ok())
-                .unwrap_or(usual.attempts_max),
-        };
-        let is_new = database.create_consumer(&name, config, start).map_err(failed)?;
-        Ok((document(&name, &consumer(database, &name)?), is_new))
-    })
-    .await?;
+    let (document, is_new) = call
+        .shared
+        .admission
+        .run(move || {
+            let database = &hosted.database;
+            let start = match asked.start.as_deref() {
+                None | Some("beginning") => Start::Beginning,
+                Some("now") => Start::Now,
+                Some(text) => Start::After(text.parse::<Cursor>().map_err(|error| {
+                    Problem::new(Kind::Cursor)
+                        .detail(format_args!("`start`: beginning, now or a cursor: {error}"))
+                })?),
+            };
+            let usual = ConsumerConfig::default();
+            let open_max = within("open_max", asked.open_max, 1..=100_000)?;
+            let redeliver_ms = within("redeliver_ms", asked.redeliver_ms, 0..=DAY_MS)?;
+            let attempts_max = within("attempts_max", asked.attempts_max, 1..=1_000)?;
+            let config = ConsumerConfig {
+                root: asked.root,
+                types: asked.types,
+                tags: asked.tags,
+                open_max: open_max
+                    .and_then(|number| usize::try_from(number).ok())
+                    .unwrap_or(usual.open_max),
+                redeliver_ms: redeliver_ms.unwrap_or(usual.redeliver_ms),
+                attempts_max: attempts_max
+                    .and_then(|number| u32::try_from(number).ok())
+                    .unwrap_or(usual.attempts_max),
+            };
+            let is_new = database.create_consumer(&name, config, start).map_err(failed)?;
+            Ok((document(&name, &consumer(database, &name)?), is_new))
+        })
+        .await?;
     let mut response = json(&document);
     if is_new {
         *response.status_mut() = StatusCode::CREATED;
@@ -144,7 +148,7 @@ pub(crate) async fn describe(call: Call) -> Result<Response, Problem> {
 pub(crate) async fn remove(call: Call) -> Result<Response, Problem> {
     let (hosted, name) = (call.hosted()?, name_of(&call));
     call.parameters()?;
-    let is_gone = blocking(move || {
+    let is_gone = call.shared.admission.run(move || {
         hosted.database.remove_consumer(&name).map_err(failed)?.then_some(()).ok_or_else(|| {
             Problem::new(Kind::NoSuchConsumer).detail(format_args!("there is no `{name}`"))
         })
@@ -251,10 +255,10 @@ async fn with_consumer(
 ) -> Result<Response, Problem> {
     let (hosted, name) = (call.hosted()?, name_of(&call));
     let database = hosted.database.clone();
-    let consumer = blocking(move || consumer(&database, &name)).await?;
+    let consumer = call.shared.admission.run(move || consumer(&database, &name)).await?;
     let root = consumer.status().config.root;
     call.permits(Some(&hosted.name), root.as_deref(), Verb::Read)?;
-    blocking(move || work(consumer)).await
+    call.shared.admission.run(move || work(consumer)).await
 }
 
 fn consumer(database: &Database, name: &str) -> Result<Consumer, Problem> {

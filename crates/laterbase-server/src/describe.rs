@@ -15,7 +15,7 @@ use crate::databases::Hosted;
 use crate::kind::KINDS;
 use crate::metrics;
 use crate::problem::{Kind, Problem};
-use crate::request::{blocking, json};
+use crate::request::json;
 use crate::routes::Shared;
 
 /// `GET /health` and `GET /health/live`.
@@ -28,7 +28,7 @@ pub(crate) async fn ready(call: Call) -> Result<Response, Problem> {
     let databases = call.shared.databases.all();
     // Whoever has no token is told no names.
     let tells = call.shared.config.authorizer.is_none();
-    blocking(move || {
+    let look = move || {
         for hosted in &databases {
             match hosted.database.flush() {
                 Ok(()) | Err(AppendError::ReadOnly) => {}
@@ -44,8 +44,8 @@ pub(crate) async fn ready(call: Call) -> Result<Response, Problem> {
             }
         }
         Ok(json(&json!({ "status": "ok" })))
-    })
-    .await
+    };
+    call.shared.admission.step(look).await
 }
 
 /// `GET /db`: all databases, by name.
@@ -64,7 +64,8 @@ pub(crate) async fn one(call: Call) -> Result<Response, Problem> {
     let hosted = call.hosted()?;
     call.parameters()?;
     let shared = Arc::clone(&call.shared);
-    Ok(json(&blocking(move || document(&shared, &hosted)).await?))
+    let described = call.shared.admission.run(move || document(&shared, &hosted));
+    Ok(json(&described.await?))
 }
 
 /// One database: who it is, how far it holds each log, how large it is, who it syncs with.
@@ -125,15 +126,15 @@ pub(crate) fn vector_text(vector: &VersionVector) -> String {
 pub(crate) async fn metrics(call: Call) -> Result<Response, Problem> {
     call.parameters()?;
     let shared = Arc::clone(&call.shared);
-    let page = blocking(move || {
+    let count = move || {
         let databases = shared.databases.all();
         let described: Vec<metrics::Described> = databases
             .into_iter()
             .map(|hosted| (Arc::clone(&hosted), (shared.peers)(&hosted)))
             .collect();
         Ok(metrics::page(&shared.metrics, shared.load(), &described))
-    })
-    .await?;
+    };
+    let page = call.shared.admission.step(count).await?;
     Ok(text(page, "text/plain; version=0.0.4; charset=utf-8"))
 }
 

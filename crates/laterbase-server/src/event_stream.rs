@@ -92,8 +92,14 @@ impl<C: Chunks> Stream<C> {
                 return None;
             }
             let flushed = *self.news.borrow_and_update();
-            // A client whose stream breaks comes back with its last id, and is told then.
-            let (bytes, more) = self.chunks.next(flushed).await.ok()?;
+            let (bytes, more) = match self.chunks.next(flushed).await {
+                Ok(told) => told,
+                // A client whose stream ends comes back with its last id, and is told then.
+                Err(problem) => {
+                    self.standing.tell(&problem);
+                    return None;
+                }
+            };
             if !bytes.is_empty() {
                 self.say_so = Instant::now() + self.shared.config.keep_alive;
                 return Some((Ok(bytes), self));

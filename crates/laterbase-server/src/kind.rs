@@ -38,6 +38,7 @@ pub(crate) enum Kind {
     Internal,
     NotFolded,
     Busy,
+    Slow,
     NotReady,
     Storage,
 }
@@ -54,7 +55,7 @@ pub(crate) struct Facts {
 }
 
 /// All kinds, in the order of their declaration.
-pub(crate) const KINDS: [Facts; 32] = [
+pub(crate) const KINDS: [Facts; 33] = [
     Facts {
         kind: Kind::BadRequest,
         name: "bad-request",
@@ -270,6 +271,13 @@ pub(crate) const KINDS: [Facts; 32] = [
         status: StatusCode::SERVICE_UNAVAILABLE,
         title: "The server has too much to do",
         advice: "Come back after the seconds in Retry-After.",
+    },
+    Facts {
+        kind: Kind::Slow,
+        name: "slow",
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        title: "The answer takes too long",
+        advice: "Ask for less: one root or key, a narrower range, a smaller `limit`.",
     },
     Facts {
         kind: Kind::NotReady,

@@ -22,6 +22,7 @@
 mod accept;
 mod access;
 mod admin;
+mod admission;
 mod call;
 mod cloud_events;
 mod config;
@@ -41,6 +42,7 @@ mod notice;
 mod observe;
 mod openapi;
 mod parameters;
+mod patient;
 mod peers;
 mod problem;
 mod rate;

@@ -18,9 +18,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::call::Client;
+use crate::patient::Patient;
 use crate::routes::{Server, Shared};
 
 /// How long a client may take to send the head of a request.
@@ -203,6 +204,8 @@ async fn accept(
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER_BYTES_MAX);
     let mut ended = pin!(ended);
+    let config = &server.shared().config;
+    let places = Arc::new(Semaphore::new(connections_max(config.connections_max)));
     loop {
         let mut next = pin!(listener.accept());
         let accepted = poll_fn(|cx| {
@@ -214,7 +217,12 @@ async fn accept(
         match accepted.await {
             None => return,
             Some(Ok((stream, client))) => {
+                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                    server.shared().metrics.connections_refused.fetch_add(1, Ordering::Relaxed);
+                    continue;
+                };
                 let _ = stream.set_nodelay(true);
+                let stream = Patient::new(stream, config.write_timeout);
                 let inner = TowerToHyperService::new(router.clone());
                 let service = WithClient { inner, client: Client(client.ip()) };
                 let connection = http.serve_connection(TokioIo::new(stream), service);
@@ -222,12 +230,25 @@ async fn accept(
                 let served = serve(connection.with_upgrades(), closing.subscribe());
                 tokio::spawn(async move {
                     served.await;
-                    drop(counted);
+                    drop((counted, place));
                 });
             }
             Some(Err(_)) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
+}
+
+/// How many connections there may be: so many that descriptors are left for the log.
+fn connections_max(wanted: usize) -> usize {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit};
+        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let most = usize::try_from(descriptors - descriptors / 4).unwrap_or(usize::MAX);
+        wanted.min(most)
+    }
+    #[cfg(not(unix))]
+    wanted
 }
 
 /// The router, told who asks.
@@ -265,7 +286,7 @@ impl Drop for Counted {
 
 /// Serves one connection; when the server is closing, to the end of the request at work.
 async fn serve(
-    connection: http1::UpgradeableConnection<TokioIo<TcpStream>, WithClient>,
+    connection: http1::UpgradeableConnection<TokioIo<Patient<TcpStream>>, WithClient>,
     mut closing: watch::Receiver<bool>,
 ) {
     let mut connection = pin!(connection);

@@ -23,6 +23,8 @@ pub(crate) struct Metrics {
     /// Answers, by route and status.
     answers: Mutex<BTreeMap<(&'static str, u16), u64>>,
     pub(crate) connections: AtomicU64,
+    /// Connections that were closed as they came, for want of places.
+    pub(crate) connections_refused: AtomicU64,
 }
 
 /// Counts of one database.
@@ -92,6 +94,10 @@ pub(crate) fn page(metrics: &Metrics, load: Load, databases: &[Described]) -> St
         let labels = [("route", route), ("status", status.as_str())];
         page.sample("laterbase_requests_total", "", &labels, count as f64);
     }
+    let refused = metrics.connections_refused.load(Ordering::Relaxed) as f64;
+    let name = "laterbase_connections_refused_total";
+    page.family(name, "counter", "Connections that were closed as they came: too many.");
+    page.sample(name, "", &[], refused);
     let connections = metrics.connections.load(Ordering::Relaxed) as f64;
     for (name, about, value) in [
         ("laterbase_connections", "Connections that are open.", connections),

@@ -62,12 +62,16 @@ pub(crate) async fn observe(
     };
     let (method, uri) = (request.method().clone(), request.uri().clone());
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
+    let named = HeaderValue::from_str(&id).ok();
+    if let Some(name) = &named {
+        request.headers_mut().insert(REQUEST_ID, name.clone());
+    }
     let mut response = match within_bounds(&shared, &request) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     };
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(REQUEST_ID, value);
+    if let Some(name) = named {
+        response.headers_mut().insert(REQUEST_ID, name);
     }
     let route = response.extensions().get::<AnsweredBy>().map_or(NO_ROUTE, |by| by.0);
     shared.metrics.count_answer(route, response.status().as_u16());

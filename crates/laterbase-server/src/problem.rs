@@ -76,6 +76,11 @@ impl Problem {
         Self::advised(Kind::Timeout)
     }
 
+    /// 503: the answer takes too long.
+    pub(crate) fn slow() -> Self {
+        Self::advised(Kind::Slow)
+    }
+
     /// 409: two requests of one session.
     pub(crate) fn session_busy() -> Self {
         Self::advised(Kind::SessionBusy)

@@ -1,32 +1,21 @@
-//! What every request goes through: a place among those at work, a bounded body, bounded time, and
-//! a thread that may block.
+//! What requests go through: where they come from, and how their bodies arrive.
 
-use std::future::Future;
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, HttpBody as _};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt as _;
 use serde_json::Value;
 
+use crate::admission::Room;
 use crate::config::ServerConfig;
 use crate::problem::Problem;
 use crate::routes::Shared;
-
-/// Answers a request within the server's time, if there is a place for it.
-pub(crate) async fn guarded<F>(shared: &Arc<Shared>, answer: F) -> Result<Response, Problem>
-where
-    F: Future<Output = Result<Response, Problem>>,
-{
-    let Ok(_place) = Arc::clone(&shared.requests).try_acquire_owned() else {
-        return Err(Problem::busy());
-    };
-    let answered = tokio::time::timeout(shared.config.request_timeout, answer).await;
-    answered.unwrap_or_else(|_| Err(Problem::timeout()))
-}
 
 /// Turns away what a web page of somewhere else could make a browser of this machine send: by a
 /// name that leads here (Host), or across sites (Origin). Origins that the operator lists may ask.
@@ -61,24 +50,44 @@ fn is_this_machine(authority: &str) -> bool {
     ip.map_or(host.eq_ignore_ascii_case("localhost"), |ip| ip.is_loopback())
 }
 
-/// The whole body, if it is not too long.
-pub(crate) async fn whole(shared: &Shared, body: Body) -> Result<Bytes, Problem> {
-    let bytes_max = shared.config.body_bytes_max;
-    to_bytes(body, bytes_max).await.map_err(|error| {
-        let text = error.to_string();
-        if text.contains("length limit") {
-            Problem::too_large(bytes_max)
-        } else {
-            Problem::bad_request("the body did not arrive whole")
-        }
-    })
+/// A body that has arrived, with its room.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    bytes: Vec<u8>,
+    _room: Room,
 }
 
-/// Runs what blocks on a thread for that.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
-) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Problem::internal()))
+impl Deref for Whole {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// The whole body, if it arrives in time and is not too long.
+pub(crate) async fn whole(shared: &Shared, body: Body) -> Result<Whole, Problem> {
+    let arrived = tokio::time::timeout(shared.config.request_timeout, gather(shared, body));
+    arrived.await.unwrap_or_else(|_| Err(Problem::timeout()))
+}
+
+async fn gather(shared: &Shared, body: Body) -> Result<Whole, Problem> {
+    let bytes_max = shared.config.body_bytes_max;
+    if body.size_hint().lower() > bytes_max as u64 {
+        return Err(Problem::too_large(bytes_max));
+    }
+    let (mut bytes, mut room) = (Vec::new(), shared.admission.room());
+    let mut pieces = body.into_data_stream();
+    while let Some(piece) = pieces.next().await {
+        let broken = |_| Problem::bad_request("the body did not arrive whole");
+        let piece = piece.map_err(broken)?;
+        if piece.len() > bytes_max - bytes.len() {
+            return Err(Problem::too_large(bytes_max));
+        }
+        bytes.extend_from_slice(&piece);
+        room.hold(bytes.capacity().min(bytes_max))?;
+    }
+    Ok(Whole { bytes, _room: room })
 }
 
 /// What the body is said to be, without parameters.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   observe (id, bounds, counts) ─▶ CORS ─▶ gzip ─▶ from_here ─▶ path ─▶ dispatch
-//!     dispatch: method ─▶ access::check ─▶ a place, a time limit ─▶ the route's function
+//!     dispatch: method ─▶ access::check ─▶ the route's function, which takes a place (admission)
 //! ```
 
 use std::fmt;
@@ -22,6 +22,8 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate as _};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
+use crate::access::Verb;
+use crate::admission::Admission;
 use crate::call::{Call, RequestId};
 use crate::config::ServerConfig;
 use crate::databases::{Databases, Hosted};
@@ -32,7 +34,7 @@ use crate::observe::{AnsweredBy, Names, REQUEST_ID, observe};
 use crate::peers::Peers;
 use crate::problem::{Kind, Problem};
 use crate::rate::Rates;
-use crate::request::{from_here, guarded};
+use crate::request::from_here;
 use crate::table::{self, Route};
 
 /// Takes what gossip told: the database's name, and what came of it.
@@ -47,7 +49,7 @@ pub struct Server {
 pub(crate) struct Shared {
     pub(crate) databases: Databases,
     pub(crate) config: Arc<ServerConfig>,
-    pub(crate) requests: Arc<Semaphore>,
+    pub(crate) admission: Admission,
     pub(crate) live: Arc<Semaphore>,
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) rates: Option<Rates>,
@@ -73,7 +75,7 @@ impl Server {
     ) -> Self {
         let shared = Shared {
             databases,
-            requests: Arc::new(Semaphore::new(config.requests_max)),
+            admission: Admission::new(&config),
             live: Arc::new(Semaphore::new(config.live_max)),
             streams: Arc::new(Semaphore::new(config.streams_max)),
             rates: config.rate.map(Rates::new),
@@ -177,7 +179,7 @@ impl Shared {
     pub(crate) fn load(&self) -> Load {
         let used = |max: usize, places: &Semaphore| max.saturating_sub(places.available_permits());
         Load {
-            requests: used(self.config.requests_max, &self.requests),
+            requests: self.admission.at_work(),
             streams: used(self.config.streams_max, &self.streams),
             live: used(self.config.live_max, &self.live),
         }
@@ -209,7 +211,15 @@ async fn dispatch(
     };
     let id = request.extensions().get::<RequestId>().cloned();
     let answer = answer(Arc::clone(&shared), route, request);
-    let answered = if route.is_socket { answer.await } else { guarded(&shared, answer).await };
+    // What changes something is waited for, however long it takes: else nobody knew what became
+    // of it.
+    let answered = if route.verb == Verb::Read && !route.is_socket {
+        let answered = tokio::time::timeout(shared.config.request_timeout, answer).await;
+        answered.unwrap_or_else(|_| Err(Problem::slow()))
+    } else {
+        answer.await
+    };
+    let answered = answered.and_then(|response| shared.admission.on_its_way(response));
     let mut response = answered.unwrap_or_else(|problem| {
         shared.tell(id.as_ref().map_or("-", |RequestId(id)| id), &problem);
         problem.into_response()

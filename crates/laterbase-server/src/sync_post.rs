@@ -1,6 +1,8 @@
 //! `POST …/sync`: one request carries a flight of the client, its answer one of the server.
 
-use axum::body::{Body, Bytes};
+use std::sync::Arc;
+
+use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
@@ -9,7 +11,7 @@ use crate::databases::Hosted;
 use crate::desk::{Answer, Turned};
 use crate::notice::{Notice, What};
 use crate::problem::Problem;
-use crate::request::{blocking, media_type, whole};
+use crate::request::{Whole, media_type, whole};
 use crate::routes::Shared;
 
 /// The header that names a session.
@@ -34,7 +36,9 @@ pub(crate) async fn exchange(call: Call) -> Result<Response, Problem> {
     };
     let Call { shared, body, .. } = call;
     let flight = whole(&shared, body).await?;
-    blocking(move || {
+    let server = Arc::clone(&shared);
+    let exchange = move || {
+        let shared = server;
         if session.is_none() && hosted.desk.is_gossip(&flight) {
             return gossip(&shared, &hosted, &flight);
         }
@@ -46,8 +50,8 @@ pub(crate) async fn exchange(call: Call) -> Result<Response, Problem> {
             }
         }
         Ok(frames(answer))
-    })
-    .await
+    };
+    shared.admission.run(exchange).await
 }
 
 fn frames(answer: Answer) -> Response {
@@ -61,7 +65,7 @@ fn frames(answer: Answer) -> Response {
     response
 }
 
-fn gossip(shared: &Shared, hosted: &Hosted, flight: &Bytes) -> Result<Response, Problem> {
+fn gossip(shared: &Shared, hosted: &Hosted, flight: &Whole) -> Result<Response, Problem> {
     let heard = hosted.desk.hear(flight).map_err(|turned| refused(shared, hosted, turned))?;
     let heard = heard.map_err(|error| Problem::bad_request(format_args!("no frame: {error}")))?;
     let mut response = Response::new(Body::empty());

@@ -18,7 +18,6 @@ use crate::describe::text;
 use crate::parameters::{Parameters, wrong};
 use crate::problem::{Kind, Problem};
 use crate::read::{cut, not_read};
-use crate::request::blocking;
 use crate::write::entity_tag::{entity_tag, is_among};
 use crate::write::if_none_match;
 
@@ -77,7 +76,7 @@ async fn many(call: Call, sort: Sort, part: &str) -> Result<Response, Problem> {
     if form == Form::EventStream {
         return stream::answer(&call.shared, asking, call.standing()).await;
     }
-    blocking(move || page(&asking, form)).await
+    call.shared.admission.run(move || page(&asking, form)).await
 }
 
 async fn single(call: Call, sort: Sort, part: &str) -> Result<Response, Problem> {
@@ -85,7 +84,7 @@ async fn single(call: Call, sort: Sort, part: &str) -> Result<Response, Problem>
     if choose(call.headers(), &ONE_FORMS)? == Form::EventStream {
         return stream::answer(&call.shared, asking, call.standing()).await;
     }
-    blocking(move || one(&asking, sort)).await
+    call.shared.admission.run(move || one(&asking, sort)).await
 }
 
 fn ask(call: &Call, sort: Sort, part: &str, is_one: bool) -> Result<Asking, Problem> {

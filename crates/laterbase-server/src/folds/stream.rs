@@ -15,14 +15,14 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::response::Response;
-use laterbase::{Changed, Cursor, Folded, Moment, PageCursor, PageRequest, Position};
+use laterbase::{Changed, Cursor, Folded, Moment, PageCursor, PageRequest, Position, Query, Start};
 
 use super::Shape;
 use super::answer::{Asking, last_event_id, not_folded, shown, to_text};
 use crate::access::Standing;
 use crate::event_stream::{self, Chunks};
 use crate::problem::{Kind, Problem};
-use crate::request::blocking;
+use crate::read::not_read;
 use crate::routes::Shared;
 
 /// Rows that are read at once.
@@ -39,6 +39,7 @@ enum Phase {
 
 /// A stream of rows.
 struct Rows {
+    shared: Arc<Shared>,
     asking: Arc<Asking>,
     phase: Phase,
 }
@@ -56,9 +57,11 @@ pub(super) async fn answer(
             return Err(Problem::bad_request(detail));
         }
     }
-    let phase = begin(&asking)?;
     let hosted = Arc::clone(&asking.hosted);
-    let rows = Rows { asking: Arc::new(asking), phase };
+    let asking = Arc::new(asking);
+    let asked = Arc::clone(&asking);
+    let phase = shared.admission.step(move || begin(&asked)).await?;
+    let rows = Rows { shared: Arc::clone(shared), asking, phase };
     Ok(event_stream::answer(shared, &hosted, place, standing, rows))
 }
 
@@ -70,22 +73,25 @@ fn begin(asking: &Asking) -> Result<Phase, Problem> {
     };
     if let Ok(cursor) = id.parse::<Cursor>() {
         // Asks whether the cursor is one of this copy.
-        let asked = asking.shown.changes(&cursor, 1);
-        return asked.map(|_| Phase::Changes(cursor)).map_err(|error| not_folded(&error));
+        let asked = database.subscribe(&Query::all(), Start::After(cursor));
+        return asked.map(|_| Phase::Changes(cursor)).map_err(|error| not_read(&error));
     }
     let cursor = id.parse::<PageCursor>();
     let cursor = cursor.map_err(|error| Problem::new(Kind::Cursor).detail(error))?;
+    // The same of a page's.
+    let request = PageRequest { limit: 1, after: Some(cursor.clone()), ..PageRequest::default() };
+    asking.shown.page(&request).map_err(|error| not_folded(&error))?;
     Ok(Phase::Rows(Moment::default(), Some(cursor)))
 }
 
 impl Chunks for Rows {
     async fn next(&mut self, _: Position) -> Result<(Bytes, bool), Problem> {
         let (asking, phase) = (Arc::clone(&self.asking), self.phase.clone());
-        let (phase, bytes, more) = blocking(move || match phase {
+        let step = move || match phase {
             Phase::Rows(moment, after) => next_rows(&asking, moment, after),
             Phase::Changes(cursor) => next_changes(&asking, cursor),
-        })
-        .await?;
+        };
+        let (phase, bytes, more) = self.shared.admission.step(step).await?;
         self.phase = phase;
         Ok((bytes, more))
     }

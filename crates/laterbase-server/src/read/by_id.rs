@@ -1,17 +1,21 @@
 //! `GET …/e?keys=ULID,ULID`: events by id.
 
+use std::collections::BTreeSet;
+
 use axum::response::Response;
-use laterbase::{EventId, Recorded};
+use laterbase::{Database, EventId, Found, Recorded};
 
 use super::Reading;
 use super::forms;
-use super::reader::{not_read, settle};
+use super::reader::{PAGE_BYTES_MAX, not_read, settle};
 use crate::accept::Form;
 use crate::parameters::wrong;
 use crate::problem::{Kind, Problem};
 
 /// Ids of one request at the most.
 const IDS_MAX: usize = 1_000;
+/// Ids that are looked up at once: so many of the largest events are held.
+const AT_ONCE: usize = 8;
 
 /// Answers with the events and the ids of those that are not here.
 pub(super) fn answer(reading: &Reading, form: Form) -> Result<Response, Problem> {
@@ -27,7 +31,7 @@ pub(super) fn answer(reading: &Reading, form: Form) -> Result<Response, Problem>
     if ids.len() > IDS_MAX {
         return Err(wrong("keys", format_args!("{IDS_MAX} ids at the most, in one request")));
     }
-    let mut found = database.get_many(&ids).map_err(|error| not_read(&error))?;
+    let mut found = find(database, &ids)?;
     if let Some(root) = reading.root {
         // Under a root, what is under another one is not here.
         let elsewhere = |recorded: &Recorded| recorded.event.root != root.as_str();
@@ -45,4 +49,25 @@ pub(super) fn answer(reading: &Reading, form: Form) -> Result<Response, Problem>
         };
     }
     forms::found(form, &found.events, &found.missing, &reading.hosted.name)
+}
+
+/// The events of these ids, each once.
+fn find(database: &Database, ids: &[EventId]) -> Result<Found, Problem> {
+    let mut seen = BTreeSet::new();
+    let ids: Vec<EventId> = ids.iter().copied().filter(|id| seen.insert(*id)).collect();
+    let (mut all, mut bytes) = (Found::default(), 0);
+    for some in ids.chunks(AT_ONCE) {
+        let found = database.get_many(some).map_err(|error| not_read(&error))?;
+        bytes += found.events.iter().map(|recorded| recorded.event.payload.len()).sum::<usize>();
+        if bytes > PAGE_BYTES_MAX && ids.len() > 1 {
+            let detail = format_args!(
+                "these events are larger than {PAGE_BYTES_MAX} bytes together: ask for fewer at a \
+                 time, down to one"
+            );
+            return Err(wrong("keys", detail));
+        }
+        all.events.extend(found.events);
+        all.missing.extend(found.missing);
+    }
+    Ok(all)
 }

@@ -18,8 +18,7 @@ use super::{CURSOR, Reading, forms};
 use crate::accept::Form;
 use crate::access::Standing;
 use crate::describe::text;
-use crate::problem::Problem;
-use crate::request::blocking;
+use crate::problem::{Kind, Problem};
 
 /// Events and bytes that are read at once.
 const EVENTS_MAX: usize = 1_000;
@@ -39,30 +38,27 @@ pub(super) async fn answer(reading: Reading, selection: Selection) -> Result<Res
     let place = place.map_err(|_| Problem::busy())?;
     let left = selection.limit.unwrap_or(usize::MAX);
     let (database, standing) = (reading.hosted.database.clone(), reading.standing());
-    let export = blocking(move || {
+    let (shared, teller) = (Arc::clone(&reading.shared), standing.clone());
+    let begin = move || {
         let reader = Reader::new(&database, selection)?;
         Ok(Export { reader, left, standing, _place: place })
-    })
-    .await?;
+    };
+    let export = shared.admission.step(begin).await?;
     let bound = export.reader.bound();
-    let lines = stream::unfold(Some(export), |export| async move {
-        let mut export = export.filter(|export| export.reader.has_more() && export.left > 0)?;
-        let read = blocking(move || {
-            if !export.standing.holds() {
-                return Err(Problem::internal());
-            }
-            let events = export.reader.next(EVENTS_MAX.min(export.left), BYTES_MAX)?;
-            export.left -= events.len();
-            let mut out = Vec::with_capacity(events.len() * 256);
-            events.iter().for_each(|recorded| forms::line(recorded, &mut out));
-            Ok((export, Bytes::from(out)))
-        });
-        Some(match read.await {
-            Ok((export, lines)) => (Ok(lines), Some(export)),
-            // The answer has begun: all that is left is to break it off, so that nobody takes it
-            // for whole.
-            Err(_) => (Err(io::Error::other("the read was broken off")), None),
-        })
+    let lines = stream::unfold((shared, Some(export)), move |(shared, export)| {
+        let teller = teller.clone();
+        async move {
+            let export = export.filter(|export| export.reader.has_more() && export.left > 0)?;
+            Some(match shared.admission.step(move || export.next()).await {
+                Ok((export, lines)) => (Ok(lines), (shared, Some(export))),
+                // The answer has begun: all that is left is to break it off, so that nobody takes
+                // it for whole.
+                Err(problem) => {
+                    teller.tell(&problem);
+                    (Err(io::Error::other("the read was broken off")), (shared, None))
+                }
+            })
+        }
     });
     let mut response = text(Body::from_stream(lines), Form::Ndjson.media_type());
     if let Some(bound) = bound
@@ -71,4 +67,18 @@ pub(super) async fn answer(reading: Reading, selection: Selection) -> Result<Res
         response.headers_mut().insert(CURSOR, value);
     }
     Ok(response)
+}
+
+impl Export {
+    /// The next lines, and what is left.
+    fn next(mut self) -> Result<(Self, Bytes), Problem> {
+        if !self.standing.holds() {
+            return Err(Problem::new(Kind::Forbidden));
+        }
+        let events = self.reader.next(EVENTS_MAX.min(self.left), BYTES_MAX)?;
+        self.left -= events.len();
+        let mut out = Vec::with_capacity(events.len() * 256);
+        events.iter().for_each(|recorded| forms::line(recorded, &mut out));
+        Ok((self, Bytes::from(out)))
+    }
 }

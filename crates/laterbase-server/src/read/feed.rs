@@ -17,6 +17,7 @@ use axum::response::Response;
 use laterbase::{Cursor, Database, Order, Position, Query, Recorded, Start};
 use laterbase_json::time::Clockface;
 use laterbase_json::write_json;
+use tokio::task::block_in_place;
 
 use super::Reading;
 use super::place::Place;
@@ -25,13 +26,13 @@ use super::selection::Selection;
 use crate::databases::Hosted;
 use crate::event_stream::{self, Chunks};
 use crate::problem::{Kind, Problem};
-use crate::request::blocking;
+use crate::routes::Shared;
 
 /// Events and bytes that are read at once.
 const EVENTS_MAX: usize = 256;
 const BYTES_MAX: usize = 256 << 10;
-/// Positions that a stream may be behind to read where it stands: those are in memory. What
-/// reaches further back is read on a thread that may wait for a device.
+/// Positions that a stream may be behind to read where it stands: those are in memory, as a rule.
+/// What reaches further back is read in turn, on a thread that may wait for a device.
 const NEAR: u64 = 1_024;
 
 /// Where a stream stands.
@@ -44,6 +45,7 @@ enum Phase {
 
 /// A stream of events.
 struct Feed {
+    shared: Arc<Shared>,
     hosted: Arc<Hosted>,
     filter: Arc<Query>,
     phase: Phase,
@@ -55,10 +57,10 @@ pub(super) async fn answer(reading: Reading, selection: Selection) -> Result<Res
     check(&selection)?;
     let filter = Arc::new(selection.query.clone());
     let database = reading.hosted.database.clone();
-    let phase = blocking(move || begin(&database, selection)).await?;
+    let phase = reading.shared.admission.step(move || begin(&database, selection)).await?;
     let standing = reading.standing();
     let Reading { shared, hosted, .. } = reading;
-    let feed = Feed { hosted: Arc::clone(&hosted), filter, phase };
+    let feed = Feed { shared: Arc::clone(&shared), hosted: Arc::clone(&hosted), filter, phase };
     Ok(event_stream::answer(&shared, &hosted, place, standing, feed))
 }
 
@@ -102,13 +104,16 @@ impl Chunks for Feed {
         let (database, filter) = (self.hosted.database.clone(), Arc::clone(&self.filter));
         let phase = std::mem::replace(&mut self.phase, Phase::Following(database.cursor()));
         let (phase, bytes, more) = match phase {
-            Phase::CatchingUp(reader) => blocking(move || catch_up(reader)).await?,
+            Phase::CatchingUp(reader) => {
+                self.shared.admission.step(move || catch_up(reader)).await?
+            }
             Phase::Following(cursor) => {
                 let from = cursor.position().unwrap_or(Position::NONE).as_u64();
                 if flushed.as_u64().saturating_sub(from) <= NEAR {
-                    follow(&database, &filter, cursor)?
+                    block_in_place(|| follow(&database, &filter, cursor))?
                 } else {
-                    blocking(move || follow(&database, &filter, cursor)).await?
+                    let step = move || follow(&database, &filter, cursor);
+                    self.shared.admission.step(step).await?
                 }
             }
         };

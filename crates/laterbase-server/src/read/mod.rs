@@ -33,7 +33,7 @@ use crate::call::Call;
 use crate::databases::Hosted;
 use crate::parameters::Parameters;
 use crate::problem::Problem;
-use crate::request::{blocking, media_type, whole};
+use crate::request::{media_type, whole};
 use crate::routes::Shared;
 use crate::write::entity_tag::{entity_tag, is_among};
 use crate::write::whole_number;
@@ -100,7 +100,8 @@ impl Reading {
             self.parameters.replace("after", id.to_owned());
         }
         if self.parameters.has("keys") {
-            return blocking(move || by_id::answer(&self, form)).await;
+            let shared = Arc::clone(&self.shared);
+            return shared.admission.run(move || by_id::answer(&self, form)).await;
         }
         let selection = Selection::read(&self.parameters, self.root)?;
         if let (None, Some(root)) = (self.root, &selection.query.root) {
@@ -112,7 +113,8 @@ impl Reading {
             Form::EventStream => feed::answer(self, selection).await,
             Form::Ndjson => export::answer(self, selection).await,
             Form::Json | Form::Cbor | Form::CloudEvents | Form::CloudEvent => {
-                blocking(move || page(&self, selection, form)).await
+                let shared = Arc::clone(&self.shared);
+                shared.admission.run(move || page(&self, selection, form)).await
             }
         }
     }

@@ -17,7 +17,7 @@ use crate::describe::vector_text;
 use crate::problem::{Kind, Problem};
 
 /// Bytes of payloads after which a page ends, whatever number of events was asked for.
-pub(crate) const PAGE_BYTES_MAX: usize = 32 << 20;
+pub(crate) const PAGE_BYTES_MAX: usize = 8 << 20;
 
 /// A read under way.
 #[derive(Debug)]

@@ -17,7 +17,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use laterbase::{Appended, Commit, Database, Expected, Key, NewEvent, Outcome, RootName};
@@ -33,7 +32,7 @@ use crate::call::{Call, header};
 use crate::databases::Hosted;
 use crate::describe::vector_text;
 use crate::problem::{Problem, Refused};
-use crate::request::{blocking, json, whole};
+use crate::request::{Whole, json, whole};
 use crate::routes::Shared;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -55,7 +54,7 @@ struct Writing {
     forms: Forms,
     key: Option<String>,
     demanded: Option<HeaderCondition>,
-    body: Bytes,
+    body: Whole,
 }
 
 /// Records the events of a body and answers with what they are called.
@@ -74,8 +73,9 @@ pub(crate) async fn append(call: Call) -> Result<Response, Problem> {
     let Call { shared, parts, body, .. } = call;
     let body = whole(&shared, body).await?;
     let headers = parts.headers;
+    let server = Arc::clone(&shared);
     let writing = Writing { shared, hosted, headers, root, forms, key, demanded, body };
-    blocking(move || writing.run()).await
+    server.admission.run(move || writing.run()).await
 }
 
 impl Writing {

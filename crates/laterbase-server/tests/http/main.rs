@@ -5,6 +5,7 @@
 
 mod append;
 mod bad_peers;
+mod bounds;
 mod cloud_events;
 mod consumers;
 mod feed;

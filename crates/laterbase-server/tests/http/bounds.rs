@@ -1,0 +1,218 @@
+//! What clients can make a server hold and do: no more than its bounds, whoever leaves or stalls.
+//!
+//! Caught here: a write that is called undone and is done, places that stalled bodies take, health
+//! that fails because clients are slow, answers that nobody takes and that stay.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::support::{Running, append};
+use laterbase::{Aggregate, ApplyError, Database, FoldEvent, NewEvent, Options, Validators};
+use laterbase_server::ServerConfig;
+use serde::Serialize;
+use serde_json::Value;
+
+const JSON: &str = "content-type: application/json";
+/// What a slow validator or fold takes, by intent, and how long a request may.
+const SLOW: Duration = Duration::from_millis(600);
+const REQUEST_TIMEOUT: Duration = Duration::from_millis(200);
+/// Between two looks at what a server shows.
+const LOOK: Duration = Duration::from_millis(10);
+/// After so long something is stuck.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn serve(directory: &Path, config: ServerConfig) -> Running {
+    Database::create(directory, Options::default()).unwrap().close().unwrap();
+    Running::of(directory, config)
+}
+
+fn kind(text: &str) -> String {
+    let document: Value = serde_json::from_str(text).unwrap();
+    document["type"].as_str().unwrap().trim_start_matches("/problems/").to_owned()
+}
+
+/// A number that the server shows.
+fn metric(server: &Running, name: &str) -> f64 {
+    let (status, page) = server.ask("GET", "/metrics", &[], b"");
+    assert_eq!(status, 200, "{page}");
+    let line = page.lines().find(|line| line.split(' ').next() == Some(name));
+    line.unwrap().split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+fn wait_for(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(LOOK);
+    }
+}
+
+#[test]
+fn a_write_is_waited_for_however_long_it_takes() {
+    let directory = tempfile::tempdir().unwrap();
+    let slow = Validators::default().with(|_| {
+        std::thread::sleep(SLOW);
+        Ok(())
+    });
+    let options = Options::default().validators(slow);
+    Database::create(directory.path(), Options::default()).unwrap().close().unwrap();
+    let config = ServerConfig { request_timeout: REQUEST_TIMEOUT, ..ServerConfig::default() };
+    let server = Running::with_options(directory.path(), &options, config, |server| server);
+    let (status, text) = server.ask("POST", "/e/truck", &[JSON], b"{\"type\":\"a\",\"data\":1}");
+    assert_eq!(status, 201, "{text}");
+}
+
+/// Takes its time.
+#[derive(Clone, Debug, Default, Serialize)]
+struct Sluggish;
+
+impl Aggregate for Sluggish {
+    fn apply(&mut self, _: &FoldEvent<'_>) -> Result<(), ApplyError> {
+        std::thread::sleep(SLOW);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_read_that_takes_too_long_is_given_up_and_holds_nobody_up() {
+    let directory = tempfile::tempdir().unwrap();
+    Database::create(directory.path(), Options::default()).unwrap().close().unwrap();
+    let config = ServerConfig { request_timeout: REQUEST_TIMEOUT, ..ServerConfig::default() };
+    let server = Running::furnished(directory.path(), config, |server| {
+        server.aggregate::<Sluggish>("truck".try_into().unwrap())
+    });
+    append(&server.database(), "truck", 0..1, true);
+    let (status, text) = server.ask("GET", "/a/truck/0", &[], b"");
+    assert_eq!((status, kind(&text).as_str()), (503, "slow"), "{text}");
+    assert_eq!(server.ask("GET", "/health/live", &[], b"").0, 200);
+    // It goes on where it is, and is counted until it is done.
+    wait_for("the end of the work", || metric(&server, "laterbase_requests_at_work") == 0.0);
+    // Now the state is there.
+    assert_eq!(server.ask("GET", "/a/truck/0", &[], b"").0, 200);
+}
+
+#[test]
+fn bodies_that_never_come_take_no_places() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = ServerConfig { requests_max: 2, ..ServerConfig::default() };
+    let server = serve(directory.path(), config);
+    let head = "POST /e/truck HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n{";
+    let stalled: Vec<TcpStream> = (0..50)
+        .map(|_| {
+            let mut stream = TcpStream::connect(server.address).unwrap();
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    let event = b"{\"type\":\"a\",\"data\":1}";
+    assert_eq!(server.ask("POST", "/e/truck", &[JSON], event).0, 201);
+    for path in ["/health", "/health/ready", "/metrics", "/e"] {
+        assert_eq!(server.ask("GET", path, &[], b"").0, 200, "{path}");
+    }
+    drop(stalled);
+}
+
+#[test]
+fn bodies_share_a_bounded_room() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = ServerConfig {
+        body_bytes_max: 1 << 20,
+        waiting_bytes_max: 2 << 20,
+        ..ServerConfig::default()
+    };
+    let server = serve(directory.path(), config);
+    let head = "POST /e/truck HTTP/1.1\r\nhost: localhost\r\ncontent-length: 900000\r\n\r\n";
+    let stalled: Vec<TcpStream> = (0..2)
+        .map(|_| {
+            let mut stream = TcpStream::connect(server.address).unwrap();
+            stream.write_all(head.as_bytes()).unwrap();
+            stream.write_all(&vec![b' '; 899_999]).unwrap();
+            stream
+        })
+        .collect();
+    let body = vec![b' '; 900_000];
+    wait_for("two bodies that fill the room", || {
+        let (status, text) = server.ask("POST", "/e/truck", &[JSON], &body);
+        // Blank bodies are refused once they are whole.
+        assert!(matches!(status, 400 | 503), "{status} {text}");
+        status == 503 && kind(&text) == "busy"
+    });
+    let event = b"{\"type\":\"a\",\"data\":1}";
+    assert_eq!(server.ask("POST", "/e/truck", &[JSON], event).0, 201);
+    drop(stalled);
+    wait_for("the room that they gave back", || {
+        server.ask("POST", "/e/truck", &[JSON], &body).0 == 400
+    });
+}
+
+#[test]
+fn connections_are_bounded() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = ServerConfig { connections_max: 5, ..ServerConfig::default() };
+    let server = serve(directory.path(), config);
+    let open = || {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let _ = stream.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        let mut answer = [0; 12];
+        let answered = stream.read_exact(&mut answer).is_ok();
+        (stream, answered)
+    };
+    let mut kept: Vec<_> = (0..5).map(|_| open()).collect();
+    assert!(kept.iter().all(|(_, answered)| *answered));
+    assert!(!open().1, "a sixth is closed as it comes");
+    kept.pop();
+    wait_for("the place of one that left", || open().1);
+    assert!(metric(&server, "laterbase_connections_refused_total") >= 1.0);
+}
+
+#[test]
+fn an_answer_that_nobody_takes_is_given_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let config =
+        ServerConfig { write_timeout: Duration::from_millis(300), ..ServerConfig::default() };
+    let server = serve(directory.path(), config);
+    let database = server.database();
+    for _ in 0..6 {
+        let mut commit = database.commit();
+        let mut event = NewEvent::new("truck", "1", "seen");
+        event.payload = vec![b'x'; 8 << 20];
+        commit.push(&event).unwrap();
+        database.append(&mut commit).unwrap().wait().unwrap();
+    }
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    let head = "GET /e/truck HTTP/1.1\r\nhost: localhost\r\naccept: application/x-ndjson\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    wait_for("the stream", || metric(&server, "laterbase_streams") == 1.0);
+    wait_for("its end", || metric(&server, "laterbase_streams") == 0.0);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut taken = Vec::new();
+    let _ = stream.read_to_end(&mut taken);
+    assert!(!taken.ends_with(b"0\r\n\r\n"), "what was broken off looks whole");
+}
+
+#[test]
+fn ids_are_looked_up_once_each_and_up_to_so_many_bytes() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = serve(directory.path(), ServerConfig::default());
+    let database = server.database();
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let mut commit = database.commit();
+        let mut event = NewEvent::new("truck", "1", "seen");
+        event.payload = vec![b'x'; 3 << 20];
+        commit.push(&event).unwrap();
+        let appended = database.append(&mut commit).unwrap().wait().unwrap();
+        ids.push(appended.id(0).unwrap().to_string());
+    }
+    let ask = |keys: &[&str]| server.ask("GET", &format!("/e?keys={}", keys.join(",")), &[], b"");
+    let (status, text) = ask(&[ids[0].as_str(); 100]);
+    assert_eq!(status, 200);
+    let document: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(document["events"].as_array().unwrap().len(), 1);
+    assert_eq!(ask(&[&ids[0], &ids[1]]).0, 200);
+    let (status, text) = ask(&[&ids[0], &ids[1], &ids[2]]);
+    assert_eq!((status, text.contains("ask for fewer")), (400, true), "{text}");
+}
