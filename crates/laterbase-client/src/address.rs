@@ -1,7 +1,7 @@
 //! Where a peer is: an HTTP address and the name of a database there.
 //!
 //! `http://127.0.0.1:7410`, `127.0.0.1:7410` and `http://127.0.0.1:7410/db/default` are the same.
-//! Only loopback addresses are taken: there is no TLS that could protect others.
+//! `https://` is encrypted, and may lead to any machine; `http://` leads to this one alone.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -13,6 +13,7 @@ pub const DEFAULT_DATABASE: &str = "default";
 /// Where a peer is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerAddress {
+    is_encrypted: bool,
     host: String,
     port: u16,
     database: String,
@@ -22,7 +23,7 @@ pub struct PeerAddress {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// It names another protocol.
-    #[error("`{scheme}` is not supported: write http://HOST:PORT")]
+    #[error("`{scheme}` is not supported: write https://HOST:PORT or http://HOST:PORT")]
     Scheme {
         /// The protocol.
         scheme: String,
@@ -41,8 +42,8 @@ pub enum AddressError {
     },
     /// It is not on this machine.
     #[error(
-        "{host} is another machine, and there is no encryption yet: use 127.0.0.1, and reach the \
-         other machine through a tunnel, such as `ssh -L 7411:127.0.0.1:7410 {host}`"
+        "{host} is another machine: use https://, or reach it through a tunnel, such as \
+         `ssh -L 7411:127.0.0.1:7410 {host}`"
     )]
     NotLoopback {
         /// The host.
@@ -51,14 +52,30 @@ pub enum AddressError {
 }
 
 impl PeerAddress {
-    /// The database `name` of the server that listens on `socket`.
+    /// The database `name` of the server that listens on `socket`, without encryption.
     #[must_use]
     pub fn new(socket: SocketAddr, name: &str) -> Self {
         let host = match socket.ip() {
             IpAddr::V4(ip) => ip.to_string(),
             IpAddr::V6(ip) => format!("[{ip}]"),
         };
-        Self { host, port: socket.port(), database: name.to_owned() }
+        Self { is_encrypted: false, host, port: socket.port(), database: name.to_owned() }
+    }
+
+    /// Whether connections there are encrypted.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.is_encrypted
+    }
+
+    /// The host's name or address, as certificates name it.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.is_encrypted { "https" } else { "http" }
     }
 
     /// `HOST:PORT`, for a socket.
@@ -82,13 +99,13 @@ impl PeerAddress {
     /// The address of what the database answers under `rest`, such as `/sync`.
     #[must_use]
     pub fn url(&self, rest: &str) -> String {
-        format!("http://{}{}{rest}", self.authority(), self.path())
+        format!("{}://{}{}{rest}", self.scheme(), self.authority(), self.path())
     }
 }
 
 impl fmt::Display for PeerAddress {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "http://{}", self.authority())?;
+        write!(out, "{}://{}", self.scheme(), self.authority())?;
         if self.database != DEFAULT_DATABASE {
             write!(out, "{}", self.path())?;
         }
@@ -100,10 +117,12 @@ impl FromStr for PeerAddress {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let rest = match text.split_once("://") {
-            Some(("http", rest)) => rest,
+        let (is_encrypted, rest) = match text.split_once("://") {
+            Some(("http", rest)) => (false, rest),
+            #[cfg(feature = "tls")]
+            Some(("https", rest)) => (true, rest),
             Some((scheme, _)) => return Err(AddressError::Scheme { scheme: scheme.to_owned() }),
-            None => text,
+            None => (false, text),
         };
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let no_host = || AddressError::Host { text: authority.to_owned() };
@@ -114,10 +133,10 @@ impl FromStr for PeerAddress {
         }
         let name = host.trim_start_matches('[').trim_end_matches(']');
         let ip = name.parse::<IpAddr>();
-        if !ip.map_or(name == "localhost", |ip| ip.is_loopback()) {
+        if !is_encrypted && !ip.map_or(name == "localhost", |ip| ip.is_loopback()) {
             return Err(AddressError::NotLoopback { host: host.to_owned() });
         }
-        Ok(Self { host: host.to_owned(), port, database: database(path)?.to_owned() })
+        Ok(Self { is_encrypted, host: host.to_owned(), port, database: database(path)?.to_owned() })
     }
 }
 

@@ -53,7 +53,14 @@ impl HttpWire {
     /// `timeout` each; what takes longer counts as lost.
     #[must_use]
     pub fn new(address: PeerAddress, timeout: Duration) -> Self {
-        let config = Agent::config_builder()
+        let config = Agent::config_builder();
+        #[cfg(feature = "tls")]
+        let config = if address.is_encrypted() {
+            config.https_only(true).tls_config(crate::tls::of_requests())
+        } else {
+            config
+        };
+        let config = config
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(None)

@@ -20,6 +20,8 @@ mod drive;
 mod http;
 mod live;
 mod peers;
+#[cfg(feature = "tls")]
+mod tls;
 mod token;
 mod wire;
 

@@ -50,8 +50,63 @@ pub(crate) struct Live {
 
 /// A connection that counts what comes: the bytes of a long message are signs of life, too.
 struct Counted {
-    stream: TcpStream,
+    stream: Stream,
     bytes: u64,
+}
+
+/// The way to the peer.
+enum Stream {
+    Plain(TcpStream),
+    #[cfg(feature = "tls")]
+    Encrypted(Box<crate::tls::Encrypted>),
+}
+
+impl Stream {
+    fn open(address: &PeerAddress) -> Result<Self, SyncError> {
+        let stream = connect(address)?;
+        #[cfg(feature = "tls")]
+        if address.is_encrypted() {
+            let encrypted = crate::tls::encrypt(address, stream).map_err(SyncError::Wire)?;
+            return Ok(Self::Encrypted(Box::new(encrypted)));
+        }
+        Ok(Self::Plain(stream))
+    }
+
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            #[cfg(feature = "tls")]
+            Self::Encrypted(stream) => &stream.sock,
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(buffer),
+            #[cfg(feature = "tls")]
+            Self::Encrypted(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write(bytes),
+            #[cfg(feature = "tls")]
+            Self::Encrypted(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.flush(),
+            #[cfg(feature = "tls")]
+            Self::Encrypted(stream) => stream.flush(),
+        }
+    }
 }
 
 impl Read for Counted {
@@ -81,7 +136,7 @@ impl Live {
         memory: Option<laterbase::sync::PeerMemory>,
         port: &mut R,
     ) -> Result<Self, SyncError> {
-        let stream = Counted { stream: connect(address)?, bytes: 0 };
+        let stream = Counted { stream: Stream::open(address)?, bytes: 0 };
         let limits = WebSocketConfig::default()
             .max_message_size(Some(MESSAGE_BYTES_MAX))
             .max_frame_size(Some(MESSAGE_BYTES_MAX));
@@ -129,7 +184,7 @@ impl Live {
             since if since < BUSY => MOMENT,
             _ => LONG_MOMENT,
         };
-        let stream = &self.socket.get_ref().stream;
+        let stream = self.socket.get_ref().stream.tcp();
         stream.set_read_timeout(Some(moment)).map_err(|error| lost(&error.into()))?;
         match self.socket.read() {
             Ok(Message::Binary(bytes)) => {

@@ -6,6 +6,8 @@ use std::time::Duration;
 use laterbase::sync::SessionConfig;
 
 use crate::access::Authorizer;
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
 
 /// How a server behaves.
 #[derive(Clone, Debug)]
@@ -45,6 +47,11 @@ pub struct ServerConfig {
     pub cors_origins: Vec<String>,
     /// Who decides what clients may do; without one, all may do everything.
     pub authorizer: Option<Arc<dyn Authorizer>>,
+    /// What encrypts all connections, and proves to clients who the server is.
+    #[cfg(feature = "tls")]
+    pub tls: Option<Tls>,
+    /// Whether others than this machine may reach it also without tokens and encryption.
+    pub insecure_network: bool,
     /// Whether each answer is told as a notice.
     pub log_requests: bool,
     /// How long a request may take to arrive, and how long a read may take to be answered. What
@@ -86,10 +93,29 @@ impl Default for ServerConfig {
             rate: None,
             cors_origins: Vec::new(),
             authorizer: None,
+            #[cfg(feature = "tls")]
+            tls: None,
+            insecure_network: false,
             log_requests: false,
             request_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(60),
             grace: Duration::from_secs(10),
         }
+    }
+}
+
+impl ServerConfig {
+    /// Whether connections are encrypted.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        #[cfg(feature = "tls")]
+        let is_encrypted = self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        let is_encrypted = false;
+        is_encrypted
+    }
+
+    /// Whether others than this machine may reach the server.
+    pub(crate) fn may_be_reached(&self) -> bool {
+        self.insecure_network || (self.is_encrypted() && self.authorizer.is_some())
     }
 }

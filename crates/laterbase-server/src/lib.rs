@@ -51,6 +51,8 @@ mod request;
 mod routes;
 mod sync_post;
 mod table;
+#[cfg(feature = "tls")]
+mod tls;
 #[cfg(feature = "tokens")]
 pub mod tokens;
 mod write;
@@ -64,3 +66,5 @@ pub use names::{DEFAULT_DATABASE, is_database_name};
 pub use notice::{Notice, Notices, What};
 pub use peers::{PeerStanding, Peers};
 pub use routes::{Gossip, Server};
+#[cfg(feature = "tls")]
+pub use tls::{Tls, TlsError};

@@ -1,4 +1,5 @@
-//! Listening: on this machine only, until it is told to stop.
+//! Listening, until it is told to stop: on this machine only, unless connections are encrypted and
+//! clients show tokens.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -16,11 +17,13 @@ use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::call::Client;
+use crate::config::ServerConfig;
 use crate::patient::Patient;
 use crate::routes::{Server, Shared};
 
@@ -45,9 +48,9 @@ pub enum ListenError {
     },
     /// Others could reach it.
     #[error(
-        "{address} can be reached from other machines, and there is no encryption yet: listen on \
-         127.0.0.1, and let others in through a tunnel, such as \
-         `ssh -R 7410:127.0.0.1:{} HOST`", address.port()
+        "{address} can be reached from other machines: that needs a certificate and tokens \
+         (--tls-cert, --tls-key, --token-key); or listen on 127.0.0.1 and let others in through a \
+         tunnel, such as `ssh -R 7410:127.0.0.1:{} HOST`", address.port()
     )]
     NotLoopback {
         /// The address.
@@ -76,30 +79,27 @@ pub struct Listening {
     signals: Signals,
 }
 
-/// The address in a text, if it is one of this machine alone.
+/// The address in a text.
 ///
 /// # Errors
-/// [`ListenError::Address`] and [`ListenError::NotLoopback`].
+/// [`ListenError::Address`].
 pub fn check_address(text: &str) -> Result<SocketAddr, ListenError> {
     let none = || ListenError::Address { text: text.to_owned() };
     let found = match text.parse() {
         Ok(address) => Some(address),
         Err(_) => text.to_socket_addrs().map_err(|_| none())?.next(),
     };
-    let address: SocketAddr = found.ok_or_else(none)?;
-    if !address.ip().is_loopback() {
-        return Err(ListenError::NotLoopback { address });
-    }
-    Ok(address)
+    found.ok_or_else(none)
 }
 
 impl Listening {
     /// Listens on `address`; port 0 takes a free one.
     ///
     /// # Errors
-    /// [`ListenError`].
+    /// [`ListenError`]; [`ListenError::NotLoopback`] if other machines could reach it and its
+    /// configuration has neither TLS and an authorizer, nor `insecure_network`.
     pub fn new(server: Server, address: SocketAddr) -> Result<Self, ListenError> {
-        if !address.ip().is_loopback() {
+        if !address.ip().is_loopback() && !server.shared().config.may_be_reached() {
             return Err(ListenError::NotLoopback { address });
         }
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -120,6 +120,14 @@ impl Listening {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The same with the scheme: `https://127.0.0.1:7410`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let is_encrypted = self.server.shared().config.is_encrypted();
+        let scheme = if is_encrypted { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// Answers until the process is told to end (SIGINT, SIGTERM) or `stop` changes; then lets
@@ -222,16 +230,16 @@ async fn accept(
                     continue;
                 };
                 let _ = stream.set_nodelay(true);
-                let stream = Patient::new(stream, config.write_timeout);
                 let inner = TowerToHyperService::new(router.clone());
                 let service = WithClient { inner, client: Client(client.ip()) };
-                let connection = http.serve_connection(TokioIo::new(stream), service);
-                let counted = Counted::new(server);
-                let served = serve(connection.with_upgrades(), closing.subscribe());
-                tokio::spawn(async move {
-                    served.await;
-                    drop((counted, place));
-                });
+                let connection = Connection {
+                    http: http.clone(),
+                    service,
+                    closing: closing.subscribe(),
+                    _counted: Counted::new(server),
+                    _place: place,
+                };
+                tokio::spawn(connection.serve(Arc::clone(config), stream));
             }
             Some(Err(_)) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
@@ -284,26 +292,53 @@ impl Drop for Counted {
     }
 }
 
-/// Serves one connection; when the server is closing, to the end of the request at work.
-async fn serve(
-    connection: http1::UpgradeableConnection<TokioIo<Patient<TcpStream>>, WithClient>,
-    mut closing: watch::Receiver<bool>,
-) {
-    let mut connection = pin!(connection);
-    let mut told = pin!(async move {
-        let _ = closing.wait_for(|told| *told).await;
-        closing
-    });
-    let mut kept = None;
-    poll_fn(|cx| {
-        if kept.is_none()
-            && let Poll::Ready(closing) = told.as_mut().poll(cx)
-        {
-            kept = Some(closing);
-            connection.as_mut().graceful_shutdown();
+/// What a connection is served with, and what it takes while it lasts.
+struct Connection {
+    http: http1::Builder,
+    service: WithClient,
+    closing: watch::Receiver<bool>,
+    _counted: Counted,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    /// Serves a connection, behind its encryption if there is one.
+    async fn serve(self, config: Arc<ServerConfig>, stream: TcpStream) {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &config.tls {
+            // Whoever does not finish the handshake, or speaks no TLS, is not answered.
+            let shaken = tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await;
+            if let Ok(Ok(stream)) = shaken {
+                self.answer(Patient::new(stream, config.write_timeout)).await;
+            }
+            return;
         }
-        // A connection that breaks is the client's affair.
-        connection.as_mut().poll(cx).map(|_| ())
-    })
-    .await;
+        self.answer(Patient::new(stream, config.write_timeout)).await;
+    }
+
+    /// Answers requests; when the server is closing, to the end of the one at work.
+    async fn answer<S>(self, stream: Patient<S>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Self { http, service, mut closing, _counted, _place } = self;
+        let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        let mut connection = pin!(connection);
+        let mut told = pin!(async move {
+            let _ = closing.wait_for(|told| *told).await;
+            closing
+        });
+        let mut kept = None;
+        poll_fn(|cx| {
+            if kept.is_none()
+                && let Poll::Ready(closing) = told.as_mut().poll(cx)
+            {
+                kept = Some(closing);
+                connection.as_mut().graceful_shutdown();
+            }
+            // A connection that breaks is the client's affair.
+            connection.as_mut().poll(cx).map(|_| ())
+        })
+        .await;
+    }
 }

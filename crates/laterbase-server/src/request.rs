@@ -17,21 +17,23 @@ use crate::config::ServerConfig;
 use crate::problem::Problem;
 use crate::routes::Shared;
 
-/// Turns away what a web page of somewhere else could make a browser of this machine send: by a
-/// name that leads here (Host), or across sites (Origin). Origins that the operator lists may ask.
+/// Turns away what a web page of somewhere else could make a browser send: across sites (Origin),
+/// and where only this machine may ask, by a name that leads here (Host). The server's own pages
+/// and origins that the operator lists may ask.
 pub(crate) async fn from_here(config: Arc<ServerConfig>, request: Request, next: Next) -> Response {
     let headers = request.headers();
-    if let Some(host) = headers.get(header::HOST)
-        && !host.to_str().is_ok_and(is_this_machine)
-    {
+    // What is no text is no name of this machine.
+    let host = headers.get(header::HOST).map(|host| host.to_str().unwrap_or_default());
+    if !config.may_be_reached() && host.is_some_and(|host| !is_this_machine(host)) {
         let detail = "the header Host names another machine; use 127.0.0.1 or localhost";
         return Problem::foreign(detail).into_response();
     }
     if let Some(origin) = headers.get(header::ORIGIN) {
         let text = origin.to_str().ok();
         let is_listed = |text: &str| config.cors_origins.iter().any(|listed| listed == text);
-        let site = text.and_then(|text| text.split_once("://"));
-        if !site.is_some_and(|(_, host)| is_this_machine(host)) && !text.is_some_and(is_listed) {
+        let site = text.and_then(|text| text.split_once("://")).map(|(_, site)| site);
+        let is_own = |site| is_this_machine(site) || host == Some(site);
+        if !site.is_some_and(is_own) && !text.is_some_and(is_listed) {
             let detail = "the header Origin is not of this machine";
             return Problem::foreign(detail).into_response();
         }

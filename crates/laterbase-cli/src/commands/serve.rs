@@ -1,7 +1,7 @@
 //! `laterbase serve`: databases over HTTP, in touch with their peers.
 
 use std::collections::BTreeMap;
-#[cfg(feature = "tokens")]
+#[cfg(any(feature = "tls", feature = "tokens"))]
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -31,9 +31,22 @@ use crate::refusals;
 /// It ends with Ctrl-C or SIGTERM.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// Where to listen, on this machine only; port 0 takes a free one
+    /// Where to listen; port 0 takes a free one. Other addresses than this machine's own need
+    /// --tls-cert, --tls-key and --token-key
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7410")]
     listen: String,
+    /// Encrypt all connections, with the certificates in this PEM file, the server's first
+    #[cfg(feature = "tls")]
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The key of the certificate, a PEM file
+    #[cfg(feature = "tls")]
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Let other machines in without encryption or tokens: whoever reaches the address may read,
+    /// write and listen in
+    #[arg(long)]
+    insecure_network: bool,
     /// Sync with each peer at least about every so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     sync_every: u64,
@@ -77,6 +90,12 @@ impl Serve {
         let server = context.furnished(server);
         let listening_on = Listening::new(server, address).map_err(|error| listening(&error))?;
         announce(&databases, &listening_on, context)?;
+        if self.is_insecure() && !listening_on.address().ip().is_loopback() {
+            output::complain(
+                "warning: other machines can read, write and listen in: there are no tokens or no \
+                 encryption (--insecure-network)\n",
+            );
+        }
         let _ = backgrounds.set(self.backgrounds(&databases, json));
         let (_stop, told) = watch::channel(false);
         listening_on.run(told);
@@ -92,17 +111,28 @@ impl Serve {
         Ok(())
     }
 
-    #[cfg(not(feature = "tokens"))]
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as with tokens")]
+    #[cfg_attr(
+        not(any(feature = "tls", feature = "tokens")),
+        expect(clippy::unnecessary_wraps, unused_mut, reason = "as with encryption and tokens")
+    )]
     fn config(&self) -> Result<ServerConfig, Failure> {
-        Ok(ServerConfig::default())
+        let mut config =
+            ServerConfig { insecure_network: self.insecure_network, ..ServerConfig::default() };
+        #[cfg(feature = "tls")]
+        if let (Some(cert), Some(key)) = (&self.tls_cert, &self.tls_key) {
+            let tls = laterbase_server::Tls::from_files(cert, key);
+            config.tls = Some(tls.map_err(|error| Failure::new(Exit::Refused, error))?);
+        }
+        #[cfg(feature = "tokens")]
+        if !self.token_key.is_empty() {
+            config.authorizer = Some(Arc::new(self.guard()?));
+        }
+        Ok(config)
     }
 
+    /// Who checks tokens.
     #[cfg(feature = "tokens")]
-    fn config(&self) -> Result<ServerConfig, Failure> {
-        if self.token_key.is_empty() {
-            return Ok(ServerConfig::default());
-        }
+    fn guard(&self) -> Result<Guard, Failure> {
         let mut keys: Vec<PublicKey> = Vec::new();
         for path in &self.token_key {
             let key = super::token::text_of(path)?.parse();
@@ -110,9 +140,16 @@ impl Serve {
                 Failure::new(Exit::Refused, format_args!("{}: {error}", path.display()))
             })?);
         }
-        let guard = Guard::new(keys, self.revoked.clone())
-            .map_err(|error| Failure::new(Exit::Refused, error))?;
-        Ok(ServerConfig { authorizer: Some(Arc::new(guard)), ..ServerConfig::default() })
+        Guard::new(keys, self.revoked.clone()).map_err(|error| Failure::new(Exit::Refused, error))
+    }
+
+    /// Whether others could read along, or need no token.
+    fn is_insecure(&self) -> bool {
+        #[cfg(all(feature = "tls", feature = "tokens"))]
+        let is_secure = self.tls_cert.is_some() && !self.token_key.is_empty();
+        #[cfg(not(all(feature = "tls", feature = "tokens")))]
+        let is_secure = false;
+        self.insecure_network && !is_secure
     }
 
     fn backgrounds(&self, databases: &Databases, json: bool) -> Backgrounds {
@@ -140,18 +177,17 @@ fn announce(
     listening: &Listening,
     context: &mut Context,
 ) -> Result<(), Failure> {
-    let address = listening.address();
+    let url = listening.url();
     if context.json() {
         let one = |hosted: &Arc<laterbase_server::Hosted>| {
             let id = hosted.database.id().to_string();
             json!({ "name": hosted.name, "database": id })
         };
         let databases: Vec<_> = databases.all().iter().map(one).collect();
-        let url = format!("http://{address}");
         context.out.line(json!({ "listening": url, "databases": databases }))?;
     } else {
         let style = context.out.style();
-        let url = style.paint(Ink::Name, &format!("http://{address}"));
+        let url = style.paint(Ink::Name, &url);
         context.out.line(format_args!("listening on {url}"))?;
         for hosted in databases.all() {
             let (name, id) = (style.paint(Ink::Name, &hosted.name), hosted.database.id());

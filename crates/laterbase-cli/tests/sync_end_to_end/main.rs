@@ -11,6 +11,7 @@
 
 mod commands;
 mod copies;
+mod encryption;
 mod network;
 mod node;
 mod proxy;
