@@ -53,7 +53,7 @@ mod table;
 pub mod tokens;
 mod write;
 
-pub use access::{Asked, Authorizer, Denied, Verb, VerbError};
+pub use access::{Asked, Authorizer, Denied, Roots, Verb, VerbError};
 pub use config::{Rate, ServerConfig};
 pub use databases::{Databases, DatabasesError, Hosted, MakeError};
 pub use desk::{Answer, Desk, Host, Turned};
