@@ -20,7 +20,8 @@ pub(crate) fn size(repository: &Repository) -> Result<Outcome, Failure> {
     let target = folder.to_string_lossy().into_owned();
     let arguments = [
         "build",
-        "--release",
+        "--profile",
+        "device",
         "-p",
         "laterbase-cli",
         "--bin",
@@ -32,7 +33,7 @@ pub(crate) fn size(repository: &Repository) -> Result<Outcome, Failure> {
         &target,
     ];
     cargo(repository.root(), &arguments).run()?;
-    let path = folder.join("release").join("laterbase");
+    let path = folder.join("device").join("laterbase");
     let bytes =
         fs::metadata(&path).map_err(|source| Failure::File { path: path.clone(), source })?.len();
     let said = format!("{:.2} MiB of {}", mib(bytes), DEVICE_BYTES_MAX >> 20);

@@ -414,20 +414,27 @@ fn keep_in_touch(shared: &Shared, peer: &Peer) {
                 Ok(lacks) => lacks,
                 Err(_) => {
                     // The next sync says what is wrong with it.
-                    due = Instant::now() + touch.backoff.after_failure();
+                    due = after(touch.backoff.after_failure());
                     false
                 }
             },
         };
         if must_sync {
-            due = Instant::now() + touch.sync();
+            due = after(touch.sync());
         }
         let is_live_due = touch.is_reached == Some(true) && touch.live_due <= Instant::now();
         if shared.config.live && is_live_due && touch.stay_live() {
-            due = Instant::now() + touch.backoff.after_failure();
+            due = after(touch.backoff.after_failure());
         }
     }
     touch.write(true);
+}
+
+/// The moment so long from now, and a day from now if no clock reaches that far.
+fn after(wait: Duration) -> Instant {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let now = Instant::now();
+    now.checked_add(wait).unwrap_or_else(|| now + DAY)
 }
 
 /// What one peer's thread knows.
@@ -529,10 +536,8 @@ impl Touch<'_> {
                 with_jitter(self.shared.config.interval.saturating_mul(4) / 3)
             }
             Err(error) => {
-                let wait = self.backoff.after_failure();
-                if let SyncError::Wire(WireError::Busy { retry_after }) = error {
-                    wait.max(*retry_after)
-                } else if error.is_passing() {
+                let wait = self.backoff.after_failure().max(error.retry_after());
+                if error.is_passing() {
                     wait
                 } else {
                     wait.max(self.shared.config.backoff_most / 2)
@@ -561,7 +566,7 @@ impl Touch<'_> {
         self.is_written = false;
         if lasted.is_err() && began.elapsed() < LIVE_AGAIN {
             // It is not offered there, or breaks too soon: syncing goes on without it.
-            self.live_due = began + self.shared.config.interval.max(LIVE_AGAIN);
+            self.live_due = after(self.shared.config.interval.max(LIVE_AGAIN));
         }
         total.is_open
     }
@@ -679,4 +684,15 @@ pub fn sync_once(
     let memory = replica.and_then(|replica| port.recall(replica));
     let done = drive(&mut port, wire, config, memory, &mut report, progress);
     (done, report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_wait_ends_some_day() {
+        assert!(after(Duration::MAX) > Instant::now());
+        assert!(after(Duration::from_secs(u64::MAX)) > Instant::now());
+    }
 }

@@ -108,9 +108,7 @@ impl SyncError {
             Self::Silent | Self::Host { .. } => false,
         }
     }
-}
 
-impl SyncError {
     /// How long the peer asks to be left alone, up to a minute.
     #[must_use]
     pub fn retry_after(&self) -> Duration {

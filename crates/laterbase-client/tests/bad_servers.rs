@@ -203,18 +203,20 @@ fn servers_that_are_at_work_are_tried_again() {
     let asks = |seconds| WireError::Busy { retry_after: Duration::from_secs(seconds) };
     assert_eq!(asks(7).retry_after(), Duration::from_secs(7));
     assert_eq!(asks(3600).retry_after(), Duration::from_secs(60));
+    assert_eq!(SyncError::Wire(asks(u64::MAX)).retry_after(), Duration::from_secs(60));
 }
 
 #[test]
 fn a_slow_answer_has_a_time_of_its_own() {
     let busy = Frame::Bye(Bye::new(Reason::Busy)).encode(None);
-    // Three quarters of the time for a request until the answer begins, as long until it ends.
+    /// Three quarters of the time for a request until the answer begins, as long until it ends.
+    const SLOW: Duration = Duration::from_millis(1500);
     let slow = server(move |stream| {
-        std::thread::sleep(Duration::from_millis(1500));
+        std::thread::sleep(SLOW);
         let length = busy.len();
         let head = format!("HTTP/1.1 {FRAMES}\r\ncontent-length: {length}\r\n\r\n");
         let _ = stream.write_all(head.as_bytes());
-        std::thread::sleep(Duration::from_millis(1500));
+        std::thread::sleep(SLOW);
         let _ = stream.write_all(&busy);
     });
     let error = outcome(slow);

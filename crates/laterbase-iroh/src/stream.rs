@@ -108,6 +108,8 @@ impl Stream {
                 // What was not polled for want of room is polled when there is some.
                 has_more = stepped.has_more;
                 outbox.put(stepped.flight);
+                // Time that was spent here is no silence of the peer's.
+                heard = Instant::now();
                 continue;
             }
             if outbox.is_empty() && (is_closed || is_last) {

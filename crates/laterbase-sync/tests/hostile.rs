@@ -331,6 +331,31 @@ fn more_names_of_logs_in_one_flight_than_a_session_may_take_are_refused() {
 }
 
 #[test]
+fn more_logs_that_nothing_can_be_taken_of_than_a_session_may_know_are_refused() {
+    let mut copy = replica(1);
+    let config = SessionConfig { heads_max: 100, ..SessionConfig::default() };
+    let mut session = greeted(&mut copy, config);
+    for writer in 1000..1101 {
+        assert_eq!(session.status(), Status::Running);
+        let writer = id(writer);
+        let previous = Hash::of(b"other");
+        let batch = Forged { writer, first_seq: 3, previous, ..Forged::first() }.bytes();
+        let frame = Batches {
+            log: LogId::new(root("shipment"), writer),
+            writer,
+            ends: false,
+            tag: HashTag::of(&hash(&batch)),
+            batches: vec![batch.as_slice().into()],
+        };
+        session.handle_frame(&Frame::Batches(frame).encode(None), 0, &mut copy);
+        if session.status() == Status::Running {
+            drop(flight(&mut session, 0, &mut copy));
+        }
+    }
+    assert_eq!(session.status(), Status::Closed(Reason::TooMuch));
+}
+
+#[test]
 fn a_peer_that_talks_without_end_and_brings_nothing_is_given_up() {
     let mut copy = replica(1);
     let config = SessionConfig { idle_frames_max: 20, ..SessionConfig::default() };

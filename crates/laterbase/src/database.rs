@@ -304,10 +304,7 @@ impl Database {
             check_cursor(inner, &cursor, query.order)?;
         }
         if let Cut::KnownAt(at) = query.cut {
-            // What was revealed before it was written counts as well.
-            inner.ensure_readable(view.bound);
-            let known = inner.reader.position_known_at(crate::walk::last_hlc_at(at))?;
-            view.bound = view.bound.min(known);
+            view.bound = inner.known_at(at, view.bound)?;
         }
         let walk = plan(&view, query, Position::NONE)?;
         Ok(Events::new(walk, query, inner.copy))

@@ -12,7 +12,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use laterbase_event::{Clock, DatabaseId, EventView, Hlc, Position, VersionVector};
+use laterbase_event::{Clock, DatabaseId, EventView, Hlc, Position, Timestamp, VersionVector};
 use laterbase_index::{
     AbsorbError, IndexConfig, IndexFollower, IndexReader, IndexSnapshot, IndexWriter,
     MaintainError, PendingEntries,
@@ -301,6 +301,13 @@ impl Inner {
         {
             log.freeze();
         }
+    }
+
+    /// The last position up to `bound` that was known here at a moment.
+    pub(crate) fn known_at(&self, at: Timestamp, bound: Position) -> Result<Position, ReadError> {
+        // What was revealed before it was written counts as well.
+        self.ensure_readable(bound);
+        Ok(bound.min(self.reader.position_known_at(crate::walk::last_hlc_at(at))?))
     }
 
     /// A warm buffer, if one is idle.

@@ -25,8 +25,9 @@ use laterbase::sync::{
     Session, SessionConfig, Split, Status, StoreError, SyncPort,
 };
 use laterbase::{
-    CauseDraft, Database, DatabaseId, Durability, Environment, EventDraft, EventId, Hlc, KeyDraft,
-    NewEvent, Order, Query, ReplicaId, RootName, Start, Validators, VersionVector,
+    Aggregate, ApplyError, Database, DatabaseId, Durability, Environment, EventDraft, EventId,
+    FoldConfig, FoldEvent, Hlc, NewEvent, Order, Query, ReplicaId, RootName, Start, Validators,
+    VersionVector,
 };
 use laterbase_event::Hash;
 use laterbase_sync::MemoryReplica;
@@ -148,16 +149,9 @@ fn memory_copy(of: &Database) -> MemoryReplica {
 /// Appends a batch of `count` events at a moment.
 fn write(copy: &mut MemoryReplica, now_ms: u64, name: &str, count: usize) {
     let draft = EventDraft {
-        key: KeyDraft::Text(name),
-        type_name: "seen",
-        version: 1,
-        valid_at: None,
-        tags: &[],
-        cause: CauseDraft::None,
-        idempotency: None,
-        meta: &[],
         content_type: "application/json",
         payload: b"{}",
+        ..EventDraft::new(name, "seen")
     };
     assert!(copy.append(&RootName::try_from("truck").unwrap(), now_ms, &vec![draft; count]));
 }
@@ -658,4 +652,49 @@ fn nothing_leaves_before_it_is_on_the_device() {
     let disk = disk.crash(Survival::Lost);
     let after = Database::open_on(Arc::new(disk), clock, alone).unwrap();
     assert_eq!(shown(&after), shown(&b), "what was offered is there");
+}
+
+/// Payloads in the order in which they were folded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Payloads(Vec<Vec<u8>>);
+
+impl Aggregate for Payloads {
+    fn apply(&mut self, event: &FoldEvent<'_>) -> Result<(), ApplyError> {
+        self.0.push(event.payload().to_vec());
+        Ok(())
+    }
+}
+
+#[test]
+fn events_that_share_an_id_are_folded_wherever_they_stand() {
+    let record = |copy: &mut MemoryReplica, now_ms: u64, payload: &[u8]| {
+        let draft = EventDraft { payload, ..EventDraft::new("7", "seen") };
+        assert!(copy.append(&RootName::try_from("truck").unwrap(), now_ms, &[draft]));
+    };
+    let tails = [0, 1, 2, 6, 7, 8, 9];
+    let stands = [1, 15, 16, 17, 32, 40].into_iter().flat_map(|at| tails.map(|tail| (at, tail)));
+    for (at, tail) in stands {
+        for (places_max, twin) in [(8, b"0"), (8, b"2"), (1024, b"0"), (1024, b"2")] {
+            let mut options = options();
+            options.folds = FoldConfig { places_max, ..FoldConfig::default() };
+            let Fixture { db, dir: _dir, .. } = Fixture::with_options(2000, options);
+            let stream = db.aggregates::<Payloads>("truck".try_into().unwrap());
+            let mut one = memory_copy(&db);
+            (1..at).for_each(|now_ms| record(&mut one, now_ms, b"1"));
+            let mut two = one.clone();
+            record(&mut two, at, twin);
+            bring(&one, &db);
+            let _ = stream.get("7").unwrap();
+            (at..=at + tail).for_each(|now_ms| record(&mut one, now_ms, b"1"));
+            for copy in [&one, &two] {
+                bring(copy, &db);
+                let query = Query::stream("truck".try_into().unwrap(), "7".try_into().unwrap());
+                let read = db.read(&query).unwrap().map(|event| event.unwrap().event.payload);
+                let read: Vec<_> = read.collect();
+                let folded = stream.get("7").unwrap().map(|folded| folded.state.0);
+                assert_eq!(folded, Some(read), "twin at {at} of {}", at + tail);
+            }
+            assert_eq!(stream.get("7").unwrap().unwrap().version, at + tail + 1);
+        }
+    }
 }

@@ -140,11 +140,14 @@ fn record_apart(hub: &Node, truck: &Node, depot: &Node) {
     );
 }
 
+/// What the clock must have moved on by for two moments to be told apart.
+const APART: Duration = Duration::from_millis(20);
+
 /// The time by the clock that all copies of this test share, with a pause before and behind it.
 fn moment_apart() -> String {
-    std::thread::sleep(Duration::from_millis(20));
+    std::thread::sleep(APART);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    std::thread::sleep(Duration::from_millis(20));
+    std::thread::sleep(APART);
     laterbase_cli::time::Clockface::utc().format(i64::try_from(now.as_micros()).unwrap())
 }
 

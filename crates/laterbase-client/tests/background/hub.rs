@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
 
 use laterbase::Database;
 use laterbase::sync::{Replica as _, Session, SessionConfig, Status, SyncPort, hear};
@@ -14,27 +14,65 @@ use laterbase_client::{FRAMES_TYPE, Peer};
 pub(crate) struct Hub {
     pub(crate) address: SocketAddr,
     pub(crate) database: Database,
+}
+
+/// What several hubs were told.
+#[derive(Default)]
+pub(crate) struct Heard {
+    told: Mutex<Told>,
+    bell: Condvar,
+}
+
+#[derive(Default)]
+pub(crate) struct Told {
     /// Announcements that came, as frames.
-    pub(crate) heard: Arc<Mutex<Vec<Vec<u8>>>>,
+    pub(crate) announcements: Vec<Vec<u8>>,
+    /// How often a live connection was asked for.
+    pub(crate) live_asked: usize,
+}
+
+impl Heard {
+    /// Waits until what was told is enough; what `enough` made of it.
+    pub(crate) fn wait<T>(
+        &self,
+        what: &str,
+        patience: Duration,
+        enough: impl Fn(&Told) -> Option<T>,
+    ) -> T {
+        let deadline = Instant::now() + patience;
+        let mut told = self.told.lock().unwrap();
+        loop {
+            if let Some(made) = enough(&told) {
+                return made;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "not within {patience:?}: {what}");
+            told = self.bell.wait_timeout(told, left).unwrap().0;
+        }
+    }
+
+    fn take(&self, change: impl FnOnce(&mut Told)) {
+        change(&mut self.told.lock().unwrap());
+        self.bell.notify_all();
+    }
 }
 
 /// What all connections of a hub share.
 struct Desk {
     database: Database,
-    heard: Arc<Mutex<Vec<Vec<u8>>>>,
+    heard: Arc<Heard>,
     sessions: Mutex<HashMap<String, (Session, SyncPort)>>,
     began: Instant,
 }
 
 impl Hub {
     /// Serves the database until the test process ends.
-    pub(crate) fn of(database: Database) -> Self {
+    pub(crate) fn of(database: Database, heard: &Arc<Heard>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let heard = Arc::new(Mutex::new(Vec::new()));
         let desk = Arc::new(Desk {
             database: database.clone(),
-            heard: Arc::clone(&heard),
+            heard: Arc::clone(heard),
             sessions: Mutex::default(),
             began: Instant::now(),
         });
@@ -44,7 +82,7 @@ impl Hub {
                 std::thread::spawn(move || desk.serve(stream));
             }
         });
-        Self { address, database, heard }
+        Self { address, database }
     }
 
     pub(crate) fn peer(&self, name: &str) -> Peer {
@@ -60,6 +98,7 @@ impl Desk {
             let answer = if is_post {
                 self.answer(session.as_deref(), &body)
             } else {
+                self.heard.take(|told| told.live_asked += 1);
                 b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".to_vec()
             };
             if reader.get_mut().write_all(&answer).is_err() {
@@ -73,7 +112,7 @@ impl Desk {
         let mut port = self.database.sync_port().unwrap();
         if let (None, Ok(Some(heard))) = (token, hear(body, &config, &mut port)) {
             port.flush().unwrap();
-            self.heard.lock().unwrap().push(body.to_vec());
+            self.heard.take(|told| told.announcements.push(body.to_vec()));
             let lacks = if heard.lacks { "laterbase-lacks: 1\r\n" } else { "" };
             return format!("HTTP/1.1 204 No Content\r\n{lacks}\r\n").into_bytes();
         }

@@ -5,13 +5,13 @@
 mod hub;
 
 use std::net::TcpListener;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
-use hub::Hub;
+use hub::{Heard, Hub, Told};
 use laterbase::sync::frame::{self, Frame, FrameLimits};
 use laterbase::sync::{Replica as _, SessionConfig, announce, hear};
-use laterbase::{Database, NewEvent, Options};
+use laterbase::{Database, NewEvent, Options, Position};
 use laterbase_client::{Background, BackgroundConfig, ContactFile, Peer, Peers};
 use tempfile::TempDir;
 
@@ -65,16 +65,26 @@ fn events(database: &Database) -> u64 {
     database.log_heads().unwrap().values().map(|head| head.seq).sum()
 }
 
-fn wait_for(what: &str, holds: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < PATIENCE, "{what}");
-        std::thread::sleep(Duration::from_millis(10));
+/// Waits until a copy has so many events.
+fn wait_for_events(database: &Database, count: u64) {
+    let mut position = Position::NONE;
+    while events(database) < count {
+        let flushed = database.wait_for_flushed(position, PATIENCE).unwrap();
+        assert!(flushed > position, "{} events of {count}", events(database));
+        position = flushed;
     }
 }
 
-fn hubs(copy: &Copy, count: usize) -> Vec<Hub> {
-    (0..count).map(|index| Hub::of(copy.other(&format!("hub-{index}")))).collect()
+/// Hubs with empty copies, and what they are told.
+fn hubs(copy: &Copy, count: usize) -> (Vec<Hub>, Arc<Heard>) {
+    let heard = Arc::new(Heard::default());
+    let hub = |index| Hub::of(copy.other(&format!("hub-{index}")), &heard);
+    ((0..count).map(hub).collect(), Arc::clone(&heard))
+}
+
+/// Waits until each has got what there is at the beginning.
+fn wait_for_first_sync(hubs: &[Hub]) {
+    hubs.iter().for_each(|hub| wait_for_events(&hub.database, 1));
 }
 
 fn named(hubs: &[Hub]) -> impl Iterator<Item = Peer> {
@@ -88,8 +98,8 @@ struct Announced {
     whole: usize,
 }
 
-/// The announcements that came to these.
-fn announced(hubs: &[Hub]) -> Vec<Announced> {
+/// The announcements among what was told.
+fn announced(told: &Told) -> Vec<Announced> {
     let limits = FrameLimits::default();
     let looked = |bytes: &Vec<u8>| {
         let opened = frame::open(bytes, &limits, None).unwrap();
@@ -99,8 +109,16 @@ fn announced(hubs: &[Hub]) -> Vec<Announced> {
         let roots = found.heads.sections.iter().map(|section| section.root.to_string());
         Announced { hops: found.hops, roots: roots.collect(), whole: found.batches.len() }
     };
-    let heard = hubs.iter().map(|hub| hub.heard.lock().unwrap().clone());
-    heard.collect::<Vec<_>>().concat().iter().map(looked).collect()
+    told.announcements.iter().map(looked).collect()
+}
+
+/// Waits for so many announcements that tell of a root; these.
+fn wait_for_announcements(heard: &Heard, of: &str, count: usize) -> Vec<Announced> {
+    heard.wait(&format!("{count} announcements of {of}"), PATIENCE, |told| {
+        let mut all = announced(told);
+        all.retain(|one| one.roots.iter().any(|root| root == of));
+        (all.len() >= count).then_some(all)
+    })
 }
 
 /// Has a copy hear an announcement of another one; whether it still lacks something.
@@ -118,42 +136,44 @@ fn hears(copy: &Copy, background: &Background, from: &Database, bytes_max: u64) 
 #[test]
 fn a_peer_that_hangs_holds_up_neither_news_nor_the_end() {
     let copy = Copy::new();
-    let hubs = hubs(&copy, 3);
+    let (hubs, heard) = hubs(&copy, 3);
     let hangs = TcpListener::bind("127.0.0.1:0").unwrap();
     let hanging = Peer::new("hangs", &format!("http://{}", hangs.local_addr().unwrap())).unwrap();
     let background = copy.keep_in_touch(named(&hubs).chain([hanging]), false);
-    wait_for("the first sync", || hubs.iter().all(|hub| events(&hub.database) == 1));
+    wait_for_first_sync(&hubs);
     // Each piece of news is told to three of four, drawn at random.
     for round in 0..10 {
-        let before = announced(&hubs).len();
         append(&copy.database, "barge");
-        wait_for(&format!("news {round}"), || announced(&hubs).len() >= before + 2);
+        wait_for_announcements(&heard, "barge", 2 * (round + 1));
     }
-    let began = Instant::now();
-    background.end();
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    let (ended, end) = mpsc::channel();
+    std::thread::spawn(move || {
+        background.end();
+        ended.send(())
+    });
+    end.recv_timeout(PATIENCE).unwrap();
 }
 
 #[test]
 fn what_gossip_told_of_is_fetched_at_once() {
     let copy = Copy::new();
-    let hubs = hubs(&copy, 1);
+    let (hubs, _) = hubs(&copy, 1);
     let background = copy.keep_in_touch(named(&hubs), false);
-    wait_for("the first sync", || events(&hubs[0].database) == 1);
+    wait_for_first_sync(&hubs);
     append(&hubs[0].database, "truck");
     assert!(hears(&copy, &background, &hubs[0].database, 0));
-    wait_for("what the peer holds", || events(&copy.database) == 2);
+    wait_for_events(&copy.database, 2);
 }
 
 #[test]
 fn announcements_bring_small_batches_along() {
     let copy = Copy::new();
-    let hubs = hubs(&copy, 4);
+    let (hubs, heard) = hubs(&copy, 4);
     let _background = copy.keep_in_touch(named(&hubs), false);
-    wait_for("the first sync", || hubs.iter().all(|hub| events(&hub.database) == 1));
+    wait_for_first_sync(&hubs);
     append(&copy.database, "barge");
-    wait_for("three announcements", || announced(&hubs).len() >= 3);
-    let mut logs: Vec<usize> = announced(&hubs).iter().map(|one| one.whole).collect();
+    let announced = wait_for_announcements(&heard, "barge", 3);
+    let mut logs: Vec<usize> = announced.iter().map(|one| one.whole).collect();
     logs.sort_unstable();
     assert_eq!(logs, [0, 1, 1]);
 }
@@ -161,35 +181,30 @@ fn announcements_bring_small_batches_along() {
 #[test]
 fn what_gossip_brought_is_handed_on_with_a_hop_less_and_not_announced_anew() {
     let copy = Copy::new();
-    let (hubs, other) = (hubs(&copy, 4), copy.other("other"));
+    let ((hubs, heard), other) = (hubs(&copy, 4), copy.other("other"));
     let background = copy.keep_in_touch(named(&hubs), false);
-    wait_for("the first sync", || hubs.iter().all(|hub| events(&hub.database) == 1));
+    wait_for_first_sync(&hubs);
     append(&other, "truck");
     assert!(!hears(&copy, &background, &other, 4096));
-    let of = |root: &str| -> Vec<u8> {
-        let all = announced(&hubs);
-        all.iter()
-            .filter(|one| one.roots.iter().any(|name| name == root))
-            .map(|one| one.hops)
-            .collect()
-    };
-    wait_for("what was heard, with three others", || of("truck").len() >= 3);
+    wait_for_announcements(&heard, "truck", 3);
     // News of here are announced, and behind whatever were to be announced anew.
     append(&copy.database, "barge");
-    wait_for("news of here, with three", || of("barge").len() >= 3);
-    assert_eq!((of("truck"), of("barge")), (vec![2; 3], vec![3; 3]));
+    let hops = |root: &str| -> Vec<u8> {
+        wait_for_announcements(&heard, root, 3).iter().map(|one| one.hops).collect()
+    };
+    assert_eq!(hops("barge"), [3; 3]);
+    assert_eq!(hops("truck"), [2; 3]);
 }
 
 #[test]
 fn a_live_connection_that_came_to_nothing_counts_as_no_sync() {
     let copy = Copy::new();
-    let hubs = hubs(&copy, 1);
+    let (hubs, heard) = hubs(&copy, 1);
     let background = copy.keep_in_touch(named(&hubs), true);
-    wait_for("the first sync", || events(&hubs[0].database) == 1);
-    let file = ContactFile::new(&copy.path(), "hub-0");
-    wait_for("what is known of the peer", || file.read().syncs > 0);
-    // Room for the connection that the peer does not offer.
-    std::thread::sleep(Duration::from_millis(500));
+    heard.wait("the wish for a live connection", PATIENCE, |told| {
+        (told.live_asked > 0).then_some(())
+    });
     background.end();
-    assert_eq!(file.read().syncs, 1);
+    assert_eq!(events(&hubs[0].database), 1);
+    assert_eq!(ContactFile::new(&copy.path(), "hub-0").read().syncs, 1);
 }

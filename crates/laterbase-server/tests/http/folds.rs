@@ -4,11 +4,8 @@
 //! version, a change that is told twice or lost when a client comes back.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpStream;
-use std::time::Duration;
 
-use crate::support::Running;
+use crate::support::{EventStream, Running, StreamEvent};
 use laterbase::{Aggregate, ApplyError, FoldEvent, FoldOrder, Options, View};
 use laterbase_server::ServerConfig;
 use serde::Serialize;
@@ -179,44 +176,20 @@ fn mistakes_are_told() {
     assert_eq!(status, 406);
 }
 
-/// A client of a stream of rows.
-struct Client(BufReader<TcpStream>);
-
 /// One event of it: id, name, key, sum.
 type Told = (String, String, String, i64);
 
-impl Client {
-    fn new(server: &Running, path: &str, last: Option<&str>) -> Self {
-        let mut stream = TcpStream::connect(server.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let last = last.map_or_else(String::new, |id| format!("last-event-id: {id}\r\n"));
-        let accept = "accept: text/event-stream";
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\n{accept}\r\n{last}\r\n").unwrap();
-        Self(BufReader::new(stream))
-    }
+/// The next event of a stream of rows.
+fn next(stream: &mut EventStream) -> Told {
+    let StreamEvent { id, name, data } = stream.next();
+    let key = data["key"].as_str().unwrap_or_default().to_owned();
+    (id, name, key, data["state"]["sum"].as_i64().unwrap_or(0))
+}
 
-    fn next(&mut self) -> Told {
-        let (mut id, mut name) = (String::new(), String::new());
-        loop {
-            let mut line = String::new();
-            assert_ne!(self.0.read_line(&mut line).unwrap(), 0, "the stream ended");
-            let line = line.trim_end();
-            if let Some(text) = line.strip_prefix("id: ") {
-                text.clone_into(&mut id);
-            } else if let Some(text) = line.strip_prefix("event: ") {
-                text.clone_into(&mut name);
-            } else if let Some(data) = line.strip_prefix("data: ") {
-                let data: Value = serde_json::from_str(data).unwrap();
-                let key = data["key"].as_str().unwrap_or_default().to_owned();
-                return (id, name, key, data["state"]["sum"].as_i64().unwrap_or(0));
-            }
-        }
-    }
-
-    fn told(&mut self) -> (String, String, i64) {
-        let (_, name, key, sum) = self.next();
-        (name, key, sum)
-    }
+/// The same without its id.
+fn next_told(stream: &mut EventStream) -> (String, String, i64) {
+    let (_, name, key, sum) = next(stream);
+    (name, key, sum)
 }
 
 fn told(name: &str, key: &str, sum: i64) -> (String, String, i64) {
@@ -229,40 +202,40 @@ fn a_stream_tells_rows_then_each_change_and_goes_on_where_it_was_left() {
     let server = serve(dir.path());
     put(&server, "a", 1, None);
     put(&server, "b", 1, None);
-    let mut all = Client::new(&server, "/a/tank", None);
-    let (row, _, _, _) = all.next();
-    assert_eq!(all.told(), told("row", "b", 1));
-    assert_eq!(all.told(), told("ready", "", 0));
+    let mut all = EventStream::open(&server, "/a/tank", None);
+    let (row, _, _, _) = next(&mut all);
+    assert_eq!(next_told(&mut all), told("row", "b", 1));
+    assert_eq!(next_told(&mut all), told("ready", "", 0));
     put(&server, "b", 10, None);
-    let (change, name, key, sum) = all.next();
+    let (change, name, key, sum) = next(&mut all);
     assert_eq!((name, key, sum), told("change", "b", 11));
     put(&server, "c", 5, None);
-    assert_eq!(all.told(), told("change", "c", 5));
+    assert_eq!(next_told(&mut all), told("change", "c", 5));
     drop(all);
 
     // From the change on: what came after it, and that alone.
     put(&server, "a", 100, None);
-    let mut again = Client::new(&server, "/a/tank", Some(&change));
-    assert_eq!(again.told(), told("change", "c", 5));
-    assert_eq!(again.told(), told("change", "a", 101));
+    let mut again = EventStream::open(&server, "/a/tank", Some(&change));
+    assert_eq!(next_told(&mut again), told("change", "c", 5));
+    assert_eq!(next_told(&mut again), told("change", "a", 101));
     // From the first row on: the rest of the rows of that moment, then all that changed since.
-    let mut rest = Client::new(&server, "/a/tank", Some(&row));
-    assert_eq!(rest.told(), told("row", "b", 1));
-    assert_eq!(rest.told(), told("ready", "", 0));
+    let mut rest = EventStream::open(&server, "/a/tank", Some(&row));
+    assert_eq!(next_told(&mut rest), told("row", "b", 1));
+    assert_eq!(next_told(&mut rest), told("ready", "", 0));
     for change in [("b", 11), ("c", 5), ("a", 101)] {
-        assert_eq!(rest.told(), told("change", change.0, change.1));
+        assert_eq!(next_told(&mut rest), told("change", change.0, change.1));
     }
     // One aggregate alone.
-    let mut one = Client::new(&server, "/a/tank/a", None);
-    assert_eq!(one.told(), told("row", "a", 101));
-    assert_eq!(one.told(), told("ready", "", 0));
+    let mut one = EventStream::open(&server, "/a/tank/a", None);
+    assert_eq!(next_told(&mut one), told("row", "a", 101));
+    assert_eq!(next_told(&mut one), told("ready", "", 0));
     put(&server, "b", 1, None);
     put(&server, "a", 1, None);
-    assert_eq!(one.told(), told("change", "a", 102));
+    assert_eq!(next_told(&mut one), told("change", "a", 102));
     // A row that goes.
-    let mut full = Client::new(&server, "/default/full", None);
-    while full.told().0 != "ready" {}
+    let mut full = EventStream::open(&server, "/default/full", None);
+    while next_told(&mut full).0 != "ready" {}
     put(&server, "c", -5, None);
-    assert_eq!(full.told(), told("gone", "c", 0));
+    assert_eq!(next_told(&mut full), told("gone", "c", 0));
     drop((again, rest, one, full));
 }

@@ -1,7 +1,7 @@
 //! A server on a free port of this machine, in this process, that ends with the test.
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -13,6 +13,7 @@ use laterbase::sync::SessionConfig;
 use laterbase::{Database, NewEvent, Options};
 use laterbase_client::{HttpWire, PeerAddress, Report, SyncError, drive};
 use laterbase_server::{Databases, Listening, Notice, Server, ServerConfig, check_address};
+use serde_json::Value;
 use tokio::sync::watch;
 
 /// A server and what it said.
@@ -183,4 +184,52 @@ pub(crate) fn held(database: &Database) -> Vec<(String, Vec<u8>)> {
         .collect();
     held.sort();
     held
+}
+
+/// A client of an event stream.
+pub(crate) struct EventStream(BufReader<TcpStream>);
+
+/// One event of a stream, with the JSON of its data.
+pub(crate) struct StreamEvent {
+    pub(crate) id: String,
+    /// Empty where the server gives none.
+    pub(crate) name: String,
+    pub(crate) data: Value,
+}
+
+impl EventStream {
+    /// Opens a stream, from behind the event with an id on if there is one.
+    pub(crate) fn open(server: &Running, path: &str, last: Option<&str>) -> Self {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let last = last.map_or_else(String::new, |id| format!("last-event-id: {id}\r\n"));
+        let accept = "accept: text/event-stream";
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\n{accept}\r\n{last}\r\n").unwrap();
+        let mut stream = Self(BufReader::new(stream));
+        let status = stream.line();
+        assert!(status.contains("200"), "{status}");
+        stream
+    }
+
+    /// One line of the answer, without its end.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        assert_ne!(self.0.read_line(&mut line).unwrap(), 0, "the stream ended");
+        line.trim_end().to_owned()
+    }
+
+    /// The next event, behind comments and the answer's head.
+    pub(crate) fn next(&mut self) -> StreamEvent {
+        let (mut id, mut name) = (String::new(), String::new());
+        loop {
+            let line = self.line();
+            if let Some(text) = line.strip_prefix("id: ") {
+                text.clone_into(&mut id);
+            } else if let Some(text) = line.strip_prefix("event: ") {
+                text.clone_into(&mut name);
+            } else if let Some(data) = line.strip_prefix("data: ") {
+                return StreamEvent { id, name, data: serde_json::from_str(data).unwrap() };
+            }
+        }
+    }
 }

@@ -69,7 +69,7 @@ impl Session {
                 self.pulls.remove(&frame.log);
             }
         }
-        if self.intents.names() > self.config.heads_max as usize {
+        if self.intents.names().max(self.view.len()) > self.config.heads_max as usize {
             return self.refuse(Bye::new(Reason::TooMuch), outcomes);
         }
         self.must_plan = true;

@@ -8,7 +8,7 @@
     reason = "a failure here is a failed test"
 )]
 
-use laterbase_event::{CauseDraft, DatabaseId, EventDraft, KeyDraft, ReplicaId, RootName};
+use laterbase_event::{DatabaseId, EventDraft, ReplicaId, RootName};
 use laterbase_sync::{MemoryReplica, Outcome, Replica, Session, SessionConfig, Status};
 
 /// SplitMix64: small, and the same everywhere.
@@ -48,18 +48,7 @@ pub fn replica(number: u64) -> MemoryReplica {
 }
 
 pub fn draft<'a>(key: &'a str, payload: &'a [u8]) -> EventDraft<'a> {
-    EventDraft {
-        key: KeyDraft::Text(key),
-        type_name: "seen",
-        version: 1,
-        valid_at: None,
-        tags: &[],
-        cause: CauseDraft::None,
-        idempotency: None,
-        meta: &[],
-        content_type: "application/json",
-        payload,
-    }
+    EventDraft { content_type: "application/json", payload, ..EventDraft::new(key, "seen") }
 }
 
 /// Appends `count` events as one batch.

@@ -74,8 +74,11 @@ pub trait Aggregate: Clone + Default + Send + Sync + 'static {
     ///
     /// # Errors
     /// Whatever keeps the event from being applied. The aggregate then answers with an error that
-    /// names the event, until other code or an earlier event makes it fit; a panic counts as an
-    /// error. Other aggregates go on.
+    /// names the event, until other code or an earlier event makes it fit. Other aggregates go on.
+    ///
+    /// # Panics
+    /// A panic counts as an error, in a program that unwinds: one built with `panic = "abort"`
+    /// ends.
     fn apply(&mut self, event: &FoldEvent<'_>) -> Result<(), ApplyError>;
 }
 
@@ -144,8 +147,16 @@ pub trait View: Send + Sync + 'static {
     }
 }
 
-/// What aggregates and views have in common.
-pub trait Fold: Send + Sync + 'static {
+mod sealed {
+    /// Aggregates and views; no others.
+    pub trait Sealed {}
+}
+
+impl<A> sealed::Sealed for Streams<A> {}
+impl<V> sealed::Sealed for Viewed<V> {}
+
+/// What aggregates and views have in common. Programs write an [`Aggregate`] or a [`View`].
+pub trait Fold: sealed::Sealed + Send + Sync + 'static {
     /// A row's state.
     type State: Clone + Default + Send + Sync + 'static;
 

@@ -62,10 +62,7 @@ impl Moment {
         let filter = match &self.cut {
             Cut::Latest => None,
             Cut::KnownAt(at) => {
-                // What was revealed before it was written counts as well.
-                inner.ensure_readable(bound);
-                let known = inner.reader.position_known_at(crate::walk::last_hlc_at(*at))?;
-                bound = bound.min(known);
+                bound = inner.known_at(*at, bound)?;
                 None
             }
             Cut::Vector(_) | Cut::RecordedBy(_) => {

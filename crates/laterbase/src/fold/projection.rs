@@ -403,9 +403,7 @@ impl<F: Fold> Projection<F> {
         })?;
         failed.map_or(Ok(timeline), Err)
     }
-}
 
-impl<F: Fold> Projection<F> {
     /// The row as of a cut that says itself which events it holds: from the first event on.
     fn read_filtered(
         &self,

@@ -1,5 +1,4 @@
-//! The rows of a projection: which there are, how many events each has, and the timelines of those
-//! that are in use.
+//! The rows of a projection: which there are, and the timelines of those that are in use.
 //!
 //! A view keeps the timeline of every row, since no index knows which events touch it. An aggregate
 //! keeps the timelines of the streams that were asked for last; the index knows the events of all.
@@ -20,9 +19,7 @@ const CHANGES_MAX: usize = 16 * 1024;
 /// One row.
 #[derive(Debug)]
 pub(crate) struct Row<S> {
-    /// How many events touch it.
-    pub(crate) count: u64,
-    /// The first of them to arrive.
+    /// The first event that touches it to arrive.
     pub(crate) first: Position,
     /// The last of them to arrive.
     pub(crate) last: Position,
@@ -77,13 +74,11 @@ impl<S: Clone + Default> Rows<S> {
             self.changes_after = forgotten;
         }
         let row = self.by_key.entry(key).or_insert_with(|| Row {
-            count: 0,
             first: position,
             last: position,
             timeline: None,
             used: 0,
         });
-        row.count += 1;
         row.last = position;
         row
     }
@@ -128,10 +123,11 @@ impl<S: Clone + Default> Rows<S> {
             let within = |change: &&(Position, Arc<str>)| change.0 <= upto;
             self.changes.range(from..).take_while(within).for_each(|(at, key)| note(key, *at));
         } else {
-            // A row that changed again behind `upto` is told of now, with its state of then.
+            // Whether one that changed behind `upto` changed before it as well is forgotten: it is
+            // told of once its last change is at hand, with the state after that.
             let changed = self.by_key.iter().filter(|(_, row)| row.last > after);
-            let there = changed.filter(|(_, row)| row.first <= upto);
-            there.for_each(|(key, row)| note(key, row.last.min(upto)));
+            let told = changed.filter(|(_, row)| row.last <= upto);
+            told.for_each(|(key, row)| note(key, row.last));
         }
         let mut changed: Vec<_> = latest.into_iter().map(|(key, at)| (at, key)).collect();
         changed.sort_unstable();

@@ -18,7 +18,8 @@
 //! lie behind it: everything before the point belongs to the cut, and nothing else of the cut comes
 //! before the point. So the past is answered from the newest such point on.
 //!
-//! Invariant: points are ascending in `count`, each the fold of exactly the first `count` events.
+//! Invariant: points are ascending in `count`, each the fold of exactly the first `count` events,
+//! and neither a point nor the floor stands between two events of one id.
 //! Left out: reading events, which `source` does, and where the first ones are once there are many.
 
 use std::cmp::Ordering;
@@ -188,8 +189,14 @@ impl<S: Clone + Default> Timeline<S> {
             index = self.places.partition_point(|other| order.compare(other, &place).is_lt());
             while let Some(other) = self.places.get(index)
                 && order.compare(other, &place) == Ordering::Equal
-                && twins(other.position, place.position)? != Ordering::Greater
             {
+                if other.position == place.position {
+                    // Taken note of before what followed could not be read.
+                    return Ok(());
+                }
+                if twins(other.position, place.position)? == Ordering::Greater {
+                    break;
+                }
                 index += 1;
             }
         }
@@ -204,7 +211,11 @@ impl<S: Clone + Default> Timeline<S> {
             behind.for_each(|point| point.count += 1);
             return Ok(());
         }
-        while self.points.last().is_some_and(|point| point.count > before) {
+        // Nor may a point end with one that shares its id: what reads on from there leaves it out.
+        while self.points.last().is_some_and(|point| {
+            let is_twin = |last: &Place| order.compare(last, &place) == Ordering::Equal;
+            point.count > before || point.last.as_ref().is_some_and(is_twin)
+        }) {
             self.points.pop();
         }
         if self.failure.as_ref().is_some_and(|(count, _)| *count >= before) {
@@ -310,14 +321,17 @@ impl<S: Clone + Default> Timeline<S> {
         Ok(Ok((point.count > 0).then_some((point.state, point.count))))
     }
 
-    /// Leaves all but the last `keep` events to the index.
+    /// Leaves all but the last `keep` events to the index, and those that share an id with what is
+    /// left out.
     pub(crate) fn leave_out(&mut self, keep: usize) {
-        let Some(surplus) = self.places.len().checked_sub(keep).filter(|surplus| *surplus > 0)
-        else {
+        let order = self.order;
+        let surplus = self.places.len().saturating_sub(keep);
+        let Some(floor) = surplus.checked_sub(1).and_then(|at| self.places.get(at)).copied() else {
             return;
         };
-        self.floor = self.places.drain(..surplus).next_back();
-        self.left_out += surplus as u64;
+        let end = self.places.partition_point(|place| order.compare(place, &floor).is_le());
+        self.floor = self.places.drain(..end).next_back();
+        self.left_out += end as u64;
     }
 
     fn forget_from(&mut self, is_behind: impl Fn(&Place) -> bool) {

@@ -81,7 +81,7 @@ impl Upcasters {
         let Some(versions) = self.by_type.get(&name) else { return Ok((version, payload)) };
         while let Some(upcast) = versions.get(&version) {
             payload = Cow::Owned(upcast(&payload)?);
-            version = version.saturating_add(1);
+            version = version.checked_add(1).ok_or("there is no version behind the last one")?;
         }
         Ok((version, payload))
     }

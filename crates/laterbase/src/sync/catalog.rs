@@ -194,7 +194,7 @@ impl Catalog {
 
 #[cfg(test)]
 mod tests {
-    use laterbase_event::{BatchView, CauseDraft, EventDraft, KeyDraft, ReplicaId};
+    use laterbase_event::{BatchView, EventDraft, ReplicaId};
     use laterbase_log::BatchRole;
     use laterbase_sync::{Checked, MemoryReplica};
 
@@ -209,16 +209,9 @@ mod tests {
         let db = Database::create(dir.path(), Options::small_device()).unwrap();
         let mut copy = MemoryReplica::new(db.id(), ReplicaId::from_u64(7));
         let draft = EventDraft {
-            key: KeyDraft::Text("7"),
-            type_name: "seen",
-            version: 1,
-            valid_at: None,
-            tags: &[],
-            cause: CauseDraft::None,
-            idempotency: None,
-            meta: &[],
             content_type: "application/json",
             payload: b"{}",
+            ..EventDraft::new("7", "seen")
         };
         for _ in 0..2 {
             assert!(copy.append(&"truck".try_into().unwrap(), 1000, &[draft]));

@@ -289,7 +289,7 @@ impl Held {
 
 #[cfg(test)]
 mod tests {
-    use laterbase_event::{BatchView, CauseDraft, DatabaseId, EventDraft, KeyDraft};
+    use laterbase_event::{BatchView, DatabaseId, EventDraft};
     use laterbase_log::storage::Random;
     use laterbase_sync::{MemoryReplica, Replica as _, Session, SessionConfig};
 
@@ -303,16 +303,9 @@ mod tests {
 
     fn append(copy: &mut MemoryReplica, key: &str, count: usize) {
         let draft = EventDraft {
-            key: KeyDraft::Text(key),
-            type_name: "seen",
-            version: 1,
-            valid_at: None,
-            tags: &[],
-            cause: CauseDraft::None,
-            idempotency: None,
-            meta: &[],
             content_type: "application/json",
             payload: b"{}",
+            ..EventDraft::new(key, "seen")
         };
         assert!(copy.append(&root(), 1000, &vec![draft; count]));
     }

@@ -417,7 +417,7 @@ fn store_error(error: &AdmitError) -> StoreError {
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use laterbase_event::{CauseDraft, EventDraft, KeyDraft};
+    use laterbase_event::EventDraft;
     use laterbase_sync::frame::Reason;
     use laterbase_sync::{MemoryReplica, Session, SessionConfig, Status};
 
@@ -427,16 +427,9 @@ mod tests {
 
     fn write(copy: &mut MemoryReplica, key: &str, count: usize) {
         let draft = EventDraft {
-            key: KeyDraft::Text(key),
-            type_name: "seen",
-            version: 1,
-            valid_at: None,
-            tags: &[],
-            cause: CauseDraft::None,
-            idempotency: None,
-            meta: &[],
             content_type: "application/json",
             payload: b"{}",
+            ..EventDraft::new(key, "seen")
         };
         assert!(copy.append(&"truck".try_into().unwrap(), 1000, &vec![draft; count]));
     }

@@ -134,8 +134,9 @@ impl Inner {
         }
         // Whoever takes batches in waits, so that the list stays what it is.
         let mut catalog = self.catalog()?;
-        let mut still = self.in_quarantine()?;
-        still.retain(|batch| group.first().is_some_and(|first| address(first) == address(batch)));
+        let is_of_group =
+            |batch: &Quarantined| group.first().is_some_and(|one| address(one) == address(batch));
+        let still = self.in_quarantine_where(is_of_group)?;
         if still != group {
             // Some came or left meanwhile: the next retry looks at those that are here.
             retried.refused += still.len() as u64;

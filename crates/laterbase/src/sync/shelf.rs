@@ -78,12 +78,22 @@ impl Inner {
 
     /// Every batch in quarantine, in the order of arrival.
     pub(crate) fn in_quarantine(&self) -> Result<Vec<Quarantined>, ReadError> {
+        self.in_quarantine_where(|_| true)
+    }
+
+    /// Those in quarantine that are wanted, in the order of arrival.
+    pub(crate) fn in_quarantine_where(
+        &self,
+        wanted: impl Fn(&Quarantined) -> bool,
+    ) -> Result<Vec<Quarantined>, ReadError> {
         if let Some(writer) = self.writer()
             && let Some(log) = &lock(&writer.front).log
         {
-            return Ok(log.quarantined().to_vec());
+            return Ok(log.quarantined().iter().filter(|batch| wanted(batch)).cloned().collect());
         }
-        Ok(self.reader.quarantined()?)
+        let mut all = self.reader.quarantined()?;
+        all.retain(wanted);
+        Ok(all)
     }
 
     /// Those in quarantine of one log, by number.

@@ -1,7 +1,7 @@
 //! Small worlds of two copies that write, back-date, forward-date and sync, with folds that are
 //! asked in between; and the oracle: the same fold, from scratch, over what a plain read answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use laterbase::storage::MemoryStorage;
@@ -84,6 +84,16 @@ impl Random {
     }
 }
 
+/// What was known at a moment.
+struct Known {
+    now: Timestamp,
+    /// Whether nothing more can come to be known at this moment.
+    is_settled: bool,
+    vector: VersionVector,
+    /// The numbers of the events that a plain read answered with.
+    numbers: BTreeSet<u32>,
+}
+
 /// One copy with its folds.
 pub(crate) struct Copy {
     pub(crate) db: Database,
@@ -91,8 +101,7 @@ pub(crate) struct Copy {
     recorded: Aggregates<Recorded>,
     happened: Aggregates<Happened>,
     board: ViewRows<Board>,
-    /// Moments at which something was known, with what was known then.
-    known: Vec<(Timestamp, VersionVector)>,
+    known: Vec<Known>,
 }
 
 /// What a world is made of.
@@ -106,8 +115,9 @@ pub(crate) struct Shape {
     pub(crate) places_max: usize,
 }
 
-/// A dozen acts on two streams, of which few events are kept in place.
-pub(crate) const SMALL: Shape = Shape { acts: 12, keys: 2, burst: 3, places_max: 4 };
+/// A dozen acts on two streams, long enough for states along the way, of which few events are kept
+/// in place.
+pub(crate) const SMALL: Shape = Shape { acts: 12, keys: 2, burst: 12, places_max: 6 };
 
 const ROOT: &str = "shipment";
 
@@ -155,8 +165,16 @@ impl Copy {
     }
 
     fn note(&mut self) {
+        let read = self.db.read(&Query::root(root())).unwrap();
+        let read: Vec<_> = read.map(Result::unwrap).collect();
+        let numbers = read.iter().map(|event| event.json().unwrap()).collect();
         let now = self.clock.advance_ms(0);
-        self.known.push((now, self.db.version_vector().unwrap()));
+        // Once something came from a clock that is ahead, time here stands still until its own
+        // clock is there: what is known at such a moment is not settled yet.
+        let arrived = read.iter().map(|event| event.arrival.millis()).max().unwrap_or(0);
+        let is_settled = arrived as i64 * 1000 <= now.as_micros();
+        let vector = self.db.version_vector().unwrap();
+        self.known.push(Known { now, is_settled, vector, numbers });
         self.clock.advance_ms(5);
     }
 
@@ -192,6 +210,12 @@ fn oracle(
         }
     }
     rows
+}
+
+/// The numbers of all events that were applied, as of a moment.
+fn told_of(copy: &Copy, moment: &Moment) -> BTreeSet<u32> {
+    let rows = paged(&copy.recorded, moment, 100);
+    rows.into_values().flat_map(|row| row.0.0).map(|(_, number)| number).collect()
 }
 
 fn board_rows(event: &laterbase::Event) -> Vec<String> {
@@ -304,17 +328,21 @@ pub(crate) fn live(seed: u64, shape: Shape) -> Result<(), String> {
     for copy in [&here, &there] {
         compare(copy, &Moment::default(), &mut random).map_err(failed)?;
         for at in 0..copy.known.len() {
-            let (known, vector) = &copy.known[at];
-            let cut = match random.below(3) {
-                0 => Cut::KnownAt(*known),
-                1 => Cut::Vector(vector.clone()),
-                _ => Cut::RecordedBy(*known),
+            let known = &copy.known[at];
+            let (cut, is_of_then) = match random.below(3) {
+                0 => (Cut::KnownAt(known.now), known.is_settled),
+                1 => (Cut::Vector(known.vector.clone()), true),
+                // Whoever recorded it: more than was known here.
+                _ => (Cut::RecordedBy(known.now), false),
             };
             let mut moment = Moment::known(cut);
+            if is_of_then && told_of(copy, &moment) != known.numbers {
+                return Err(failed(format!("another answer than then at {moment:?}")));
+            }
             if random.below(2) == 0 {
-                let (other, _) = &copy.known[random.below(copy.known.len() as u64) as usize];
+                let other = &copy.known[random.below(copy.known.len() as u64) as usize];
                 let late = (random.below(5) as i64 - 2) * 10_000;
-                moment = moment.valid_at(Timestamp::from_micros(other.as_micros() + late));
+                moment = moment.valid_at(Timestamp::from_micros(other.now.as_micros() + late));
             }
             compare(copy, &moment, &mut random).map_err(failed)?;
         }
