@@ -397,6 +397,7 @@ fn a_stream_ends_when_its_token_is_revoked() {
     );
     stream.write_all(request.as_bytes()).unwrap();
     let id = inspect(&token).unwrap().remove(0).revocation_id;
+    // Longer than a stream goes on before it is asked again.
     std::thread::sleep(Duration::from_millis(2_200));
     let list = Revoked::with_one_more("", &id, None).unwrap();
     std::fs::write(&fort.revoked, list).unwrap();
