@@ -3,9 +3,9 @@
 //! A consumer is made by PUT, asked for what is next by POST, and told what became of it by POST.
 //! What it is given is on this copy alone; see the library's `Consumer` for what is promised.
 //!
-//! Whoever may read what a consumer is given may make and use it: its root is the body's to say when
-//! it is made, and the consumer's from then on. One that is not there counts as one of all roots, so
-//! that a refusal does not tell which there are.
+//! Whoever may read what a consumer is given may make and use it: its root is the body's to say
+//! when it is made, and the consumer's from then on. One that is not there counts as one of all
+//! roots, so that a refusal does not tell which there are.
 
 use std::ops::RangeInclusive;
 
