@@ -1,9 +1,10 @@
 //! Who may do what: the one place that every request passes, before it touches a database.
 //!
 //! [`check`] is asked with the database, the root and the verb: once for a request, from its path;
-//! and again for each root that only the body names. The server's [`Authorizer`] decides; without
-//! one every client may do everything. What is answered says nothing of what is there: it is
-//! decided before anything is looked up. A stream asks again while it lasts.
+//! and again for each root that only the body or a consumer names. The server's [`Authorizer`]
+//! decides; without one every client may do everything. What is answered says nothing of what is
+//! there: it is decided before anything is looked up, a consumer's root apart. A stream asks again
+//! while it lasts.
 
 use std::fmt;
 use std::str::FromStr;
@@ -41,10 +42,29 @@ pub enum Verb {
 pub struct Asked<'a> {
     /// In which database; none for what concerns all of them.
     pub database: Option<&'a str>,
-    /// Under which root; none for all of them.
-    pub root: Option<&'a str>,
+    /// Under which roots.
+    pub roots: Roots<'a>,
     /// What it does there.
     pub verb: Verb,
+}
+
+/// Under which roots something is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Roots<'a> {
+    /// Under all, those that are yet to come among them.
+    All,
+    /// Under this one.
+    One(&'a str),
+    /// Under one that is not known yet: allowed if there is a root under which it is. When it is
+    /// known, it is asked for as [`Roots::One`] or [`Roots::All`].
+    Any,
+}
+
+/// None means all.
+impl<'a> From<Option<&'a str>> for Roots<'a> {
+    fn from(root: Option<&'a str>) -> Self {
+        root.map_or(Self::All, Self::One)
+    }
 }
 
 /// Decides who may do what.
@@ -131,19 +151,24 @@ pub(crate) fn check(
             Denied::Forbidden { reason } => (Kind::Forbidden, reason),
             Denied::Failed { reason } => (Kind::Internal, reason),
         };
-        let (database, root) = (shown(asked.database), shown(asked.root));
-        let verb = asked.verb;
+        let (verb, database) = (asked.verb, asked.database.map_or_else(all, shown));
+        let root = match asked.roots {
+            Roots::All => all(),
+            Roots::One(name) => shown(name),
+            Roots::Any => "?".to_owned(),
+        };
         Problem::denied(kind, format!("{verb} on root {root} of database {database}: {reason}"))
     })
 }
 
 /// A name that a client chose, as it may stand in a line of a log.
-fn shown(name: Option<&str>) -> String {
+fn shown(name: &str) -> String {
     const CHARACTERS_MAX: usize = 64;
-    match name {
-        None => "*".to_owned(),
-        Some(name) => name.chars().take(CHARACTERS_MAX).flat_map(char::escape_default).collect(),
-    }
+    name.chars().take(CHARACTERS_MAX).flat_map(char::escape_default).collect()
+}
+
+fn all() -> String {
+    "*".to_owned()
 }
 
 /// The token of a request.
@@ -195,8 +220,8 @@ impl Standing {
             return true;
         }
         self.asked = Instant::now();
-        let (database, root) = (Some(self.database.as_str()), self.root.as_deref());
-        let asked = Asked { database, root, verb: self.verb };
+        let (database, roots) = (Some(self.database.as_str()), self.root.as_deref().into());
+        let asked = Asked { database, roots, verb: self.verb };
         match check(&self.shared, &self.headers, &asked) {
             Ok(()) => true,
             Err(problem) => {
@@ -242,7 +267,7 @@ mod tests {
 
     #[test]
     fn names_of_clients_cannot_forge_lines_of_a_log() {
-        assert_eq!(shown(Some("a\nb\u{1b}[31m")), "a\\nb\\u{1b}[31m");
-        assert!(shown(Some(&"x".repeat(10_000))).len() <= 64);
+        assert_eq!(shown("a\nb\u{1b}[31m"), "a\\nb\\u{1b}[31m");
+        assert!(shown(&"x".repeat(10_000)).len() <= 64);
     }
 }

@@ -8,13 +8,13 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 use laterbase::{Key, RootName};
 
-use crate::access::{self, Asked, Standing, Verb};
+use crate::access::{self, Asked, Roots, Standing, Verb};
 use crate::databases::Hosted;
 use crate::names::DEFAULT_DATABASE;
 use crate::parameters::Parameters;
 use crate::problem::Problem;
 use crate::routes::Shared;
-use crate::table::{Place, Route};
+use crate::table::{Place, RootOf, Route};
 
 /// The address of the client, put into each request by the listener.
 #[derive(Clone, Copy, Debug)]
@@ -88,20 +88,24 @@ impl Call {
         Standing::new(&self.shared, self.headers(), database, root, self.route.verb)
     }
 
-    /// Whether the route's verb is allowed, for what the path names.
+    /// Whether the route's verb is allowed, as far as the path says for what.
     pub(crate) fn permitted(&self) -> Result<(), Problem> {
         let database = self.route.path.contains("{db}").then(|| self.database());
-        self.permits(database, self.part("root"), self.route.verb)
+        let roots = match self.route.root_of {
+            RootOf::Path => self.part("root").into(),
+            RootOf::Consumer => Roots::Any,
+        };
+        self.permits(database, roots, self.route.verb)
     }
 
-    /// Whether `verb` is allowed on a root that the path does not name.
+    /// Whether `verb` is allowed, there.
     pub(crate) fn permits(
         &self,
         database: Option<&str>,
-        root: Option<&str>,
+        roots: Roots<'_>,
         verb: Verb,
     ) -> Result<(), Problem> {
-        access::check(&self.shared, self.headers(), &Asked { database, root, verb })
+        access::check(&self.shared, self.headers(), &Asked { database, roots, verb })
     }
 }
 

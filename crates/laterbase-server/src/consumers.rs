@@ -2,14 +2,16 @@
 //!
 //! A consumer is made by PUT, asked for what is next by POST, and told what became of it by POST.
 //! What it is given is on this copy alone; see the library's `Consumer` for what is promised.
+//!
+//! Whoever may read what a consumer is given may make and use it: its root is the body's to say
+//! when it is made, and the consumer's from then on. One that is not there counts as one of all
+//! roots, so that a refusal does not tell which there are.
 
 use std::ops::RangeInclusive;
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use laterbase::{
-    Consumer, ConsumerConfig, ConsumerError, Cursor, Database, DeadLetter, Position, Start,
-};
+use laterbase::{Consumer, ConsumerConfig, ConsumerError, Cursor, DeadLetter, Position, Start};
 use laterbase_json::time::Clockface;
 use laterbase_json::write_json;
 use serde::de::{DeserializeOwned, Error as _};
@@ -19,6 +21,7 @@ use serde_json::{Value, json};
 use crate::accept::Form;
 use crate::access::Verb;
 use crate::call::Call;
+use crate::databases::Hosted;
 use crate::describe::text;
 use crate::parameters::wrong;
 use crate::problem::{Kind, Problem};
@@ -82,6 +85,13 @@ struct Rejected {
     reason: String,
 }
 
+/// A consumer by name, or why there is none.
+struct Found {
+    consumer: Result<Consumer, Problem>,
+    /// Whose events it is given; none for all, and if it is not there.
+    root: Option<String>,
+}
+
 /// `GET /db/{db}/c`.
 pub(crate) async fn list(call: Call) -> Result<Response, Problem> {
     let hosted = call.hosted()?;
@@ -96,41 +106,42 @@ pub(crate) async fn make(mut call: Call) -> Result<Response, Problem> {
     let (hosted, name) = (call.hosted()?, name_of(&call));
     call.parameters()?;
     let asked: Make = body(&mut call).await?;
-    call.permits(Some(&hosted.name), asked.root.as_deref(), Verb::Read)?;
-    let (document, is_new) = call
-        .shared
-        .admission
-        .run(move || {
-            let database = &hosted.database;
-            let start = match asked.start.as_deref() {
-                None | Some("beginning") => Start::Beginning,
-                Some("now") => Start::Now,
-                Some(text) => Start::After(text.parse::<Cursor>().map_err(|error| {
-                    Problem::new(Kind::Cursor)
-                        .detail(format_args!("`start`: beginning, now or a cursor: {error}"))
-                })?),
-            };
-            let usual = ConsumerConfig::default();
-            let open_max = within("open_max", asked.open_max, 1..=100_000)?;
-            let redeliver_ms = within("redeliver_ms", asked.redeliver_ms, 0..=DAY_MS)?;
-            let attempts_max = within("attempts_max", asked.attempts_max, 1..=1_000)?;
-            let config = ConsumerConfig {
-                root: asked.root,
-                types: asked.types,
-                tags: asked.tags,
-                open_max: open_max
-                    .and_then(|number| usize::try_from(number).ok())
-                    .unwrap_or(usual.open_max),
-                redeliver_ms: redeliver_ms.unwrap_or(usual.redeliver_ms),
-                attempts_max: attempts_max
-                    .and_then(|number| u32::try_from(number).ok())
-                    .unwrap_or(usual.attempts_max),
-            };
-            let is_new = database.create_consumer(&name, config, start).map_err(failed)?;
-            Ok((document(&name, &consumer(database, &name)?), is_new))
-        })
-        .await?;
-    let mut response = json(&document);
+    call.permits(Some(&hosted.name), asked.root.as_deref().into(), Verb::Read)?;
+    let (database, name_made) = (hosted.database.clone(), name.clone());
+    let create = move || {
+        let start = match asked.start.as_deref() {
+            None | Some("beginning") => Start::Beginning,
+            Some("now") => Start::Now,
+            Some(text) => Start::After(text.parse::<Cursor>().map_err(|error| {
+                Problem::new(Kind::Cursor)
+                    .detail(format_args!("`start`: beginning, now or a cursor: {error}"))
+            })?),
+        };
+        let usual = ConsumerConfig::default();
+        let open_max = within("open_max", asked.open_max, 1..=100_000)?;
+        let redeliver_ms = within("redeliver_ms", asked.redeliver_ms, 0..=DAY_MS)?;
+        let attempts_max = within("attempts_max", asked.attempts_max, 1..=1_000)?;
+        let config = ConsumerConfig {
+            root: asked.root,
+            types: asked.types,
+            tags: asked.tags,
+            open_max: open_max
+                .and_then(|number| usize::try_from(number).ok())
+                .unwrap_or(usual.open_max),
+            redeliver_ms: redeliver_ms.unwrap_or(usual.redeliver_ms),
+            attempts_max: attempts_max
+                .and_then(|number| u32::try_from(number).ok())
+                .unwrap_or(usual.attempts_max),
+        };
+        database.create_consumer(&name_made, config, start).map_err(failed)
+    };
+    let is_new = call.shared.admission.run(create).await?;
+    // If it was there it stayed as it was, and may be one of another root.
+    let found = Found::by_name(&call, &hosted, &name).await?;
+    found.permitted(&call, &hosted)?;
+    let consumer = found.consumer?;
+    let describe = move || Ok(json(&document(&name, &consumer)));
+    let mut response = call.shared.admission.run(describe).await?;
     if is_new {
         *response.status_mut() = StatusCode::CREATED;
     }
@@ -186,8 +197,13 @@ pub(crate) async fn fetch(call: Call) -> Result<Response, Problem> {
 
 /// `POST /db/{db}/c/{consumer}/settle`.
 pub(crate) async fn settle(mut call: Call) -> Result<Response, Problem> {
+    let (hosted, name) = (call.hosted()?, name_of(&call));
     call.parameters()?;
+    let found = Found::by_name(&call, &hosted, &name).await?;
+    found.permitted(&call, &hosted)?;
     let asked: Settle = body(&mut call).await?;
+    found.consumer?;
+    // Looked up again: while the body came another may have been made of the name.
     with_consumer(call, move |consumer| {
         let positions = |all: &[Whole]| -> Vec<Position> {
             all.iter().map(|Whole(position)| Position::new(*position)).collect()
@@ -254,15 +270,27 @@ async fn with_consumer(
     work: impl FnOnce(Consumer) -> Result<Response, Problem> + Send + 'static,
 ) -> Result<Response, Problem> {
     let (hosted, name) = (call.hosted()?, name_of(&call));
-    let database = hosted.database.clone();
-    let consumer = call.shared.admission.run(move || consumer(&database, &name)).await?;
-    let root = consumer.status().config.root;
-    call.permits(Some(&hosted.name), root.as_deref(), Verb::Read)?;
+    let found = Found::by_name(&call, &hosted, &name).await?;
+    found.permitted(&call, &hosted)?;
+    let consumer = found.consumer?;
     call.shared.admission.run(move || work(consumer)).await
 }
 
-fn consumer(database: &Database, name: &str) -> Result<Consumer, Problem> {
-    database.consumer(name).map_err(failed)
+impl Found {
+    async fn by_name(call: &Call, hosted: &Hosted, name: &str) -> Result<Self, Problem> {
+        let (database, name) = (hosted.database.clone(), name.to_owned());
+        let find = move || {
+            let consumer = database.consumer(&name);
+            let root = consumer.as_ref().ok().and_then(|consumer| consumer.status().config.root);
+            Ok(Self { consumer: consumer.map_err(failed), root })
+        };
+        call.shared.admission.run(find).await
+    }
+
+    /// Whether the client may read what it is given.
+    fn permitted(&self, call: &Call, hosted: &Hosted) -> Result<(), Problem> {
+        call.permits(Some(&hosted.name), self.root.as_deref().into(), Verb::Read)
+    }
 }
 
 fn document(name: &str, consumer: &Consumer) -> Value {

@@ -15,7 +15,7 @@
 //! session and is named in a [`Notice`]. What the endpoints take and answer is described in
 //! `docs/reference/http.md`.
 //!
-//! With the feature `tokens` a [`tokens::Guard`] decides who may do what; any other [`Authorizer`]
+//! With the feature `tokens` a `tokens::Guard` decides who may do what; any other [`Authorizer`]
 //! can. Left out: TLS, hence every address but those of this machine.
 #![forbid(unsafe_code)]
 
@@ -57,7 +57,7 @@ mod tls;
 pub mod tokens;
 mod write;
 
-pub use access::{Asked, Authorizer, Denied, Verb, VerbError};
+pub use access::{Asked, Authorizer, Denied, Roots, Verb, VerbError};
 pub use config::{Rate, ServerConfig};
 pub use databases::{Databases, DatabasesError, Hosted, MakeError};
 pub use desk::{Answer, Desk, Host, Turned};

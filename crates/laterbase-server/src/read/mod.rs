@@ -28,7 +28,7 @@ pub(crate) use self::reader::not_read;
 use self::selection::Selection;
 pub(crate) use self::selection::cut;
 use crate::accept::{Form, choose};
-use crate::access::{self, Asked, Standing, Verb};
+use crate::access::{self, Asked, Roots, Standing, Verb};
 use crate::call::Call;
 use crate::databases::Hosted;
 use crate::parameters::Parameters;
@@ -105,8 +105,8 @@ impl Reading {
         }
         let selection = Selection::read(&self.parameters, self.root)?;
         if let (None, Some(root)) = (self.root, &selection.query.root) {
-            let (database, root) = (Some(self.hosted.name.as_str()), Some(root.as_str()));
-            let asked = Asked { database, root, verb: Verb::Read };
+            let (database, roots) = (Some(self.hosted.name.as_str()), Roots::One(root.as_str()));
+            let asked = Asked { database, roots, verb: Verb::Read };
             access::check(&self.shared, &self.headers, &asked)?;
         }
         match form {

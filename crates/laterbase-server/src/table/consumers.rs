@@ -1,7 +1,7 @@
 //! Routes of durable consumers.
 
 use super::parts::*;
-use super::{Answer, Method, Route};
+use super::{Answer, Method, RootOf, Route};
 use crate::access::Verb;
 use crate::consumers;
 use crate::problem::Kind;
@@ -23,6 +23,7 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route {
         verb: Verb::Read,
+        root_of: RootOf::Consumer,
         answers: &[ok("The consumer.", CONSUMER)],
         problems: REFUSALS,
         run: |call| Box::pin(consumers::describe(call)),
@@ -31,6 +32,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         method: Method::Put,
         verb: Verb::Read,
+        root_of: RootOf::Consumer,
         bodies: &[content(JSON, "MakeConsumer")],
         answers: &[
             ok("It was there.", CONSUMER),
@@ -42,7 +44,7 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route {
         method: Method::Delete,
-        verb: Verb::Read,
+        verb: Verb::Admin,
         answers: &[Answer { status: 204, about: "It is gone.", contents: &[], headers: &[] }],
         problems: REFUSALS,
         run: |call| Box::pin(consumers::remove(call)),
@@ -51,6 +53,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         method: Method::Post,
         verb: Verb::Read,
+        root_of: RootOf::Consumer,
         parameters: &[LIMIT_ROWS],
         answers: &[ok("Events to deal with.", &[content(JSON, "Deliveries")])],
         problems: REFUSALS,
@@ -60,6 +63,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         method: Method::Post,
         verb: Verb::Read,
+        root_of: RootOf::Consumer,
         bodies: &[content(JSON, "Settle")],
         answers: &[ok("How many were settled.", &[content(JSON, "Settled")])],
         problems: BODY_REFUSALS,
@@ -68,6 +72,7 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route {
         verb: Verb::Read,
+        root_of: RootOf::Consumer,
         answers: &[ok("Events that were given too often.", &[content(JSON, "DeadLetters")])],
         problems: REFUSALS,
         run: |call| Box::pin(consumers::dead(call)),

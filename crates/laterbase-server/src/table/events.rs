@@ -1,7 +1,7 @@
 //! Routes of events: in, out, and as a feed.
 
 use super::parts::*;
-use super::{Answer, Content, Method, Parameter, Route};
+use super::{Answer, Content, Method, Parameter, RootOf, Route};
 use crate::access::Verb;
 use crate::problem::Kind;
 use crate::{read, write};
@@ -86,6 +86,7 @@ pub(super) const ROUTES: &[Route] = &[
         short: Some("/e"),
         about: "Records events, each under the root that it names: all of them or none.",
         verb: Verb::Write,
+        root_of: RootOf::Path,
         is_socket: false,
         parameters: WRITING,
         bodies: &[
@@ -106,6 +107,7 @@ pub(super) const ROUTES: &[Route] = &[
         short: Some("/e/{root}"),
         about: "Records events under a root: all of them or none.",
         verb: Verb::Write,
+        root_of: RootOf::Path,
         is_socket: false,
         parameters: WRITING,
         bodies: &[
@@ -126,6 +128,7 @@ pub(super) const ROUTES: &[Route] = &[
         short: Some("/e"),
         about: "Reads events: by id, by range, what a version vector lacks, or as a feed.",
         verb: Verb::Read,
+        root_of: RootOf::Path,
         is_socket: false,
         parameters: listing!(ROOT),
         bodies: &[],
@@ -141,6 +144,7 @@ pub(super) const ROUTES: &[Route] = &[
         short: Some("/e/{root}"),
         about: "Reads the events of a root: by range, what a version vector lacks, or as a feed.",
         verb: Verb::Read,
+        root_of: RootOf::Path,
         is_socket: false,
         parameters: listing!(),
         bodies: &[],
@@ -156,6 +160,7 @@ pub(super) const ROUTES: &[Route] = &[
         short: Some("/changes"),
         about: "Reads what a version vector lacks, where that is too long for an address.",
         verb: Verb::Read,
+        root_of: RootOf::Path,
         is_socket: false,
         parameters: &[],
         bodies: &[content(JSON, "Changes")],

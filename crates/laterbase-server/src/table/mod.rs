@@ -76,6 +76,7 @@ pub(crate) struct Route {
     pub(crate) short: Option<&'static str>,
     pub(crate) about: &'static str,
     pub(crate) verb: Verb,
+    pub(crate) root_of: RootOf,
     /// Lasts as long as it likes, and counts as no request at work.
     pub(crate) is_socket: bool,
     pub(crate) parameters: &'static [Parameter],
@@ -86,6 +87,16 @@ pub(crate) struct Route {
     /// Beside those that every path may answer.
     pub(crate) problems: &'static [Kind],
     pub(crate) run: fn(Call) -> Answering,
+}
+
+/// Of which root the right is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RootOf {
+    /// Of that in the path; of all, if there is none in it.
+    Path,
+    /// Of that which the consumer is given events of. Only the body or the consumer tells it: the
+    /// route's function asks for it then, and it is asked first whether there is any.
+    Consumer,
 }
 
 /// What every path may answer.

@@ -1,6 +1,6 @@
 //! Parameters, bodies and answers that several routes share.
 
-use super::{Answer, Content, Method, Parameter, Place, Route};
+use super::{Answer, Content, Method, Parameter, Place, RootOf, Route};
 use crate::access::Verb;
 
 const fn query(name: &'static str, schema: &'static str, about: &'static str) -> Parameter {
@@ -29,6 +29,7 @@ pub(super) const fn get(id: &'static str, path: &'static str, about: &'static st
         short: None,
         about,
         verb: Verb::Ask,
+        root_of: RootOf::Path,
         is_socket: false,
         parameters: &[],
         bodies: &[],

@@ -142,7 +142,7 @@ mod tests {
 
     use super::super::{ALL, Limits, Mint, Right, SecretKey, narrow};
     use super::*;
-    use crate::access::Verb;
+    use crate::access::{Roots, Verb};
 
     const NOW: u64 = 1_800_000_000;
 
@@ -163,7 +163,7 @@ mod tests {
     }
 
     fn one(root: &str, verb: Verb) -> Asked<'_> {
-        Asked { database: Some("port"), root: Some(root), verb }
+        Asked { database: Some("port"), roots: Roots::One(root), verb }
     }
 
     fn ask(token: &str, asked: Asked<'_>) -> Result<Grant, Refused> {
@@ -189,7 +189,7 @@ mod tests {
         refused(one("shipment", Verb::Write));
         refused(Asked { database: Some("yard"), ..one("shipment", Verb::Read) });
         refused(Asked { database: None, ..one("shipment", Verb::Read) });
-        refused(Asked { root: None, ..one("shipment", Verb::Read) });
+        refused(Asked { roots: Roots::All, ..one("shipment", Verb::Read) });
         refused(one("*", Verb::Read));
     }
 
@@ -197,13 +197,13 @@ mod tests {
     fn all_databases_and_all_roots_are_granted_by_a_star_alone() {
         let whole = token(&[right(ALL, ALL, Verb::Read)], None);
         assert!(ask(&whole, one("shipment", Verb::Read)).is_ok());
-        let spanning = Asked { database: None, root: None, verb: Verb::Read };
+        let spanning = Asked { database: None, roots: Roots::All, verb: Verb::Read };
         assert!(ask(&whole, spanning).is_ok());
         let several: Vec<Right> =
             ["shipment", "truck"].map(|root| right("port", root, Verb::Read)).into();
         let several = token(&several, None);
         assert_eq!(
-            ask(&several, Asked { root: None, ..one("", Verb::Read) }),
+            ask(&several, Asked { roots: Roots::All, ..one("", Verb::Read) }),
             Err(Refused::NotGranted)
         );
     }
@@ -218,11 +218,27 @@ mod tests {
             assert!(ask(&parent, asked).is_ok());
             assert_eq!(ask(&child, asked), Err(Refused::NotGranted));
         }
-        let spanning = Asked { root: None, ..one("", Verb::Read) };
+        let spanning = Asked { roots: Roots::All, ..one("", Verb::Read) };
         assert!(ask(&parent, spanning).is_ok());
         assert_eq!(ask(&child, spanning), Err(Refused::NotGranted));
         let wider = narrow(&child, &limits(&["shipment", "truck"], &[])).unwrap();
         assert_eq!(ask(&wider, one("truck", Verb::Read)), Err(Refused::NotGranted));
+    }
+
+    #[test]
+    fn any_root_is_one_that_rights_and_all_limits_leave() {
+        let any = |database, verb| Asked { database: Some(database), roots: Roots::Any, verb };
+        let token = token(&[right("port", ALL, Verb::Read)], None);
+        let (a, b) = (limits(&["a", "b"], &[]), limits(&["b", "c"], &[]));
+        let both = narrow(&narrow(&token, &a).unwrap(), &b).unwrap();
+        for token in [&token, &both] {
+            assert!(ask(token, any("port", Verb::Read)).is_ok());
+            for asked in [any("port", Verb::Write), any("yard", Verb::Read)] {
+                assert_eq!(ask(token, asked), Err(Refused::NotGranted), "{asked:?}");
+            }
+        }
+        let neither = narrow(&both, &limits(&["a", "c"], &[])).unwrap();
+        assert_eq!(ask(&neither, any("port", Verb::Read)), Err(Refused::NotGranted));
     }
 
     #[test]
@@ -358,7 +374,17 @@ mod tests {
 
     /// What a right and limits mean, without a token.
     fn allows(rights: &[Right], limits: &[Limits], asked: &Asked<'_>) -> bool {
-        let (database, root) = (asked.database.unwrap_or(ALL), asked.root.unwrap_or(ALL));
+        let database = asked.database.unwrap_or(ALL);
+        let root = match asked.roots {
+            Roots::All => ALL,
+            Roots::One(root) => root,
+            Roots::Any => {
+                let mut there_are = NAMES.into_iter().chain([ALL, "one that no token names"]);
+                return there_are.any(|root| {
+                    allows(rights, limits, &Asked { roots: Roots::One(root), ..*asked })
+                });
+            }
+        };
         let is = |granted: &str, asked: &str| granted == ALL || granted == asked;
         rights.iter().any(|right| {
             is(&right.database, database) && is(&right.root, root) && right.verb == asked.verb
@@ -379,9 +405,11 @@ mod tests {
             narrowings in prop::collection::vec(some_limits(), 0..4),
             database in prop::option::of(name()),
             root in prop::option::of(name()),
+            known in any::<bool>(),
             verb in verb(),
         ) {
-            let asked = Asked { database: database.as_deref(), root: root.as_deref(), verb };
+            let roots = if known { root.as_deref().into() } else { Roots::Any };
+            let asked = Asked { database: database.as_deref(), roots, verb };
             let mut text = token(&rights, None);
             let mut was = ask(&text, asked).is_ok();
             prop_assert_eq!(was, allows(&rights, &[], &asked));

@@ -14,7 +14,7 @@ use biscuit_auth::{Biscuit, BlockBuilder};
 use super::ALL;
 use super::key::SecretKey;
 use super::mint::{Limits, Mint, Right};
-use crate::access::Asked;
+use crate::access::{Asked, Roots};
 
 /// Rights, and what they were narrowed to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,23 @@ impl Said {
 
     /// Whether it allows what is asked.
     pub(super) fn allows(&self, asked: &Asked<'_>) -> bool {
-        let (database, root) = (asked.database.unwrap_or(ALL), asked.root.unwrap_or(ALL));
+        match asked.roots {
+            Roots::All => self.allows_under(ALL, asked),
+            Roots::One(root) => self.allows_under(root, asked),
+            Roots::Any => self.roots().any(|root| self.allows_under(root, asked)),
+        }
+    }
+
+    /// The roots that it names. What it allows anywhere it allows under one of them: a root that
+    /// is not named passes no limit of roots, and where there is none, only rights on all give it.
+    fn roots(&self) -> impl Iterator<Item = &str> {
+        let granted = self.mint.rights.iter().map(|right| &right.root);
+        let limited = self.limits.iter().filter_map(|limits| limits.roots.as_ref()).flatten();
+        granted.chain(limited).map(String::as_str)
+    }
+
+    fn allows_under(&self, root: &str, asked: &Asked<'_>) -> bool {
+        let database = asked.database.unwrap_or(ALL);
         let is = |granted: &str, asked: &str| granted == ALL || granted == asked;
         let granted = self.mint.rights.iter().any(|right| {
             is(&right.database, database) && is(&right.root, root) && right.verb == asked.verb

@@ -151,7 +151,8 @@ impl Writing {
         let reads = reads.map(|root| (root, Verb::Read));
         let database = Some(self.hosted.name.as_str());
         for (root, verb) in writes.chain(reads) {
-            access::check(&self.shared, &self.headers, &Asked { database, root, verb })?;
+            let asked = Asked { database, roots: root.into(), verb };
+            access::check(&self.shared, &self.headers, &asked)?;
         }
         Ok(())
     }

@@ -8,6 +8,8 @@ mod bad_peers;
 mod bounds;
 mod cloud_events;
 mod consumers;
+#[cfg(feature = "tls")]
+mod encryption;
 mod feed;
 mod folds;
 mod live;

@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use laterbase::{Database, Options};
+use laterbase::{ConsumerConfig, Database, Options, Start};
 use laterbase_server::tokens::{Guard, Limits, Mint, Revoked, Right, SecretKey, inspect, narrow};
 use laterbase_server::{ServerConfig, Verb};
+use serde_json::{Value, json};
 
 use crate::support::{Running, append};
 
@@ -62,40 +63,103 @@ impl Fort {
     }
 }
 
-/// Every path that touches a database.
-const GUARDED: &[(&str, &str)] = &[
-    ("GET", "/db"),
-    ("GET", "/metrics"),
-    ("GET", "/db/default"),
-    ("PUT", "/db/new"),
-    ("GET", "/e"),
-    ("HEAD", "/e"),
-    ("POST", "/e"),
-    ("GET", "/e/shipment"),
-    ("POST", "/e/shipment"),
-    ("POST", "/changes"),
-    ("GET", "/a/shipment"),
-    ("GET", "/a/shipment/0"),
-    ("GET", "/db/default/v/board"),
-    ("GET", "/default/board"),
-    ("POST", "/sync"),
-    ("GET", "/sync"),
+/// What touches no database, and asks for no token. Nothing else may.
+const OPEN: &[&str] = &[
+    "/console/api",
+    "/health",
+    "/health/live",
+    "/health/ready",
+    "/openapi.json",
+    "/problems/{name}",
 ];
+
+/// One line of the table of routes, which the description is made of.
+struct Operation {
+    method: String,
+    path: String,
+    verb: Verb,
+}
+
+impl Fort {
+    /// All that is not open, with names in its paths.
+    fn guarded(&self) -> Vec<Operation> {
+        let (status, text) = self.server.ask("GET", "/openapi.json", &[], b"");
+        assert_eq!(status, 200);
+        let document: Value = serde_json::from_str(&text).unwrap();
+        let mut all = Vec::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let verb = operation["x-laterbase-verb"].as_str().unwrap();
+                assert_eq!(verb == "ask", OPEN.contains(&path.as_str()), "{method} {path}");
+                let path = path
+                    .replace("{db}", "default")
+                    .replace("{root}", "shipment")
+                    .replace("{key}", "0")
+                    .replace("{view}", "board")
+                    .replace("{consumer}", "billing")
+                    .replace("{name}", "internal");
+                assert!(!path.contains('{'), "a name for {path}");
+                let method = method.to_uppercase();
+                if verb == "ask" {
+                    assert_eq!(self.server.ask(&method, &path, &[], b"").0, 200, "{method} {path}");
+                } else {
+                    all.push(Operation { method, path, verb: verb.parse().unwrap() });
+                }
+            }
+        }
+        assert!(all.len() > 30, "{}", all.len());
+        all
+    }
+}
 
 #[test]
 fn without_a_token_nothing_is_answered_that_touches_a_database() {
     let fort = Fort::new(ServerConfig::default());
-    for (method, path) in GUARDED {
+    let guarded = fort.guarded();
+    for Operation { method, path, .. } in &guarded {
         for headers in [&[][..], &["authorization: Basic eDp5"], &["authorization: Bearer"]] {
             let (status, head, _) = fort.server.ask_whole(method, path, headers, b"");
             assert_eq!(status, 401, "{method} {path}");
             assert_eq!(head["www-authenticate"], "Bearer");
         }
     }
-    assert_eq!(fort.server.ask("GET", "/health", &[], b"").0, 200);
     let denied = fort.server.said();
-    assert_eq!(denied.len(), 3 * GUARDED.len(), "{denied:?}");
+    assert_eq!(denied.len(), 3 * guarded.len(), "{denied:?}");
     assert!(denied[0].starts_with("denied: request ") && denied[0].ends_with(": no token"));
+}
+
+#[test]
+fn every_path_asks_for_its_own_verb_and_no_other_will_do() {
+    let fort = Fort::new(ServerConfig::default());
+    let whole = fort.token("*", "*", &Verb::GRANTABLE);
+    let nowhere = [
+        Limits { roots: Some(BTreeSet::new()), ..Limits::default() },
+        Limits { databases: Some(BTreeSet::new()), ..Limits::default() },
+        Limits { verbs: Some(BTreeSet::new()), ..Limits::default() },
+    ];
+    let mut powerless: Vec<String> =
+        nowhere.iter().map(|limits| narrow(&whole, limits).unwrap()).collect();
+    powerless.push(fort.token("yard", "*", &Verb::GRANTABLE));
+    let database = fort.server.database();
+    for Operation { method, path, verb } in fort.guarded() {
+        let others: Vec<Verb> =
+            Verb::GRANTABLE.into_iter().filter(|other| *other != verb).collect();
+        let (others, only) = (fort.token("*", "*", &others), fort.token("*", "*", &[verb]));
+        // With a consumer of the name and without.
+        for is_there in [true, false] {
+            if is_there {
+                let config = ConsumerConfig::default();
+                database.create_consumer("billing", config, Start::Beginning).unwrap();
+            } else {
+                database.remove_consumer("billing").unwrap();
+            }
+            for token in powerless.iter().chain([&others]) {
+                assert_eq!(fort.status(token, &method, &path), 403, "{method} {path} {verb}");
+            }
+            let status = fort.status(&only, &method, &path);
+            assert!(!matches!(status, 0 | 401 | 403), "{method} {path}: {status}");
+        }
+    }
 }
 
 #[test]
@@ -142,6 +206,99 @@ fn what_spans_roots_needs_a_token_for_all_of_them() {
     for path in ["/e", "/changes", "/sync"] {
         assert_eq!(fort.status(&token, "POST", path), 403, "{path}");
     }
+}
+
+/// What using a consumer is, making and removing it apart.
+const USE: &[(&str, &str)] =
+    &[("GET", ""), ("HEAD", ""), ("POST", "/fetch"), ("POST", "/settle"), ("GET", "/dead")];
+
+impl Fort {
+    /// Uses a consumer in each way, with a body that each takes.
+    fn uses(&self, token: &str, name: &str) -> Vec<(u16, String)> {
+        let one = |(method, what): &(&str, &str)| {
+            self.ask(token, method, &format!("/db/default/c/{name}{what}"), b"")
+        };
+        USE.iter().map(one).collect()
+    }
+
+    fn make(&self, token: &str, name: &str, config: &Value) -> (u16, String) {
+        self.ask(token, "PUT", &format!("/db/default/c/{name}"), config.to_string().as_bytes())
+    }
+
+    fn consumer(&self, token: &str, name: &str) -> Value {
+        serde_json::from_str(&self.ask(token, "GET", &format!("/db/default/c/{name}"), b"").1)
+            .unwrap()
+    }
+}
+
+#[test]
+fn a_token_for_one_root_uses_no_consumer_of_another() {
+    let fort = Fort::new(ServerConfig::default());
+    let whole = fort.token("default", "*", &[Verb::Read]);
+    let narrowed =
+        Limits { roots: Some(BTreeSet::from(["shipment".to_owned()])), ..Limits::default() };
+    let narrowed = narrow(&whole, &narrowed).unwrap();
+    assert_eq!(fort.make(&whole, "trucks", &json!({ "root": "truck" })).0, 201);
+    assert_eq!(fort.make(&whole, "everything", &json!({})).0, 201);
+    let before = ["trucks", "everything"].map(|name| fort.consumer(&whole, name));
+    for token in [fort.token("default", "shipment", &Verb::GRANTABLE), narrowed] {
+        // Of another root, of all roots, not there, and none that could be: the same answer.
+        let missing = fort.uses(&token, "missing");
+        for name in ["trucks", "everything", "missing", "Missing"] {
+            let used = fort.uses(&token, name);
+            assert!(used.iter().all(|(status, _)| *status == 403), "{name}: {used:?}");
+            assert_eq!(used, missing, "{name}");
+            let acknowledge = json!({ "acknowledge": [1, 2, 3, 4, 5, 6] }).to_string();
+            let settle = format!("/db/default/c/{name}/settle");
+            assert_eq!(fort.ask(&token, "POST", &settle, acknowledge.as_bytes()).0, 403);
+            assert_eq!(fort.status(&token, "DELETE", &format!("/db/default/c/{name}")), 403);
+        }
+        for config in [
+            json!({ "root": "truck" }),
+            json!({ "tags": ["truck:1"] }),
+            json!({}),
+            json!({ "root": "*" }),
+            json!({ "root": "" }),
+            json!({ "root": null }),
+        ] {
+            assert_eq!(fort.make(&token, "mine", &config).0, 403, "{config}");
+        }
+        // What is there is neither changed nor shown.
+        for name in ["trucks", "everything"] {
+            let (status, text) = fort.make(&token, name, &json!({ "root": "shipment" }));
+            assert!(status == 403 && !text.contains("truck"), "{name}: {status} {text}");
+        }
+        assert_eq!(fort.status(&token, "GET", "/db/default/c"), 403);
+    }
+    assert_eq!(["trucks", "everything"].map(|name| fort.consumer(&whole, name)), before);
+    let (_, listed) = fort.ask(&whole, "GET", "/db/default/c", b"");
+    assert_eq!(listed.trim(), r#"{"consumers":["everything","trucks"]}"#);
+}
+
+#[test]
+fn a_token_to_read_a_root_makes_and_uses_consumers_of_it_and_removes_none() {
+    let fort = Fort::new(ServerConfig::default());
+    let token = fort.token("default", "shipment", &[Verb::Read]);
+    let mine = json!({ "root": "shipment" });
+    assert_eq!(fort.make(&token, "mine", &mine).0, 201);
+    assert_eq!(fort.make(&token, "mine", &mine).0, 200);
+    let (status, given) = fort.ask(&token, "POST", "/db/default/c/mine/fetch", b"");
+    assert_eq!(status, 200);
+    let given: Value = serde_json::from_str(&given).unwrap();
+    let given = given["deliveries"].as_array().unwrap();
+    assert!(given.len() == 3 && given.iter().all(|one| one["event"]["root"] == "shipment"));
+    let positions: Vec<&Value> = given.iter().map(|one| &one["position"]).collect();
+    let settle = json!({ "acknowledge": positions }).to_string();
+    let settled = fort.ask(&token, "POST", "/db/default/c/mine/settle", settle.as_bytes());
+    assert!(settled.0 == 200 && settled.1.contains("\"acknowledged\":3"), "{settled:?}");
+    assert!(fort.uses(&token, "mine").iter().all(|(status, _)| *status == 200));
+    // Others rely on what it knows: reading all roots does not remove it either.
+    for token in [&token, &fort.token("default", "*", &[Verb::Read, Verb::Write])] {
+        assert_eq!(fort.status(token, "DELETE", "/db/default/c/mine"), 403);
+    }
+    let writer = fort.token("default", "*", &[Verb::Write, Verb::Relay, Verb::Admin]);
+    assert!(fort.uses(&writer, "mine").iter().all(|(status, _)| *status == 403));
+    assert_eq!(fort.status(&writer, "DELETE", "/db/default/c/mine"), 204);
 }
 
 #[test]
@@ -229,7 +386,9 @@ fn a_revoked_token_is_no_token_without_a_restart_and_a_broken_list_lets_nobody_i
 
 #[test]
 fn a_stream_ends_when_its_token_is_revoked() {
-    let fort = Fort::new(ServerConfig::default());
+    // No sign of life comes before the reader gives up on a stream that does not end.
+    let keep_alive = Duration::from_secs(60);
+    let fort = Fort::new(ServerConfig { keep_alive, ..ServerConfig::default() });
     let token = fort.token("*", "*", &[Verb::Read]);
     let mut stream = TcpStream::connect(fort.server.address).unwrap();
     let request = format!(
@@ -238,6 +397,7 @@ fn a_stream_ends_when_its_token_is_revoked() {
     );
     stream.write_all(request.as_bytes()).unwrap();
     let id = inspect(&token).unwrap().remove(0).revocation_id;
+    // Longer than a stream goes on before it is asked again.
     std::thread::sleep(Duration::from_millis(2_200));
     let list = Revoked::with_one_more("", &id, None).unwrap();
     std::fs::write(&fort.revoked, list).unwrap();
@@ -254,12 +414,16 @@ fn a_token_of_one_database_learns_nothing_of_another() {
     let fort = Fort::new(ServerConfig::default());
     let token = fort.token("yard", "*", &Verb::GRANTABLE);
     assert_eq!(fort.status(&token, "GET", "/db/yard/e"), 200);
+    let made = fort.ask(&fort.token("*", "*", &[Verb::Read]), "PUT", "/db/default/c/billing", b"");
+    assert_eq!(made.0, 201);
     let paths = [
         "/db/{}",
         "/db/{}/e",
         "/db/{}/e/shipment",
         "/db/{}/a/shipment",
         "/db/{}/v/board",
+        "/db/{}/c",
+        "/db/{}/c/billing",
         "/db/{}/sync",
     ];
     for path in paths {
@@ -315,7 +479,14 @@ fn a_request_without_a_right_is_refused_before_its_body_is_read() {
     let token = fort.token("*", "*", &[Verb::Read]);
     let long = vec![b' '; 100_000];
     assert_eq!(fort.ask(&token, "POST", "/e/shipment", &long).0, 403);
+    let consumer = "/db/default/c/trucks";
+    assert_eq!(fort.make(&token, "trucks", &json!({ "root": "truck" })).0, 201);
+    let shipments = fort.token("*", "shipment", &[Verb::Read]);
+    let settle = format!("{consumer}/settle");
+    assert_eq!(fort.ask(&shipments, "POST", &settle, &long).0, 403);
+    assert_eq!(fort.ask(&token, "POST", &settle, &long).0, 413);
     let writer = fort.token("*", "*", &[Verb::Write]);
+    assert_eq!(fort.ask(&writer, "PUT", consumer, &long).0, 403);
     assert_eq!(fort.ask(&writer, "POST", "/e/shipment", &long).0, 413);
     let header = format!("authorization: Bearer {}", "A".repeat(40 << 10));
     assert_eq!(fort.server.ask("GET", "/e", &[&header], b"").0, 431);
