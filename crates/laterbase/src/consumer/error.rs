@@ -23,12 +23,31 @@ pub enum ConsumerError {
         /// What is wrong with it.
         reason: String,
     },
-    /// There is no such consumer.
+    /// A member of the configuration is beyond its bound.
+    #[error("`{member}` of a consumer is at most {max}, not {count}")]
+    Config {
+        /// Which member.
+        member: &'static str,
+        /// What it is, or how many it names.
+        count: usize,
+        /// What it may be.
+        max: usize,
+    },
+    /// There are as many consumers as there may be.
+    #[error("there are {max} consumers, and no more are taken: remove one that is not used")]
+    TooMany {
+        /// How many there may be.
+        max: usize,
+    },
+    /// There is no such consumer, or it was removed since.
     #[error("there is no consumer `{name}`: create it first")]
     Unknown {
         /// Its name.
         name: String,
     },
+    /// The database was closed.
+    #[error("the database is closed: open it, and take its consumers from there")]
+    Closed,
     /// This process only reads.
     #[error(
         "this process only reads, and a consumer has to be written: open the database to write"
@@ -45,10 +64,32 @@ pub enum ConsumerError {
         /// How far it had come.
         position: Position,
     },
+    /// One more event is to be put on the list of the dead, and that is full.
+    #[error(
+        "{max} events of consumer `{name}` are dead, and the list holds no more: retry or discard \
+         some of them, then it is given events again"
+    )]
+    TooManyDead {
+        /// Its name.
+        name: String,
+        /// How many events may be dead.
+        max: usize,
+    },
     /// Its file cannot be used.
     #[error(transparent)]
     File(#[from] ConsumerFileError),
     /// Events cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// An event that is to be given again cannot be read. It stays open, and no attempt is counted.
+    #[error(
+        "the event at position {position} cannot be read ({source}): acknowledge the position to \
+         go on without the event"
+    )]
+    Unreadable {
+        /// Where it stands.
+        position: Position,
+        /// Why it cannot be read.
+        source: ReadError,
+    },
 }

@@ -1,39 +1,32 @@
-//! A consumer's handle: what it is given, and what it says became of that.
+//! A consumer's handle: how it stands, and what it is told became of events.
+//!
+//! Invariant: the state in memory is what the file says, but for what was given since, which is
+//! given again when it is forgotten. So each change is made to a copy, which takes the state's
+//! place when it is written.
 
-use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
-use laterbase_event::{Event, EventId, Position, Timestamp};
+use laterbase_event::{EventId, Position, Timestamp};
+use laterbase_sync::mutant::{self, Mutant};
 
+use super::config::ConsumerConfig;
 use super::error::ConsumerError;
 use super::file;
-use super::state::{ConsumerConfig, State};
+use super::settlement::{Rejection, Settled, Settlement};
+use super::state::State;
 use crate::cursor::{Cursor, CursorPlace};
 use crate::inner::{Inner, lock};
 use crate::query::Query;
-use crate::read::ReadError;
-use crate::recorded::Recorded;
-use crate::walk::plan_scan;
-
-/// How many positions one look goes through before it gives what it found.
-const LOOK_MAX: u64 = 64 * 1024;
-
-/// An event that a consumer is given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivery {
-    /// The event; its position is what is acknowledged.
-    pub recorded: Recorded,
-    /// How often it was given, this time included.
-    pub attempt: u32,
-}
 
 /// An event that was given too often.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
     /// Where it stands.
     pub position: Position,
-    /// Its id.
-    pub id: EventId,
+    /// Its id; `None` if the event cannot be read.
+    pub id: Option<EventId>,
+    /// Why the event cannot be read; `None` if it can.
+    pub unreadable: Option<String>,
     /// How often it was given.
     pub attempts: u32,
     /// When it was given up.
@@ -51,7 +44,7 @@ pub struct ConsumerStatus {
     pub lag: u64,
     /// Events that were given and not acknowledged.
     pub open: usize,
-    /// Events that are dead.
+    /// Events that are dead; at most 10,000.
     pub dead: usize,
     /// What it is given, and how it deals with what is not acknowledged.
     pub config: ConsumerConfig,
@@ -82,145 +75,141 @@ pub struct Consumer {
     pub(super) inner: Arc<Inner>,
     pub(super) name: String,
     pub(super) filter: Query,
-    pub(super) state: Arc<Mutex<State>>,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What all handles of a consumer share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// Held by whoever fetches. Locked before the state.
+    pub(super) turn: Mutex<()>,
+    /// `None` once the consumer is removed or the database closed.
+    pub(super) state: Mutex<Option<State>>,
+}
+
+impl Shared {
+    pub(super) fn new(state: State) -> Self {
+        Self { turn: Mutex::new(()), state: Mutex::new(Some(state)) }
+    }
 }
 
 impl Consumer {
-    /// The next events, at most `max`: first those whose time to be given again has come, then new
-    /// ones, as they were flushed. Empty when there is nothing to give now.
+    /// Says what became of events; of how many. All of it is on the device when this returns, in
+    /// one replacement of the consumer's file, or nothing of it is done. What changes nothing
+    /// writes nothing.
+    ///
+    /// A rejected event is given again after a pause that doubles each time, or is dead if it was
+    /// given often enough. While the list of the dead is full it stays open, and is not given.
     ///
     /// # Errors
-    /// [`ConsumerError`] if events cannot be read, or what was given up cannot be written down.
-    pub fn fetch(&self, max: usize) -> Result<Vec<Delivery>, ConsumerError> {
+    /// [`ConsumerError::File`] if that cannot be written: nothing was settled, and it may be said
+    /// again. [`ConsumerError::Unknown`] if the consumer was removed, [`ConsumerError::Closed`] if
+    /// the database was closed.
+    pub fn settle(&self, settlement: &Settlement) -> Result<Settled, ConsumerError> {
         let now_us = self.inner.environment.now_us();
-        let mut state = lock(&self.state);
-        let dead = state.dead.len();
-        let mut deliveries = Vec::new();
-        for (position, attempt) in state.take_due(now_us, max) {
-            let recorded = self.read(position)?;
-            deliveries.push(Delivery { recorded, attempt });
-        }
-        let wanted = max.saturating_sub(deliveries.len()).min(state.room());
-        for recorded in self.look(&mut state, wanted)? {
-            state.give(recorded.position, now_us);
-            deliveries.push(Delivery { recorded, attempt: 1 });
-        }
-        if state.dead.len() > dead {
-            self.write(&state)?;
-        }
-        Ok(deliveries)
+        self.change(|state| state.settle(settlement, now_us))
     }
 
     /// Says that events were dealt with; how many of them had been given. It is on the device when
     /// this returns.
     ///
     /// # Errors
-    /// [`ConsumerError::File`] if that cannot be written: they will be given again.
+    /// As [`Consumer::settle`]; they will be given again if they are not acknowledged again.
     pub fn acknowledge(&self, positions: &[Position]) -> Result<usize, ConsumerError> {
-        let mut state = lock(&self.state);
-        let done = positions.iter().filter(|position| state.acknowledge(**position)).count();
-        self.write(&state)?;
-        Ok(done)
+        let acknowledge = positions.to_vec();
+        Ok(self.settle(&Settlement { acknowledge, ..Settlement::default() })?.acknowledged)
     }
 
-    /// Says that an event could not be dealt with, and why; whether it had been given. It is given
-    /// again after a pause that doubles each time, or is dead if it was given often enough.
+    /// Says that an event could not be dealt with, and why; whether it had been given. See
+    /// [`Consumer::settle`], and [`Rejection::reason`] for what is kept of the reason.
     ///
     /// # Errors
-    /// As [`Consumer::acknowledge`].
+    /// As [`Consumer::settle`].
     pub fn reject(&self, position: Position, reason: &str) -> Result<bool, ConsumerError> {
-        let mut state = lock(&self.state);
-        let rejected = state.reject(position, reason, self.inner.environment.now_us());
-        self.write(&state)?;
-        Ok(rejected)
+        let reject = vec![Rejection { position, reason: reason.to_owned() }];
+        Ok(self.settle(&Settlement { reject, ..Settlement::default() })?.rejected > 0)
     }
 
-    /// The events that were given too often, in order of arrival.
+    /// The events that were given too often, in order of arrival. Those that cannot be read are
+    /// listed as well, and say why.
     ///
     /// # Errors
-    /// [`ConsumerError::Read`] if one of them cannot be read.
+    /// [`ConsumerError::Unknown`] if the consumer was removed, [`ConsumerError::Closed`] if the
+    /// database was closed.
     pub fn dead_letters(&self) -> Result<Vec<DeadLetter>, ConsumerError> {
-        let dead = lock(&self.state).dead.clone();
-        dead.into_iter()
-            .map(|(position, dead)| {
-                let position = Position::new(position);
-                let id = self.inner.with_event(position, |event| event.id())?;
-                let since = Timestamp::from_micros(dead.since_us);
-                let (attempts, reason) = (dead.attempts, dead.reason);
-                Ok(DeadLetter { position, id, attempts, since, reason })
-            })
-            .collect()
+        let dead = self.with_state(|state| state.dead.clone())?;
+        let letters = dead.into_iter().map(|(position, dead)| {
+            let position = Position::new(position);
+            let (id, unreadable) = match self.inner.with_event(position, |event| event.id()) {
+                Ok(id) => (Some(id), None),
+                Err(error) => (None, Some(error.to_string())),
+            };
+            let since = Timestamp::from_micros(dead.since_us);
+            let (attempts, reason) = (dead.attempts, dead.reason);
+            DeadLetter { position, id, unreadable, attempts, since, reason }
+        });
+        Ok(letters.collect())
     }
 
     /// Has dead events given again, with all their attempts; how many.
     ///
     /// # Errors
-    /// As [`Consumer::acknowledge`].
+    /// As [`Consumer::settle`].
     pub fn retry(&self, positions: &[Position]) -> Result<usize, ConsumerError> {
-        let mut state = lock(&self.state);
-        let revived = state.revive(positions, self.inner.environment.now_us());
-        self.write(&state)?;
-        Ok(revived)
+        let retry = positions.to_vec();
+        Ok(self.settle(&Settlement { retry, ..Settlement::default() })?.retried)
     }
 
     /// Drops dead events from the list for good; how many. The events themselves stay.
     ///
     /// # Errors
-    /// As [`Consumer::acknowledge`].
+    /// As [`Consumer::settle`].
     pub fn discard(&self, positions: &[Position]) -> Result<usize, ConsumerError> {
-        let mut state = lock(&self.state);
-        let discarded = state.discard(positions);
-        self.write(&state)?;
-        Ok(discarded)
+        let discard = positions.to_vec();
+        Ok(self.settle(&Settlement { discard, ..Settlement::default() })?.discarded)
     }
 
     /// How the consumer stands.
-    #[must_use]
-    pub fn status(&self) -> ConsumerStatus {
-        let state = lock(&self.state);
+    ///
+    /// # Errors
+    /// [`ConsumerError::Unknown`] if it was removed, [`ConsumerError::Closed`] if the database was
+    /// closed.
+    pub fn status(&self) -> Result<ConsumerStatus, ConsumerError> {
         let flushed = self.inner.progress.flushed().as_u64();
-        ConsumerStatus {
-            cursor: Cursor { copy: self.inner.copy, place: CursorPlace::Arrival(state.settled()) },
+        let copy = self.inner.copy;
+        self.with_state(|state| ConsumerStatus {
+            cursor: Cursor { copy, place: CursorPlace::Arrival(state.settled()) },
             lag: flushed.saturating_sub(state.looked_to),
             open: state.open.len(),
             dead: state.dead.len(),
             config: state.config.clone(),
-        }
-    }
-
-    /// The next events that match, and notes how far was looked.
-    fn look(&self, state: &mut State, wanted: usize) -> Result<Vec<Recorded>, ReadError> {
-        let flushed = self.inner.progress.flushed();
-        let mut found = Vec::new();
-        while found.len() < wanted && state.looked_to < flushed.as_u64() {
-            let after = Position::new(state.looked_to);
-            let upto = flushed.min(Position::new(state.looked_to + LOOK_MAX));
-            let mut walk = plan_scan(&self.inner, &self.filter, after, upto)?;
-            let more = walk.run(|event, position, arrival| {
-                found.push(Recorded { event: Event::from(event), position, arrival });
-                if found.len() < wanted {
-                    ControlFlow::Continue(())
-                } else {
-                    ControlFlow::Break(())
-                }
-            })?;
-            state.looked_to = match found.last() {
-                Some(last) if more => last.position.as_u64(),
-                Some(_) | None => upto.as_u64(),
-            };
-        }
-        Ok(found)
-    }
-
-    fn read(&self, position: Position) -> Result<Recorded, ReadError> {
-        self.inner.with_event_at(position, |event, arrival| Recorded {
-            event: Event::from(event),
-            position,
-            arrival,
         })
     }
 
-    fn write(&self, state: &State) -> Result<(), ConsumerError> {
-        Ok(file::write(&self.inner.storage, &self.name, self.inner.copy, state)?)
+    /// Looks at the state, or notes what was given.
+    pub(super) fn with_state<R>(
+        &self,
+        act: impl FnOnce(&mut State) -> R,
+    ) -> Result<R, ConsumerError> {
+        match &mut *lock(&self.shared.state) {
+            Some(state) => Ok(act(state)),
+            None if self.inner.is_closing() => Err(ConsumerError::Closed),
+            None => Err(ConsumerError::Unknown { name: self.name.clone() }),
+        }
+    }
+
+    /// Changes the state and its file; neither, if that fails.
+    pub(super) fn change<R>(&self, act: impl FnOnce(&mut State) -> R) -> Result<R, ConsumerError> {
+        self.with_state(|state| {
+            let mut changed = state.clone();
+            let answer = act(&mut changed);
+            if changed != *state {
+                if !mutant::is_active(Mutant::SettleUnwritten) {
+                    file::write(&self.inner.storage, &self.name, self.inner.copy, &changed)?;
+                }
+                *state = changed;
+            }
+            Ok(answer)
+        })?
     }
 }
