@@ -74,6 +74,14 @@ pub(crate) async fn whole(shared: &Shared, body: Body) -> Result<Bytes, Problem>
     })
 }
 
+/// Refuses a body where there is nothing to say in one.
+pub(crate) async fn empty(body: &mut Body, instead: &str) -> Result<(), Problem> {
+    match to_bytes(std::mem::take(body), 0).await {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Problem::bad_request(format_args!("send no body here: {instead}"))),
+    }
+}
+
 /// Runs what blocks on a thread for that.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,

@@ -29,8 +29,12 @@ pub struct ConsumerConfig {
 }
 
 impl ConsumerConfig {
-    /// Whether a new consumer may have it.
-    pub(super) fn check(&self) -> Result<(), ConsumerError> {
+    /// Whether a consumer may be created with it.
+    ///
+    /// # Errors
+    /// [`ConsumerError::Config`] for a member beyond its bound, [`ConsumerError::Filter`] for a
+    /// root, type or tag that is none.
+    pub fn check(&self) -> Result<(), ConsumerError> {
         let bounds = [
             ("types", self.types.len(), NAMES_MAX),
             ("tags", self.tags.len(), NAMES_MAX),
@@ -38,7 +42,7 @@ impl ConsumerConfig {
         ];
         match bounds.into_iter().find(|(_, count, max)| count > max) {
             Some((member, count, max)) => Err(ConsumerError::Config { member, count, max }),
-            None => Ok(()),
+            None => self.filter().map(drop),
         }
     }
 

@@ -54,7 +54,6 @@ impl Database {
         check_name(name)?;
         let mut consumers = to_change(inner)?;
         config.check()?;
-        config.filter()?;
         if consumers.contains_key(name) || file::read(&inner.storage, name)?.is_some() {
             return Ok(false);
         }
