@@ -1,4 +1,4 @@
-//! Consumers where something goes wrong: the disk, the file, the other handle, the list of the dead.
+//! Consumers where something goes wrong: the disk, the file, another handle, the list of the dead.
 //!
 //! Caught here: an event that is skipped because a later one could not be read, an attempt that was
 //! none, an acknowledgement that is lost with a failed write, a consumer that comes back after it

@@ -286,7 +286,7 @@ mod tests {
         assert_eq!(of(3, 1).check(), Ok(()));
         for (open, dead) in [(0, 1), (4, 1), (1, 0), (1, 4), (2, 2)] {
             assert!(of(open, dead).check().is_err(), "{open} {dead}");
-            drop(of(open, dead).settled());
+            assert_eq!(of(open, dead).settled().as_u64(), open.saturating_sub(1));
         }
     }
 }
