@@ -11,7 +11,10 @@ use std::ops::RangeInclusive;
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use laterbase::{Consumer, ConsumerConfig, ConsumerError, Cursor, DeadLetter, Position, Start};
+use laterbase::{
+    Consumer, ConsumerConfig, ConsumerError, Cursor, DeadLetter, Position, Rejection, Settlement,
+    Start,
+};
 use laterbase_json::time::Clockface;
 use laterbase_json::write_json;
 use serde::de::{DeserializeOwned, Error as _};
@@ -26,12 +29,15 @@ use crate::describe::text;
 use crate::parameters::wrong;
 use crate::problem::{Kind, Problem};
 use crate::read::not_read;
-use crate::request::{json, media_type, whole};
+use crate::request::{empty, json, media_type, whole};
 use crate::write::whole_number;
 
 /// Events of one answer that are not asked for by number, and at the most.
 const FETCH: usize = 100;
 const FETCH_MAX: usize = 1_000;
+
+/// Positions in one list of a settlement.
+const SETTLE_MAX: usize = 10_000;
 
 /// The longest time until an event is given again.
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -109,38 +115,22 @@ pub(crate) async fn make(mut call: Call) -> Result<Response, Problem> {
     call.permits(Some(&hosted.name), asked.root.as_deref().into(), Verb::Read)?;
     let (database, name_made) = (hosted.database.clone(), name.clone());
     let create = move || {
-        let start = match asked.start.as_deref() {
-            None | Some("beginning") => Start::Beginning,
-            Some("now") => Start::Now,
-            Some(text) => Start::After(text.parse::<Cursor>().map_err(|error| {
-                Problem::new(Kind::Cursor)
-                    .detail(format_args!("`start`: beginning, now or a cursor: {error}"))
-            })?),
-        };
-        let usual = ConsumerConfig::default();
-        let open_max = within("open_max", asked.open_max, 1..=100_000)?;
-        let redeliver_ms = within("redeliver_ms", asked.redeliver_ms, 0..=DAY_MS)?;
-        let attempts_max = within("attempts_max", asked.attempts_max, 1..=1_000)?;
-        let config = ConsumerConfig {
-            root: asked.root,
-            types: asked.types,
-            tags: asked.tags,
-            open_max: open_max
-                .and_then(|number| usize::try_from(number).ok())
-                .unwrap_or(usual.open_max),
-            redeliver_ms: redeliver_ms.unwrap_or(usual.redeliver_ms),
-            attempts_max: attempts_max
-                .and_then(|number| u32::try_from(number).ok())
-                .unwrap_or(usual.attempts_max),
-        };
-        database.create_consumer(&name_made, config, start).map_err(failed)
+        let config = asked.config()?;
+        // Whatever is wrong with the name is told before what is wrong with the start.
+        match database.consumer(&name_made) {
+            Ok(_) => Ok(false),
+            Err(ConsumerError::Unknown { .. }) => {
+                database.create_consumer(&name_made, config, asked.start()?).map_err(failed)
+            }
+            Err(error) => Err(failed(error)),
+        }
     };
     let is_new = call.shared.admission.run(create).await?;
     // If it was there it stayed as it was, and may be one of another root.
     let found = Found::by_name(&call, &hosted, &name).await?;
     found.permitted(&call, &hosted)?;
     let consumer = found.consumer?;
-    let describe = move || Ok(json(&document(&name, &consumer)));
+    let describe = move || Ok(json(&document(&name, &consumer)?));
     let mut response = call.shared.admission.run(describe).await?;
     if is_new {
         *response.status_mut() = StatusCode::CREATED;
@@ -150,9 +140,9 @@ pub(crate) async fn make(mut call: Call) -> Result<Response, Problem> {
 
 /// `GET /db/{db}/c/{consumer}`.
 pub(crate) async fn describe(call: Call) -> Result<Response, Problem> {
+    let (_, name) = (call.hosted()?, name_of(&call));
     call.parameters()?;
-    let name = name_of(&call);
-    with_consumer(call, move |consumer| Ok(json(&document(&name, &consumer)))).await
+    with_consumer(call, move |consumer| Ok(json(&document(&name, &consumer)?))).await
 }
 
 /// `DELETE /db/{db}/c/{consumer}`.
@@ -171,11 +161,13 @@ pub(crate) async fn remove(call: Call) -> Result<Response, Problem> {
 }
 
 /// `POST /db/{db}/c/{consumer}/fetch`.
-pub(crate) async fn fetch(call: Call) -> Result<Response, Problem> {
+pub(crate) async fn fetch(mut call: Call) -> Result<Response, Problem> {
+    call.hosted()?;
     let limit = call.parameters()?.parsed("limit")?.unwrap_or(FETCH);
     if !(1..=FETCH_MAX).contains(&limit) {
         return Err(wrong("limit", format_args!("1 to {FETCH_MAX} events at once")));
     }
+    empty(&mut call.body, "`?limit=` says how many events are wanted").await?;
     with_consumer(call, move |consumer| {
         let deliveries = consumer.fetch(limit).map_err(failed)?;
         let mut out = b"{\"deliveries\":[".to_vec();
@@ -203,24 +195,15 @@ pub(crate) async fn settle(mut call: Call) -> Result<Response, Problem> {
     found.permitted(&call, &hosted)?;
     let asked: Settle = body(&mut call).await?;
     found.consumer?;
+    let settlement = asked.settlement()?;
     // Looked up again: while the body came another may have been made of the name.
     with_consumer(call, move |consumer| {
-        let positions = |all: &[Whole]| -> Vec<Position> {
-            all.iter().map(|Whole(position)| Position::new(*position)).collect()
-        };
-        let acknowledged = consumer.acknowledge(&positions(&asked.acknowledge)).map_err(failed)?;
-        let mut rejected = 0;
-        for Rejected { position: Whole(position), reason } in &asked.reject {
-            let was_open = consumer.reject(Position::new(*position), reason).map_err(failed)?;
-            rejected += usize::from(was_open);
-        }
-        let retried = consumer.retry(&positions(&asked.retry)).map_err(failed)?;
-        let discarded = consumer.discard(&positions(&asked.discard)).map_err(failed)?;
+        let settled = consumer.settle(&settlement).map_err(failed)?;
         Ok(json(&json!({
-            "acknowledged": acknowledged,
-            "rejected": rejected,
-            "retried": retried,
-            "discarded": discarded,
+            "acknowledged": settled.acknowledged,
+            "rejected": settled.rejected,
+            "retried": settled.retried,
+            "discarded": settled.discarded,
         })))
     })
     .await
@@ -228,13 +211,15 @@ pub(crate) async fn settle(mut call: Call) -> Result<Response, Problem> {
 
 /// `GET /db/{db}/c/{consumer}/dead`.
 pub(crate) async fn dead(call: Call) -> Result<Response, Problem> {
+    call.hosted()?;
     call.parameters()?;
     with_consumer(call, |consumer| {
         let letters = consumer.dead_letters().map_err(failed)?;
         let one = |letter: &DeadLetter| {
             json!({
                 "position": letter.position.as_u64(),
-                "id": letter.id.to_string(),
+                "id": letter.id.map(|id| id.to_string()),
+                "readable": letter.unreadable.is_none(),
                 "attempts": letter.attempts,
                 "since": Clockface::utc().format(letter.since.as_micros()),
                 "reason": letter.reason,
@@ -243,6 +228,67 @@ pub(crate) async fn dead(call: Call) -> Result<Response, Problem> {
         Ok(json(&json!({ "dead": letters.iter().map(one).collect::<Vec<_>>() })))
     })
     .await
+}
+
+impl Make {
+    fn config(&self) -> Result<ConsumerConfig, Problem> {
+        let usual = ConsumerConfig::default();
+        let open_max = within("open_max", self.open_max, 1..=100_000)?;
+        let redeliver_ms = within("redeliver_ms", self.redeliver_ms, 0..=DAY_MS)?;
+        let attempts_max = within("attempts_max", self.attempts_max, 1..=1_000)?;
+        let config = ConsumerConfig {
+            root: self.root.clone(),
+            types: self.types.clone(),
+            tags: self.tags.clone(),
+            open_max: open_max
+                .and_then(|number| usize::try_from(number).ok())
+                .unwrap_or(usual.open_max),
+            redeliver_ms: redeliver_ms.unwrap_or(usual.redeliver_ms),
+            attempts_max: attempts_max
+                .and_then(|number| u32::try_from(number).ok())
+                .unwrap_or(usual.attempts_max),
+        };
+        config.check().map_err(failed)?;
+        Ok(config)
+    }
+
+    fn start(&self) -> Result<Start, Problem> {
+        match self.start.as_deref() {
+            None | Some("beginning") => Ok(Start::Beginning),
+            Some("now") => Ok(Start::Now),
+            Some(text) => text.parse::<Cursor>().map(Start::After).map_err(|error| {
+                Problem::new(Kind::Cursor)
+                    .detail(format_args!("`start`: beginning, now or a cursor: {error}"))
+            }),
+        }
+    }
+}
+
+impl Settle {
+    /// The same for the library, if no list is too long.
+    fn settlement(self) -> Result<Settlement, Problem> {
+        let lists = [
+            ("acknowledge", self.acknowledge.len()),
+            ("reject", self.reject.len()),
+            ("retry", self.retry.len()),
+            ("discard", self.discard.len()),
+        ];
+        if let Some((list, count)) = lists.into_iter().find(|(_, count)| *count > SETTLE_MAX) {
+            let detail = format_args!("`{list}`: at most {SETTLE_MAX} in one request, not {count}");
+            return Err(Problem::bad_request(detail));
+        }
+        let position = |Whole(position)| Position::new(position);
+        let rejection = |rejected: Rejected| Rejection {
+            position: position(rejected.position),
+            reason: rejected.reason,
+        };
+        Ok(Settlement {
+            acknowledge: self.acknowledge.into_iter().map(position).collect(),
+            reject: self.reject.into_iter().map(rejection).collect(),
+            retry: self.retry.into_iter().map(position).collect(),
+            discard: self.discard.into_iter().map(position).collect(),
+        })
+    }
 }
 
 /// A number of the body, if it lies within its bounds.
@@ -281,7 +327,8 @@ impl Found {
         let (database, name) = (hosted.database.clone(), name.to_owned());
         let find = move || {
             let consumer = database.consumer(&name);
-            let root = consumer.as_ref().ok().and_then(|consumer| consumer.status().config.root);
+            let status = consumer.as_ref().ok().and_then(|consumer| consumer.status().ok());
+            let root = status.and_then(|status| status.config.root);
             Ok(Self { consumer: consumer.map_err(failed), root })
         };
         call.shared.admission.run(find).await
@@ -293,10 +340,10 @@ impl Found {
     }
 }
 
-fn document(name: &str, consumer: &Consumer) -> Value {
-    let status = consumer.status();
+fn document(name: &str, consumer: &Consumer) -> Result<Value, Problem> {
+    let status = consumer.status().map_err(failed)?;
     let config = status.config;
-    json!({
+    Ok(json!({
         "name": name,
         "cursor": status.cursor.to_string(),
         "lag": status.lag,
@@ -308,7 +355,7 @@ fn document(name: &str, consumer: &Consumer) -> Value {
         "open_max": config.open_max,
         "redeliver_ms": config.redeliver_ms,
         "attempts_max": config.attempts_max,
-    })
+    }))
 }
 
 /// The body as a value; an empty one is `{}`.
@@ -328,9 +375,21 @@ async fn body<T: DeserializeOwned + Default>(call: &mut Call) -> Result<T, Probl
 fn failed(error: ConsumerError) -> Problem {
     match error {
         ConsumerError::Unknown { .. } => Problem::new(Kind::NoSuchConsumer).detail(error),
-        ConsumerError::Name { .. } | ConsumerError::Filter { .. } => Problem::bad_request(error),
+        ConsumerError::Name { .. }
+        | ConsumerError::Filter { .. }
+        | ConsumerError::Config { .. } => Problem::bad_request(error),
         ConsumerError::OtherCopy { .. } => Problem::new(Kind::Cursor).detail(error),
+        ConsumerError::TooMany { max } => {
+            Problem::new(Kind::TooManyConsumers).detail(error).field("consumers_max", json!(max))
+        }
+        ConsumerError::TooManyDead { max, .. } => {
+            Problem::new(Kind::TooManyDead).detail(error).field("dead_max", json!(max))
+        }
         ConsumerError::Read(error) => not_read(&error),
-        ConsumerError::ReadOnly | ConsumerError::File(_) | _ => Problem::failed(error),
+        ConsumerError::ReadOnly
+        | ConsumerError::Closed
+        | ConsumerError::File(_)
+        | ConsumerError::Unreadable { .. }
+        | _ => Problem::failed(error),
     }
 }

@@ -26,6 +26,8 @@ pub(crate) enum Kind {
     Condition,
     Conflict,
     NoDirectory,
+    TooManyConsumers,
+    TooManyDead,
     SessionBusy,
     SessionUnknown,
     Precondition,
@@ -55,7 +57,7 @@ pub(crate) struct Facts {
 }
 
 /// All kinds, in the order of their declaration.
-pub(crate) const KINDS: [Facts; 33] = [
+pub(crate) const KINDS: [Facts; 35] = [
     Facts {
         kind: Kind::BadRequest,
         name: "bad-request",
@@ -185,6 +187,20 @@ pub(crate) const KINDS: [Facts; 33] = [
         status: StatusCode::CONFLICT,
         title: "This server cannot make databases",
         advice: "It was started with databases and no directory: make them with `laterbase init`.",
+    },
+    Facts {
+        kind: Kind::TooManyConsumers,
+        name: "too-many-consumers",
+        status: StatusCode::CONFLICT,
+        title: "The database has as many consumers as it may have",
+        advice: "`GET /db/{db}/c` lists them; `DELETE /db/{db}/c/{consumer}` removes one.",
+    },
+    Facts {
+        kind: Kind::TooManyDead,
+        name: "too-many-dead",
+        status: StatusCode::CONFLICT,
+        title: "The consumer's list of dead events is full",
+        advice: "`GET …/dead` lists them; `retry` or `discard` some with `POST …/settle`.",
     },
     Facts {
         kind: Kind::SessionBusy,

@@ -92,6 +92,14 @@ async fn gather(shared: &Shared, body: Body) -> Result<Whole, Problem> {
     Ok(Whole { bytes, _room: room })
 }
 
+/// Refuses a body where there is nothing to say in one.
+pub(crate) async fn empty(body: &mut Body, instead: &str) -> Result<(), Problem> {
+    match axum::body::to_bytes(std::mem::take(body), 0).await {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Problem::bad_request(format_args!("send no body here: {instead}"))),
+    }
+}
+
 /// What the body is said to be, without parameters.
 pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;

@@ -25,6 +25,12 @@ pub enum Mutant {
     ForgetToRebase,
     /// A past state is made from one that holds what arrived later.
     MixTimes,
+    /// What became of a consumer's events is said to be kept, and is not written.
+    SettleUnwritten,
+    /// A consumer has looked at events before they can be read and given.
+    LookBeforeGive,
+    /// An attempt is counted before the consumer's event can be read.
+    CountBeforeRead,
 }
 
 impl Mutant {

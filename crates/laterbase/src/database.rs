@@ -180,7 +180,7 @@ impl Database {
 
     /// Flushes everything and closes, so that the next opening has nothing to recover.
     ///
-    /// Other handles stay valid for reading; their appends are refused.
+    /// Other handles stay valid for reading; their appends are refused, and consumers do no more.
     ///
     /// # Errors
     /// [`CloseError`] if what was staged could not be flushed.
@@ -427,6 +427,7 @@ impl Handle {
             return Ok(());
         }
         lock(&self.threads).stop(inner);
+        crate::consumer::close(&inner.consumers);
         let writer = match &inner.role {
             Role::Writer(writer) => writer,
             Role::Follower(follower) => {

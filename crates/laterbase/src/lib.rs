@@ -75,7 +75,7 @@ pub use commit::{Commit, PushError};
 pub use condition::{After, AppendCondition, ConditionItem, ConditionMatch, Expectation, Expected};
 pub use consumer::{
     Consumer, ConsumerConfig, ConsumerError, ConsumerFileError, ConsumerStatus, DeadLetter,
-    Delivery,
+    Delivery, Rejection, Settled, Settlement,
 };
 pub use cursor::{Cursor, CursorError};
 pub use database::{CloseError, Database, Found};

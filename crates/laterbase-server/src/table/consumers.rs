@@ -38,7 +38,13 @@ pub(super) const ROUTES: &[Route] = &[
             ok("It was there.", CONSUMER),
             Answer { status: 201, about: "It was made.", contents: CONSUMER, headers: &[] },
         ],
-        problems: BODY_REFUSALS,
+        problems: &[
+            Kind::NoSuchDatabase,
+            Kind::Cursor,
+            Kind::TooManyConsumers,
+            Kind::TooLarge,
+            Kind::MediaType,
+        ],
         run: |call| Box::pin(consumers::make(call)),
         ..get("make-consumer", "/db/{db}/c/{consumer}", "Makes a durable consumer.")
     },
@@ -56,7 +62,7 @@ pub(super) const ROUTES: &[Route] = &[
         root_of: RootOf::Consumer,
         parameters: &[LIMIT_ROWS],
         answers: &[ok("Events to deal with.", &[content(JSON, "Deliveries")])],
-        problems: REFUSALS,
+        problems: &[Kind::NoSuchDatabase, Kind::NoSuchConsumer, Kind::Cursor, Kind::TooManyDead],
         run: |call| Box::pin(consumers::fetch(call)),
         ..get("fetch", "/db/{db}/c/{consumer}/fetch", "Gives a consumer its next events.")
     },
