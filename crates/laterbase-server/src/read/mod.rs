@@ -102,7 +102,7 @@ impl Reading {
         if self.parameters.has("keys") {
             return blocking(move || by_id::answer(&self, form)).await;
         }
-        let selection = Selection::read(&self.parameters, self.root)?;
+        let selection = Selection::read(&self.parameters, self.root, form == Form::EventStream)?;
         if let (None, Some(root)) = (self.root, &selection.query.root) {
             let (database, root) = (Some(self.hosted.name.as_str()), Some(root.as_str()));
             let asked = Asked { database, root, verb: Verb::Read };
