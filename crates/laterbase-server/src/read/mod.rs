@@ -31,7 +31,7 @@ use crate::accept::{Form, choose};
 use crate::access::{self, Asked, Standing, Verb};
 use crate::call::Call;
 use crate::databases::Hosted;
-use crate::parameters::Parameters;
+use crate::parameters::{Parameters, wrong};
 use crate::problem::Problem;
 use crate::request::{blocking, media_type, whole};
 use crate::routes::Shared;
@@ -40,6 +40,7 @@ use crate::write::whole_number;
 
 const NEXT: HeaderName = HeaderName::from_static("laterbase-next");
 const CURSOR: HeaderName = HeaderName::from_static("laterbase-cursor");
+const MISSING: HeaderName = HeaderName::from_static("laterbase-missing");
 const VV: HeaderName = HeaderName::from_static("laterbase-vv");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -88,7 +89,9 @@ impl Reading {
     }
 
     async fn answer(mut self) -> Result<Response, Problem> {
-        let form = if self.parameters.has("keys") {
+        let form = if self.is_binary()? {
+            Form::BinaryCloudEvent
+        } else if self.parameters.has("keys") {
             choose(&self.headers, &ID_FORMS)?
         } else {
             choose(&self.headers, &FORMS)?
@@ -111,9 +114,22 @@ impl Reading {
         match form {
             Form::EventStream => feed::answer(self, selection).await,
             Form::Ndjson => export::answer(self, selection).await,
-            Form::Json | Form::Cbor | Form::CloudEvents | Form::CloudEvent => {
-                blocking(move || page(&self, selection, form)).await
-            }
+            Form::Json
+            | Form::Cbor
+            | Form::CloudEvents
+            | Form::CloudEvent
+            | Form::BinaryCloudEvent => blocking(move || page(&self, selection, form)).await,
+        }
+    }
+
+    /// Whether one event is asked for as a CloudEvent in binary mode: as it is no media type,
+    /// `Accept` cannot say so.
+    fn is_binary(&self) -> Result<bool, Problem> {
+        match (self.parameters.one("ce_mode")?, self.parameters.has("keys")) {
+            (None, _) => Ok(false),
+            (Some("binary"), true) => Ok(true),
+            (Some("binary"), false) => Err(wrong("ce_mode", "it goes with `keys`, of one event")),
+            (Some(_), _) => Err(wrong("ce_mode", "write binary, or leave it out")),
         }
     }
 }
