@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
 use laterbase::{Failure, FoldError, Folded, Moment, Page, PageCursor, PageRequest, Timestamp};
 use laterbase_json::time;
 use serde::Serialize;
@@ -19,7 +19,7 @@ use crate::parameters::{Parameters, wrong};
 use crate::problem::{Kind, Problem};
 use crate::read::{cut, not_read};
 use crate::request::blocking;
-use crate::write::entity_tag::{entity_tag, is_among};
+use crate::write::entity_tag::{among, not_modified, tag_of_form};
 use crate::write::if_none_match;
 
 /// Rows of a page that are not asked for by number, and at the most.
@@ -125,6 +125,11 @@ impl Asking {
         Ok(PageRequest { moment: self.moment()?, from, until, limit, after })
     }
 
+    /// What tags call the form of a state: what other code makes of the same events is another.
+    fn form(&self) -> String {
+        format!("fold{}-{}", self.shown.version(), Form::Json.name())
+    }
+
     /// Whether the state is that of now, whose version a tag can name.
     fn is_now(&self) -> bool {
         !self.parameters.has("as_of") && !self.parameters.has("valid_at")
@@ -142,13 +147,11 @@ fn one(asking: &Asking, sort: Sort) -> Result<Response, Problem> {
     let state = state.map_err(|error| Problem::failed(format!("`{key}` is not JSON: {error}")))?;
     // Rows of views have no stream, and so no version to expect.
     let tag = (sort == Sort::Aggregates && asking.is_now())
-        .then(|| entity_tag(asking.hosted.database.replica(), version));
+        .then(|| tag_of_form(database.replica(), version, &asking.form()));
     if let (Some(tag), Some(asked)) = (&tag, if_none_match(&asking.headers)?)
-        && is_among(asked, tag)
+        && let Some(had) = among(asked, tag)
     {
-        let mut response = StatusCode::NOT_MODIFIED.into_response();
-        response.headers_mut().insert(header::ETAG, tag.clone());
-        return Ok(response);
+        return Ok(not_modified(had));
     }
     let row = RowDocument { key, version: Some(version), state: Some(&state), problem: None };
     let mut response = text(to_text(&row)?, Form::Json.media_type());

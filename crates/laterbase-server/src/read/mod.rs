@@ -13,18 +13,17 @@ pub(crate) mod feed;
 mod forms;
 pub(crate) mod place;
 mod reader;
-mod selection;
+pub(crate) mod selection;
 
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 use laterbase::{Database, Key, RootName};
 use serde_json::Value;
 
 use self::reader::Reader;
-pub(crate) use self::reader::not_read;
+pub(crate) use self::reader::{not_read, settle};
 use self::selection::Selection;
 pub(crate) use self::selection::cut;
 use crate::accept::{Form, choose};
@@ -35,7 +34,7 @@ use crate::parameters::{Parameters, wrong};
 use crate::problem::Problem;
 use crate::request::{blocking, media_type, whole};
 use crate::routes::Shared;
-use crate::write::entity_tag::{entity_tag, is_among};
+use crate::write::entity_tag::{among, not_modified, tag_of_form};
 use crate::write::whole_number;
 
 const NEXT: HeaderName = HeaderName::from_static("laterbase-next");
@@ -139,16 +138,13 @@ fn page(reading: &Reading, selection: Selection, form: Form) -> Result<Response,
     let database = &reading.hosted.database;
     let stream = selection.stream();
     let tag = match &stream {
-        Some((root, key)) => Some(tag_of(database, root, key)?),
+        Some((root, key)) => Some(tag_of(database, root, key, form)?),
         None => None,
     };
     if let (Some(tag), Some(asked)) = (&tag, crate::write::if_none_match(&reading.headers)?)
-        && is_among(asked, tag)
+        && let Some(had) = among(asked, tag)
     {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-        response.headers_mut().insert(header::ETAG, tag.clone());
-        return Ok(response);
+        return Ok(not_modified(had));
     }
     let events_max = selection.page_events()?;
     let mut reader = Reader::new(database, selection)?;
@@ -171,9 +167,14 @@ fn page(reading: &Reading, selection: Selection, form: Form) -> Result<Response,
 }
 
 /// The version of a stream before it is read: nothing that it counts is missing in what is read.
-fn tag_of(database: &Database, root: &RootName, key: &Key) -> Result<HeaderValue, Problem> {
+fn tag_of(
+    database: &Database,
+    root: &RootName,
+    key: &Key,
+    form: Form,
+) -> Result<HeaderValue, Problem> {
     let version = database.stream_version(root.as_str(), key.as_str()).map_err(Problem::failed)?;
-    Ok(entity_tag(database.replica(), version))
+    Ok(tag_of_form(database.replica(), version, form.name()))
 }
 
 /// The members of a body as parameters: texts, numbers, and lists of texts.
