@@ -15,6 +15,7 @@ use crate::databases::Hosted;
 use crate::kind::KINDS;
 use crate::metrics;
 use crate::problem::{Kind, Problem};
+use crate::read::settle;
 use crate::request::{blocking, json};
 use crate::routes::Shared;
 
@@ -71,7 +72,9 @@ pub(crate) async fn one(call: Call) -> Result<Response, Problem> {
 pub(crate) fn document(shared: &Shared, hosted: &Hosted) -> Result<Value, Problem> {
     let database = &hosted.database;
     let vector = database.version_vector().map_err(Problem::failed)?;
-    let events: u64 = vector.iter().map(|(_, _, seq)| seq).sum();
+    let events = database.event_count().map_err(Problem::failed)?;
+    // Nobody is told of what a power cut could take back.
+    settle(database)?;
     let statistics = database.statistics().map_err(Problem::failed)?;
     let quarantined = database.quarantined().map_err(Problem::failed)?;
     let live = hosted.live.lock().unwrap_or_else(PoisonError::into_inner).clone();

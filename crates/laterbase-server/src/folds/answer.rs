@@ -17,7 +17,7 @@ use crate::databases::Hosted;
 use crate::describe::text;
 use crate::parameters::{Parameters, wrong};
 use crate::problem::{Kind, Problem};
-use crate::read::{cut, not_read};
+use crate::read::{cut, not_read, settle};
 use crate::request::blocking;
 use crate::write::entity_tag::{among, not_modified, tag_of_form};
 use crate::write::if_none_match;
@@ -139,7 +139,11 @@ impl Asking {
 /// One row.
 fn one(asking: &Asking, sort: Sort) -> Result<Response, Problem> {
     let key = asking.key.as_deref().unwrap_or_default();
-    let folded = asking.shown.get(key, &asking.moment()?).map_err(|error| not_folded(&error))?;
+    let database = &asking.hosted.database;
+    let folded = asking.shown.get(key, &asking.moment()?);
+    // Nobody is told of what a power cut could take back.
+    settle(database)?;
+    let folded = folded.map_err(|error| not_folded(&error))?;
     let Some(Folded { state, version }) = folded else {
         let detail = format!("no event of `{key}` was known and had happened by then");
         return Err(Problem::new(Kind::NoSuchRow).detail(detail));
@@ -163,7 +167,9 @@ fn one(asking: &Asking, sort: Sort) -> Result<Response, Problem> {
 
 /// A page of rows.
 fn page(asking: &Asking, form: Form) -> Result<Response, Problem> {
-    let page = asking.shown.page(&asking.request()?).map_err(|error| not_folded(&error))?;
+    let page = asking.shown.page(&asking.request()?);
+    settle(&asking.hosted.database)?;
+    let page = page.map_err(|error| not_folded(&error))?;
     let Page { rows, next, cursor, .. } = &page;
     let rows: Vec<RowDocument<'_>> = rows.iter().map(|row| shown(&row.key, &row.row)).collect();
     let next = next.as_ref().map(ToString::to_string);

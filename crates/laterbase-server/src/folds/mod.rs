@@ -18,6 +18,7 @@ use laterbase::{
     Aggregate, Changes, Cursor, Database, Fold, FoldError, Folded, Moment, Page, PageRequest,
     Projection, RootName, View,
 };
+use laterbase_json::minify_into;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -58,8 +59,17 @@ impl<F: Fold<State: Serialize>> Shown for Projection<F> {
     }
 }
 
+/// On one line: rows stand in lines, of NDJSON and of event streams.
 fn shape(state: impl Serialize) -> Shape {
-    to_raw_value(&state).map_err(|error| error.to_string())
+    let said = |error: serde_json::Error| error.to_string();
+    let raw = to_raw_value(&state).map_err(said)?;
+    if !raw.get().contains(['\n', '\r']) {
+        return Ok(raw);
+    }
+    // A state may hold JSON that it keeps as it was written.
+    let mut line = Vec::with_capacity(raw.get().len());
+    minify_into(raw.get(), &mut line);
+    serde_json::from_slice(&line).map_err(said)
 }
 
 /// Makes a projection of a database.
