@@ -98,16 +98,12 @@ impl Writing {
             exact.push((*root, key.clone(), expected));
         }
         let began = Instant::now();
-        let appended = self
-            .hosted
-            .database
-            .append(&mut commit)
-            .and_then(laterbase::Ticket::wait)
-            .map_err(|error| not_appended(&error, self.demanded.is_some(), &stream))?;
-        self.hosted.metrics.count_commit(appended.len(), began.elapsed());
-        // Whoever may write under one root need not be told how far the others are.
-        let only = self.root.filter(|_| self.shared.config.authorizer.is_some());
-        let mut response = json(&answer(&self.hosted.database, &appended, only)?);
+        let appended = self.hosted.database.append(&mut commit).and_then(laterbase::Ticket::wait);
+        let by_header = self.demanded.as_ref().and(stream.as_ref());
+        let appended = appended.map_err(|error| not_appended(&error, by_header, &events));
+        self.hosted.metrics.count_append(ended(&appended), began.elapsed());
+        let appended = appended?;
+        let mut response = json(&answer(&self.hosted.database, &appended, self.only())?);
         *response.status_mut() = StatusCode::CREATED;
         if let Some(tag) = self.tag(&appended, &exact, stream.as_ref()) {
             response.headers_mut().insert(header::ETAG, tag);
