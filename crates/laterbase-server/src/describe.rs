@@ -132,7 +132,11 @@ pub(crate) async fn metrics(call: Call) -> Result<Response, Problem> {
         let databases = shared.databases.all();
         let described: Vec<metrics::Described> = databases
             .into_iter()
-            .map(|hosted| (Arc::clone(&hosted), (shared.peers)(&hosted)))
+            .map(|hosted| metrics::Described {
+                peers: (shared.peers)(&hosted),
+                folds: shared.folds.lags(&hosted.name),
+                hosted,
+            })
             .collect();
         Ok(metrics::page(&shared.metrics, shared.load(), &described))
     })

@@ -8,8 +8,8 @@
 //! All events of a body are one commit: recorded together or not at all. A body with events that
 //! are refused is refused whole, and each of them is named by its index.
 
-mod body;
-mod conditions;
+pub(crate) mod body;
+pub(crate) mod conditions;
 pub(crate) mod entity_tag;
 mod refusal;
 
@@ -32,6 +32,7 @@ use crate::access::{self, Asked, Verb};
 use crate::call::{Call, header};
 use crate::databases::Hosted;
 use crate::describe::vector_text;
+use crate::metrics::Ended;
 use crate::problem::{Problem, Refused};
 use crate::request::{blocking, json, whole};
 use crate::routes::Shared;

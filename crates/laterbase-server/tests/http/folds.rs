@@ -392,3 +392,23 @@ fn a_state_that_was_written_on_several_lines_stands_on_one() {
     assert!(data.trim_end().ends_with(state), "{data}");
     drop(client);
 }
+
+#[test]
+fn metrics_tell_how_far_a_fold_is_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = serve(dir.path());
+    let lag = || {
+        let (_, page) = server.ask("GET", "/metrics", &[], b"");
+        let name = "laterbase_fold_lag_positions{";
+        let lines = page.lines().filter(|line| line.starts_with(name)).map(str::to_owned);
+        lines.collect::<Vec<String>>()
+    };
+    put(&server, "a", 1, None);
+    assert_eq!(lag(), [""; 0], "nobody has asked for a fold");
+    get(&server, "/a/tank/a");
+    let labels = "database=\"default\",sort=\"aggregates\",fold=\"tank\"";
+    assert_eq!(lag(), [format!("laterbase_fold_lag_positions{{{labels}}} 0")]);
+    put(&server, "a", 1, None);
+    put(&server, "b", 1, None);
+    assert_eq!(lag(), [format!("laterbase_fold_lag_positions{{{labels}}} 2")]);
+}
