@@ -15,7 +15,7 @@ use crate::request::{blocking, json, media_type, whole};
 /// What a new database is.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct MakeDatabase {
+pub(crate) struct MakeDatabase {
     /// Whose copy it becomes.
     database: Option<String>,
 }

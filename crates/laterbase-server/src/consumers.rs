@@ -36,7 +36,7 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// What a new consumer is given. All of it may be left out.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Make {
+pub(crate) struct Make {
     root: Option<String>,
     #[serde(default)]
     types: Vec<String>,
@@ -52,7 +52,7 @@ struct Make {
 /// What became of events.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Settle {
+pub(crate) struct Settle {
     #[serde(default)]
     acknowledge: Vec<Whole>,
     #[serde(default)]
@@ -77,7 +77,7 @@ impl<'de> Deserialize<'de> for Whole {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Rejected {
+pub(crate) struct Rejected {
     position: Whole,
     reason: String,
 }

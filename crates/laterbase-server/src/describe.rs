@@ -20,12 +20,14 @@ use crate::request::{blocking, json};
 use crate::routes::Shared;
 
 /// `GET /health` and `GET /health/live`.
-pub(crate) async fn live() -> Result<Response, Problem> {
+pub(crate) async fn live(call: Call) -> Result<Response, Problem> {
+    call.parameters()?;
     Ok(json(&json!({ "status": "ok" })))
 }
 
 /// `GET /health/ready`: whether every database still takes appends.
 pub(crate) async fn ready(call: Call) -> Result<Response, Problem> {
+    call.parameters()?;
     let databases = call.shared.databases.all();
     // Whoever has no token is told no names.
     let tells = call.shared.config.authorizer.is_none();
@@ -146,6 +148,7 @@ pub(crate) async fn metrics(call: Call) -> Result<Response, Problem> {
 
 /// `GET /problems/{name}`: what a kind of problem means.
 pub(crate) async fn problem(call: Call) -> Result<Response, Problem> {
+    call.parameters()?;
     let name = call.part("name").unwrap_or_default();
     let kind = KINDS.iter().find(|facts| facts.name == name);
     let kind = kind.ok_or_else(Problem::no_such_path)?.kind;

@@ -11,7 +11,7 @@ use crate::problem::{Kind, Problem};
 use crate::write::vector;
 
 /// The parameters that a body may have, too.
-pub(super) const NAMES: [&str; 15] = [
+pub(crate) const NAMES: [&str; 15] = [
     "vv",
     "lc",
     "after",
