@@ -67,14 +67,18 @@ def filter_case(context, case):
     if database != "default" and ("after" in asked or isinstance(behind.get("after"), str)):
         # The cursor is one of the default database.
         return False
-    if "keys" in asked and len(asked) > 1:
+    if "ce_mode" in asked and "," in asked.get("keys", ","):
+        # It goes with the one event that `keys` names.
+        return False
+    if "keys" in asked and set(asked) - {"keys", "ce_mode"}:
         return False
     if "vv" in asked and "lc" in asked:
         return False
     if "after" in asked and (asked.get("order") != "arrival" or "as_of" in asked):
         return False
     binary = any(name.startswith("ce-") for name in headers)
-    if binary and (case.media_type or "").startswith("application/cloudevents"):
+    if not binary and case.media_type == "application/octet-stream":
+        # Only headers say that these bytes are a CloudEvent's.
         return False
     guarded = "if-match" in headers or "if-none-match" in headers
     if case.method.upper() == "POST" and guarded:

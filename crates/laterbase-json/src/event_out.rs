@@ -72,13 +72,21 @@ pub fn tx_micros(recorded: &Recorded) -> i64 {
 /// The payload as JSON text, if that is what it says it is and is.
 #[must_use]
 pub fn payload_json(event: &Event) -> Option<&str> {
-    let media_type = event.content_type.split(';').next().unwrap_or_default().trim();
-    let is_json = media_type.eq_ignore_ascii_case(CONTENT_TYPE_JSON)
-        || media_type.to_ascii_lowercase().ends_with("+json");
-    if !is_json {
+    if !is_json(&event.content_type) {
         return None;
     }
     serde_json::from_slice::<&RawValue>(&event.payload).ok().map(RawValue::get)
+}
+
+/// Whether a media type is one of JSON: its subtype is `json`, or ends in `+json`.
+///
+/// Source: CloudEvents 1.0.2, JSON format, 3.1.
+#[must_use]
+pub fn is_json(content_type: &str) -> bool {
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    let subtype = media_type.split_once('/').map_or("", |(_, subtype)| subtype);
+    let subtype = subtype.to_ascii_lowercase();
+    subtype == "json" || subtype.ends_with("+json")
 }
 
 fn payload(recorded: &Recorded, out: &mut Vec<u8>) {

@@ -17,5 +17,5 @@ mod minify;
 pub mod time;
 
 pub use event_in::{EventIn, EventInError};
-pub use event_out::{arrival_micros, payload_json, tx_micros, write_json};
+pub use event_out::{arrival_micros, is_json, payload_json, tx_micros, write_json};
 pub use minify::minify_into;

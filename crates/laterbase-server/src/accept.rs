@@ -13,6 +13,8 @@ pub(crate) enum Form {
     EventStream,
     CloudEvent,
     CloudEvents,
+    /// One event, its attributes in headers. What it is called depends on what it carries.
+    BinaryCloudEvent,
 }
 
 impl Form {
@@ -24,6 +26,19 @@ impl Form {
             Self::EventStream => "text/event-stream",
             Self::CloudEvent => "application/cloudevents+json",
             Self::CloudEvents => "application/cloudevents-batch+json",
+            Self::BinaryCloudEvent => "application/octet-stream",
+        }
+    }
+
+    /// What it is called in entity tags.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Ndjson => "ndjson",
+            Self::Cbor => "cbor",
+            Self::EventStream => "stream",
+            Self::CloudEvent | Self::BinaryCloudEvent => "cloudevent",
+            Self::CloudEvents => "cloudevents",
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::request::{json, media_type, whole};
 /// What a new database is.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct MakeDatabase {
+pub(crate) struct MakeDatabase {
     /// Whose copy it becomes.
     database: Option<String>,
 }

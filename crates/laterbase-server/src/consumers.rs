@@ -30,6 +30,7 @@ use crate::parameters::wrong;
 use crate::problem::{Kind, Problem};
 use crate::read::not_read;
 use crate::request::{empty, json, media_type, whole};
+use crate::routes::Shared;
 use crate::write::whole_number;
 
 /// Events of one answer that are not asked for by number, and at the most.
@@ -45,7 +46,7 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// What a new consumer is given. All of it may be left out.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Make {
+pub(crate) struct Make {
     root: Option<String>,
     #[serde(default)]
     types: Vec<String>,
@@ -61,7 +62,7 @@ struct Make {
 /// What became of events.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Settle {
+pub(crate) struct Settle {
     #[serde(default)]
     acknowledge: Vec<Whole>,
     #[serde(default)]
@@ -86,7 +87,7 @@ impl<'de> Deserialize<'de> for Whole {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Rejected {
+pub(crate) struct Rejected {
     position: Whole,
     reason: String,
 }
@@ -127,7 +128,7 @@ pub(crate) async fn make(mut call: Call) -> Result<Response, Problem> {
     };
     let is_new = call.shared.admission.run(create).await?;
     // If it was there it stayed as it was, and may be one of another root.
-    let found = Found::by_name(&call, &hosted, &name).await?;
+    let found = Found::by_name(&call.shared, &hosted, &name).await?;
     found.permitted(&call, &hosted)?;
     let consumer = found.consumer?;
     let describe = move || Ok(json(&document(&name, &consumer)?));
@@ -191,7 +192,7 @@ pub(crate) async fn fetch(mut call: Call) -> Result<Response, Problem> {
 pub(crate) async fn settle(mut call: Call) -> Result<Response, Problem> {
     let (hosted, name) = (call.hosted()?, name_of(&call));
     call.parameters()?;
-    let found = Found::by_name(&call, &hosted, &name).await?;
+    let found = Found::by_name(&call.shared, &hosted, &name).await?;
     found.permitted(&call, &hosted)?;
     let asked: Settle = body(&mut call).await?;
     found.consumer?;
@@ -316,14 +317,14 @@ async fn with_consumer(
     work: impl FnOnce(Consumer) -> Result<Response, Problem> + Send + 'static,
 ) -> Result<Response, Problem> {
     let (hosted, name) = (call.hosted()?, name_of(&call));
-    let found = Found::by_name(&call, &hosted, &name).await?;
+    let found = Found::by_name(&call.shared, &hosted, &name).await?;
     found.permitted(&call, &hosted)?;
     let consumer = found.consumer?;
     call.shared.admission.run(move || work(consumer)).await
 }
 
 impl Found {
-    async fn by_name(call: &Call, hosted: &Hosted, name: &str) -> Result<Self, Problem> {
+    async fn by_name(shared: &Shared, hosted: &Hosted, name: &str) -> Result<Self, Problem> {
         let (database, name) = (hosted.database.clone(), name.to_owned());
         let find = move || {
             let consumer = database.consumer(&name);
@@ -331,7 +332,7 @@ impl Found {
             let root = status.and_then(|status| status.config.root);
             Ok(Self { consumer: consumer.map_err(failed), root })
         };
-        call.shared.admission.run(find).await
+        shared.admission.run(find).await
     }
 
     /// Whether the client may read what it is given.

@@ -15,16 +15,19 @@ use crate::databases::Hosted;
 use crate::kind::KINDS;
 use crate::metrics;
 use crate::problem::{Kind, Problem};
+use crate::read::settle;
 use crate::request::json;
 use crate::routes::Shared;
 
 /// `GET /health` and `GET /health/live`.
-pub(crate) async fn live() -> Result<Response, Problem> {
+pub(crate) async fn live(call: Call) -> Result<Response, Problem> {
+    call.parameters()?;
     Ok(json(&json!({ "status": "ok" })))
 }
 
 /// `GET /health/ready`: whether every database still takes appends.
 pub(crate) async fn ready(call: Call) -> Result<Response, Problem> {
+    call.parameters()?;
     let databases = call.shared.databases.all();
     // Whoever has no token is told no names.
     let tells = call.shared.config.authorizer.is_none();
@@ -72,7 +75,9 @@ pub(crate) async fn one(call: Call) -> Result<Response, Problem> {
 pub(crate) fn document(shared: &Shared, hosted: &Hosted) -> Result<Value, Problem> {
     let database = &hosted.database;
     let vector = database.version_vector().map_err(Problem::failed)?;
-    let events: u64 = vector.iter().map(|(_, _, seq)| seq).sum();
+    let events = database.event_count().map_err(Problem::failed)?;
+    // Nobody is told of what a power cut could take back.
+    settle(database)?;
     let statistics = database.statistics().map_err(Problem::failed)?;
     let quarantined = database.quarantined().map_err(Problem::failed)?;
     let live = hosted.live.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -130,7 +135,11 @@ pub(crate) async fn metrics(call: Call) -> Result<Response, Problem> {
         let databases = shared.databases.all();
         let described: Vec<metrics::Described> = databases
             .into_iter()
-            .map(|hosted| (Arc::clone(&hosted), (shared.peers)(&hosted)))
+            .map(|hosted| metrics::Described {
+                peers: (shared.peers)(&hosted),
+                folds: shared.folds.lags(&hosted.name),
+                hosted,
+            })
             .collect();
         Ok(metrics::page(&shared.metrics, shared.load(), &described))
     };
@@ -140,6 +149,7 @@ pub(crate) async fn metrics(call: Call) -> Result<Response, Problem> {
 
 /// `GET /problems/{name}`: what a kind of problem means.
 pub(crate) async fn problem(call: Call) -> Result<Response, Problem> {
+    call.parameters()?;
     let name = call.part("name").unwrap_or_default();
     let kind = KINDS.iter().find(|facts| facts.name == name);
     let kind = kind.ok_or_else(Problem::no_such_path)?.kind;

@@ -47,6 +47,7 @@ mod peers;
 mod problem;
 mod rate;
 mod read;
+mod representation;
 mod request;
 mod routes;
 mod sync_post;

@@ -44,6 +44,7 @@ type Live = Work<SyncPort>;
 /// Makes a request a WebSocket.
 pub(crate) async fn upgrade(mut call: Call) -> Result<Response, Problem> {
     let hosted = call.hosted()?;
+    call.parameters()?;
     let upgrade = WebSocketUpgrade::from_request_parts(&mut call.parts, &()).await;
     let upgrade = upgrade.map_err(|rejection: WebSocketUpgradeRejection| {
         Problem::bad_request(format_args!(

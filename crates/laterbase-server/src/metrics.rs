@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::databases::Hosted;
+use crate::folds::FoldLag;
 use crate::peers::PeerStanding;
 
 /// Upper bounds of the buckets for commits, in microseconds.
@@ -30,10 +31,43 @@ pub(crate) struct Metrics {
 /// Counts of one database.
 #[derive(Debug, Default)]
 pub(crate) struct DatabaseMetrics {
-    commits: AtomicU64,
     events: AtomicU64,
-    commit_us: AtomicU64,
+    /// By [`Ended::NAMES`].
+    appends: [Times; Ended::NAMES.len()],
+}
+
+/// How long things took.
+#[derive(Debug, Default)]
+struct Times {
+    count: AtomicU64,
+    sum_us: AtomicU64,
     buckets: [AtomicU64; BUCKETS_US.len()],
+}
+
+/// What became of an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// So many events are on the device.
+    Recorded(usize),
+    /// All of it was recorded before.
+    AlreadyApplied,
+    /// It stands against what is recorded, or against the rules.
+    Refused,
+    /// The storage or the database failed.
+    Failed,
+}
+
+impl Ended {
+    const NAMES: [&str; 4] = ["recorded", "already_applied", "refused", "failed"];
+
+    fn index(self) -> usize {
+        match self {
+            Self::Recorded(_) => 0,
+            Self::AlreadyApplied => 1,
+            Self::Refused => 2,
+            Self::Failed => 3,
+        }
+    }
 }
 
 /// How much is going on, now.
@@ -44,8 +78,12 @@ pub(crate) struct Load {
     pub(crate) live: usize,
 }
 
-/// A database with what is known of its peers.
-pub(crate) type Described = (Arc<Hosted>, Vec<PeerStanding>);
+/// A database with what is known beside it.
+pub(crate) struct Described {
+    pub(crate) hosted: Arc<Hosted>,
+    pub(crate) peers: Vec<PeerStanding>,
+    pub(crate) folds: Vec<FoldLag>,
+}
 
 impl Metrics {
     pub(crate) fn count_answer(&self, route: &'static str, status: u16) {
@@ -55,12 +93,28 @@ impl Metrics {
 }
 
 impl DatabaseMetrics {
-    /// A commit of so many events took so long, from its hand-over to its answer.
-    pub(crate) fn count_commit(&self, events: usize, took: Duration) {
+    /// An append took so long, from its hand-over to its answer.
+    pub(crate) fn count_append(&self, ended: Ended, took: Duration) {
+        if let Ended::Recorded(events) = ended {
+            self.events.fetch_add(events as u64, Ordering::Relaxed);
+        }
+        if let Some(times) = self.appends.get(ended.index()) {
+            times.count(took);
+        }
+    }
+
+    fn write(&self, database: &str, page: &mut Page) {
+        for (outcome, times) in Ended::NAMES.iter().zip(&self.appends) {
+            times.write("laterbase_commit_seconds", database, outcome, page);
+        }
+    }
+}
+
+impl Times {
+    fn count(&self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.commits.fetch_add(1, Ordering::Relaxed);
-        self.events.fetch_add(events as u64, Ordering::Relaxed);
-        self.commit_us.fetch_add(micros, Ordering::Relaxed);
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.sum_us.fetch_add(micros, Ordering::Relaxed);
         for (bound, bucket) in BUCKETS_US.iter().zip(&self.buckets) {
             if micros <= *bound {
                 bucket.fetch_add(1, Ordering::Relaxed);
@@ -68,19 +122,18 @@ impl DatabaseMetrics {
         }
     }
 
-    fn write(&self, database: &str, page: &mut Page) {
-        let name = "laterbase_commit_seconds";
-        let commits = self.commits.load(Ordering::Relaxed);
+    fn write(&self, name: &str, database: &str, outcome: &str, page: &mut Page) {
+        let count = self.count.load(Ordering::Relaxed) as f64;
+        let labels = [("database", database), ("outcome", outcome)];
         for (bound, bucket) in BUCKETS_US.iter().zip(&self.buckets) {
             let le = (*bound as f64 / 1e6).to_string();
-            let labels = [("database", database), ("le", &le)];
+            let labels = [labels[0], labels[1], ("le", &le)];
             page.sample(name, "_bucket", &labels, bucket.load(Ordering::Relaxed) as f64);
         }
-        let all = [("database", database), ("le", "+Inf")];
-        page.sample(name, "_bucket", &all, commits as f64);
-        let seconds = self.commit_us.load(Ordering::Relaxed) as f64 / 1e6;
-        page.sample(name, "_sum", &[("database", database)], seconds);
-        page.sample(name, "_count", &[("database", database)], commits as f64);
+        page.sample(name, "_bucket", &[labels[0], labels[1], ("le", "+Inf")], count);
+        let seconds = self.sum_us.load(Ordering::Relaxed) as f64 / 1e6;
+        page.sample(name, "_sum", &labels, seconds);
+        page.sample(name, "_count", &labels, count);
     }
 }
 
@@ -124,6 +177,7 @@ struct Numbers {
     flushes: f64,
     log_bytes: f64,
     index_waiting: f64,
+    index_lag: f64,
     quarantined: f64,
 }
 
@@ -143,28 +197,29 @@ impl Page {
 
     fn databases(&mut self, databases: &[Described]) {
         let name = "laterbase_commit_seconds";
-        self.family(name, "histogram", "Appends over HTTP, from hand-over to the device.");
-        for (hosted, _) in databases {
+        self.family(name, "histogram", "Appends over HTTP, from hand-over to their answer.");
+        for Described { hosted, .. } in databases {
             hosted.metrics.write(&hosted.name, self);
         }
         let name = "laterbase_appended_events_total";
         self.family(name, "counter", "Events that were appended over HTTP.");
-        for (hosted, _) in databases {
+        for Described { hosted, .. } in databases {
             let events = hosted.metrics.events.load(Ordering::Relaxed) as f64;
             self.sample(name, "", &[("database", &hosted.name)], events);
         }
         let numbers: Vec<(&str, Numbers)> = databases
             .iter()
-            .filter_map(|(hosted, _)| Some((hosted.name.as_str(), numbers(hosted)?)))
+            .filter_map(|Described { hosted, .. }| Some((hosted.name.as_str(), numbers(hosted)?)))
             .collect();
         type Column = (&'static str, &'static str, &'static str, fn(&Numbers) -> f64);
-        let columns: [Column; 5] = [
+        let columns: [Column; 6] = [
             ("laterbase_events", "gauge", "Events of all logs.", |n| n.events),
             ("laterbase_flushes_total", "counter", "Syncs of the device.", |n| n.flushes),
             ("laterbase_log_bytes", "gauge", "The log's files.", |n| n.log_bytes),
             ("laterbase_index_waiting_entries", "gauge", "Entries in no run yet.", |n| {
                 n.index_waiting
             }),
+            ("laterbase_index_lag_positions", "gauge", "Positions in no run yet.", |n| n.index_lag),
             ("laterbase_quarantined_events", "gauge", "Events that validators refused.", |n| {
                 n.quarantined
             }),
@@ -176,10 +231,18 @@ impl Page {
             }
         }
         self.family("laterbase_peer_lag_events", "gauge", "Events that a peer lacks of here.");
-        for (hosted, peers) in databases {
+        for Described { hosted, peers, .. } in databases {
             for peer in peers {
                 let labels = [("database", hosted.name.as_str()), ("peer", peer.name.as_str())];
                 self.sample("laterbase_peer_lag_events", "", &labels, peer.they_lack as f64);
+            }
+        }
+        let name = "laterbase_fold_lag_positions";
+        self.family(name, "gauge", "Positions that a fold has yet to take note of when asked.");
+        for Described { hosted, folds, .. } in databases {
+            for FoldLag { sort, name: fold, positions } in folds {
+                let labels = [("database", hosted.name.as_str()), ("sort", sort), ("fold", fold)];
+                self.sample(name, "", &labels, *positions as f64);
             }
         }
     }
@@ -189,8 +252,10 @@ impl Page {
 fn numbers(hosted: &Hosted) -> Option<Numbers> {
     let statistics = hosted.database.statistics().ok()?;
     let quarantined = hosted.database.quarantined().ok()?;
+    let behind = statistics.events.saturating_sub(statistics.indexed.as_u64());
     Some(Numbers {
-        events: statistics.events as f64,
+        events: hosted.database.event_count().ok()? as f64,
+        index_lag: behind as f64,
         flushes: statistics.flushes as f64,
         log_bytes: statistics.segments.iter().map(|segment| segment.file_bytes).sum::<u64>() as f64,
         index_waiting: statistics.index.memtable_entries as f64,

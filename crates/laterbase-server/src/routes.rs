@@ -1,7 +1,7 @@
 //! The server: its state, and the way of a request to the route that answers it.
 //!
 //! ```text
-//!   observe (id, bounds, counts) ─▶ CORS ─▶ gzip ─▶ from_here ─▶ path ─▶ dispatch
+//!   observe (id, bounds, counts) ─▶ CORS ─▶ tell_apart ─▶ gzip ─▶ from_here ─▶ path ─▶ dispatch
 //!     dispatch: method ─▶ access::check ─▶ the route's function, which takes a place (admission)
 //! ```
 
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{FromRequestParts as _, RawPathParams, Request};
 use axum::http::{HeaderValue, Method, StatusCode, header};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use laterbase::sync::Heard;
@@ -34,6 +34,7 @@ use crate::observe::{AnsweredBy, Names, REQUEST_ID, observe};
 use crate::peers::Peers;
 use crate::problem::{Kind, Problem};
 use crate::rate::Rates;
+use crate::representation::tell_apart;
 use crate::request::from_here;
 use crate::table::{self, Route};
 
@@ -140,7 +141,7 @@ impl Server {
         );
         let config = Arc::clone(&self.shared.config);
         let here = from_fn(move |request, next| from_here(Arc::clone(&config), request, next));
-        router = router.fallback(nothing).layer(here).layer(gzip);
+        router = router.fallback(nothing).layer(here).layer(gzip).layer(map_response(tell_apart));
         if let Some(cors) = cors(&self.shared.config.cors_origins) {
             router = router.layer(cors);
         }
@@ -262,7 +263,7 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
     if origins.is_empty() {
         return None;
     }
-    let shown = ["laterbase-cursor", "laterbase-next", "laterbase-vv"]
+    let shown = ["laterbase-cursor", "laterbase-missing", "laterbase-next", "laterbase-vv"]
         .map(axum::http::HeaderName::from_static);
     let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))

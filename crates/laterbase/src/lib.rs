@@ -105,11 +105,11 @@ pub use watch::FlushedWatch;
 pub use laterbase_event::{
     Causality, CauseDraft, DatabaseId, DraftError, Event, EventDraft, EventId, EventView, Hlc, Key,
     KeyDraft, Limits, NameError, ParseEventIdError, ParseTagError, Position, ReplicaId, RootName,
-    Tag, Timestamp, TypeName, VersionVector, VersionVectorError,
+    StampError, Tag, Timestamp, TypeName, VersionVector, VersionVectorError,
 };
 pub use laterbase_index::IndexConfig;
 pub use laterbase_index::IndexStatistics;
-pub use laterbase_log::{Damage, LogConfig, Sealing, SegmentInfo, TornTail, storage};
+pub use laterbase_log::{Damage, LogConfig, Sealing, SegmentInfo, StageError, TornTail, storage};
 
 /// The README's examples, tested with the documentation.
 #[cfg(doctest)]

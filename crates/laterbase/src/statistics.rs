@@ -9,6 +9,7 @@ use laterbase_log::SegmentInfo;
 use crate::database::Database;
 use crate::inner::{FollowerIndex, Role, lock};
 use crate::read::ReadError;
+use crate::sync::own_events;
 
 /// Numbers about an open database, all of one moment.
 #[derive(Debug, Clone)]
@@ -18,10 +19,13 @@ pub struct Statistics {
     pub database: DatabaseId,
     /// The id under which this copy writes.
     pub replica: ReplicaId,
-    /// Events that local reads can see.
+    /// The last position that local reads can see.
     pub events: u64,
     /// The last position on the device.
     pub flushed: Position,
+    /// Every event up to here is in files of the indexes; those behind it are read again when the
+    /// database is opened.
+    pub indexed: Position,
     /// Groups of commits that were made durable since the database was opened: one sync of the
     /// device each.
     pub flushes: u64,
@@ -52,10 +56,10 @@ impl Database {
     pub fn statistics(&self) -> Result<Statistics, ReadError> {
         let inner = self.inner();
         let mut roots: BTreeMap<String, RootStatistics> = BTreeMap::new();
-        for (root, _, seq) in inner.version_vector()?.iter() {
-            let numbers = roots.entry(root.as_str().to_owned()).or_default();
+        for (log, head) in inner.heads_at()?.heads.iter() {
+            let numbers = roots.entry(log.root.as_str().to_owned()).or_default();
             numbers.logs += 1;
-            numbers.events += seq;
+            numbers.events += own_events(head);
         }
         let (index, clock) = match &inner.role {
             Role::Writer(writer) => {
@@ -72,6 +76,7 @@ impl Database {
             replica: inner.replica(),
             events: inner.progress.visible().as_u64(),
             flushed: inner.progress.flushed(),
+            indexed: inner.index_reader.snapshot().watermark(),
             flushes: inner.progress.flushes(),
             clock,
             roots,

@@ -389,6 +389,13 @@ fn both_branches_of_a_fork_are_everywhere_under_the_same_names() {
     expected.sort_by_key(|record| record["brought_by"].to_string());
     assert_eq!(found, expected);
     assert_eq!(shown(&c), all.iter().copied().collect());
+    // What is before the fork counts once.
+    let own = Query::root("_sys".try_into().unwrap());
+    let count = |query: &Query| c.read(query).unwrap().count() as u64;
+    let held = count(&Query::all()) + count(&own);
+    assert_eq!(c.event_count().unwrap(), held);
+    let roots = c.statistics().unwrap().roots;
+    assert_eq!(roots.values().map(|root| root.events).sum::<u64>(), held);
     // What is opened anew names everything as before.
     let heads = a.log_heads().unwrap();
     a.close().unwrap();

@@ -5,13 +5,22 @@
 
 use std::collections::BTreeSet;
 
-use laterbase::{ApplyError, FoldEvent, FoldOrder, Query, View};
+use laterbase::{ApplyError, FoldEvent, FoldOrder, NameError, Query, View};
 
 use crate::shipment::HandedOver;
 
 /// Shipments by who has them.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Board;
+#[derive(Debug, Clone)]
+pub(crate) struct Board {
+    hand_overs: Query,
+}
+
+impl Board {
+    pub(crate) fn new() -> Result<Self, NameError> {
+        let hand_overs = Query::root("shipment".try_into()?).of_type("handed_over".try_into()?);
+        Ok(Self { hand_overs })
+    }
+}
 
 impl View for Board {
     type Row = BTreeSet<String>;
@@ -19,10 +28,7 @@ impl View for Board {
     const ORDER: FoldOrder = FoldOrder::Valid;
 
     fn events(&self) -> Query {
-        match ("shipment".try_into(), "handed_over".try_into()) {
-            (Ok(root), Ok(handed_over)) => Query::root(root).of_type(handed_over),
-            (Err(_), _) | (_, Err(_)) => Query::all(),
-        }
+        self.hand_overs.clone()
     }
 
     fn rows(&self, event: &FoldEvent<'_>, touch: &mut dyn FnMut(&str)) {

@@ -15,7 +15,8 @@
 //! fleet --db hub serve --listen 127.0.0.1:7410
 //! fleet --db truck init --join http://127.0.0.1:7410
 //! fleet --db truck serve --listen 127.0.0.1:7411
-//! curl -d '{"key":"S1","type":"handed_over","data":{"to":"truck 7"}}' localhost:7411/e/shipment
+//! curl -H 'content-type: application/json' localhost:7411/e/shipment \
+//!     -d '{"key":"S1","type":"handed_over","data":{"to":"truck 7"}}'
 //! curl localhost:7411/a/shipment/S1
 //! curl localhost:7410/default/board
 //! ```
@@ -45,8 +46,12 @@ fn main() -> ExitCode {
 fn program() -> Result<Program, NameError> {
     let shipment = RootName::try_from("shipment")?;
     let truck = RootName::try_from("truck")?;
+    let board = Board::new()?;
     let options = Options::default().validators(rules::validators()).upcasters(rules::upcasters());
     Ok(Program::new().options(options).server(move |server| {
-        server.aggregate::<Shipment>(shipment).aggregate::<Truck>(truck).view("board", Board)
+        server
+            .aggregate::<Shipment>(shipment)
+            .aggregate::<Truck>(truck)
+            .view("board", board.clone())
     }))
 }

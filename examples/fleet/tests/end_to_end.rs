@@ -210,8 +210,12 @@ fn three_copies_agree_on_every_state_now_and_then() {
     assert_eq!(shipments(&hub, &early)["S19"]["scans"], 0);
 
     // Live: each change once, and the last word is the state of now.
-    of_shipments.assert_told_once(&expected.0);
-    of_board.assert_told_once(&expected.1);
+    hub.post(
+        "/e/shipment",
+        &json!({ "key": "LAST", "type": "handed_over", "data": { "to": "nobody else" } }),
+    );
+    of_shipments.assert_told_once(&expected.0, "LAST");
+    of_board.assert_told_once(&expected.1, "nobody else");
 }
 
 #[test]

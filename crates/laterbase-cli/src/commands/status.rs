@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use laterbase::sync::{Head, Heads};
+use laterbase::sync::Heads;
 use laterbase::{Database, Query, VersionVector};
 #[cfg(feature = "server")]
 use laterbase_client::Peers;
@@ -64,7 +64,7 @@ impl Status {
         let heads = database.log_heads().map_err(|error| refusals::reading(&error))?;
         let all = standings(&database, &heads, context)?;
         let (id, replica) = (database.id(), database.replica());
-        let events: u64 = heads.values().map(own_events).sum();
+        let events = database.event_count().map_err(|error| refusals::reading(&error))?;
         if context.json() {
             let peers: Vec<Value> =
                 all.iter().map(|standing| self.document(standing, context)).collect();
@@ -127,12 +127,6 @@ impl Status {
         }
         document
     }
-}
-
-/// How many events a log has; those before a branch are of the log that it comes from.
-fn own_events(head: &Head) -> u64 {
-    let before = head.branch.map_or(0, |branch| branch.first_seq.saturating_sub(1));
-    head.seq.saturating_sub(before)
 }
 
 fn standings(

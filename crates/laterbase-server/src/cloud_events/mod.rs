@@ -1,5 +1,7 @@
 //! CloudEvents 1.0, in and out: <https://github.com/cloudevents/spec/blob/v1.0.2>.
 //!
+//! In: structured mode, batches, binary mode. Out: the same, binary mode for one event.
+//!
 //! ```text
 //!   source, id       ⇄ meta `ce-source`, `ce-id`; together the idempotency key
 //!   type             ⇄ type                 subject ⇄ key
@@ -14,7 +16,7 @@ mod read;
 mod write;
 
 pub(crate) use read::{is_binary, read, read_binary};
-pub(crate) use write::write;
+pub(crate) use write::{binary, write};
 
 /// How the names of attributes begin in meta.
 const META: &str = "ce-";

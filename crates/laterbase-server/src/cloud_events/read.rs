@@ -1,12 +1,13 @@
 //! CloudEvents in: structured mode, a member of a batch, and binary mode.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use axum::http::{HeaderMap, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use laterbase::{CONTENT_TYPE_JSON, Cause, NewEvent, Timestamp};
-use laterbase_json::time;
+use laterbase_json::{is_json, time};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -39,6 +40,10 @@ pub(crate) fn read(json: &str, root: Option<&str>) -> Result<NewEvent, String> {
             attributes.insert(name, text);
         }
     }
+    let base64 = base64.filter(|value| value.get() != "null");
+    // In JSON `null` is a value; of any other type there are no data then.
+    let null_is_data = base64.is_none() && is_json_type(attributes.get("datacontenttype"));
+    let data = data.filter(|value| null_is_data || value.get() != "null");
     let data = match (data, base64) {
         (Some(_), Some(_)) => return Err("give `data` or `data_base64`, not both".to_owned()),
         (None, None) => None,
@@ -61,6 +66,26 @@ fn is_percent_encoded(text: &str) -> bool {
     })
 }
 
+/// A header's value without the quotes and backslashes of a quoted string: to be taken off before
+/// percent signs are looked at (HTTP binding 1.0.2, 3.1.3.2). Anything else stays as it is.
+fn unquoted(text: &str) -> Cow<'_, str> {
+    let inside = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    let Some(inside) = inside else { return text.into() };
+    let (mut out, mut is_escaped) = (String::with_capacity(inside.len()), false);
+    for char in inside.chars() {
+        match char {
+            '\\' if !is_escaped => is_escaped = true,
+            // This quote is the string's end, and more stands behind it.
+            '"' if !is_escaped => return text.into(),
+            char => {
+                out.push(char);
+                is_escaped = false;
+            }
+        }
+    }
+    if is_escaped { text.into() } else { out.into() }
+}
+
 /// Reads a CloudEvent in binary mode: attributes in headers, the body its data.
 pub(crate) fn read_binary(
     headers: &HeaderMap,
@@ -71,10 +96,11 @@ pub(crate) fn read_binary(
     for (name, value) in headers {
         let Some(name) = name.as_str().strip_prefix("ce-") else { continue };
         let text = value.to_str().map_err(|_| format!("the header ce-{name} is not ASCII"))?;
-        if !is_percent_encoded(text) {
+        let text = unquoted(text);
+        if !is_percent_encoded(&text) {
             return Err(format!("the header ce-{name} has a % without two hex digits behind it"));
         }
-        let text = percent_decode_str(text).decode_utf8();
+        let text = percent_decode_str(&text).decode_utf8();
         let text = text.map_err(|_| format!("the header ce-{name} is not UTF-8"))?;
         if attributes.insert(name.to_owned(), text.into_owned()).is_some() {
             return Err(format!("send the header ce-{name} once"));
@@ -85,8 +111,9 @@ pub(crate) fn read_binary(
         attributes.insert("datacontenttype".to_owned(), text.to_owned());
     }
     let data = (!body.is_empty()).then(|| body.to_vec());
-    let is_json = attributes.get("datacontenttype").is_none_or(|text| is_json(text));
-    if is_json && let Some(data) = &data {
+    if is_json_type(attributes.get("datacontenttype"))
+        && let Some(data) = &data
+    {
         serde_json::from_slice::<&RawValue>(data)
             .map_err(|error| format!("the body is not JSON, as Content-Type says: {error}"))?;
     }
@@ -122,6 +149,8 @@ impl CloudEvent {
         };
         let key = self.attributes.remove("subject");
         let content_type = self.attributes.remove("datacontenttype");
+        // Without data: JSON has a value for that, of any other type it is nothing at all.
+        let nothing: &[u8] = if is_json_type(content_type.as_ref()) { b"null" } else { b"" };
         let idempotency_key = Some(idempotency_key(&source, &id));
         let mut meta =
             BTreeMap::from([(format!("{META}id"), id), (format!("{META}source"), source)]);
@@ -142,7 +171,7 @@ impl CloudEvent {
             idempotency_key,
             meta,
             content_type: content_type.unwrap_or_else(|| CONTENT_TYPE_JSON.to_owned()),
-            payload: self.data.unwrap_or_else(|| b"null".to_vec()),
+            payload: self.data.unwrap_or_else(|| nothing.to_vec()),
         })
     }
 
@@ -180,7 +209,7 @@ fn text_of(name: &str, value: &RawValue) -> Result<Option<String>, String> {
 
 /// The bytes of `data`: JSON as it stands there; of any other type, the string's text.
 fn bytes_of(data: &RawValue, content_type: Option<&String>) -> Vec<u8> {
-    if content_type.is_some_and(|text| !is_json(text))
+    if !is_json_type(content_type)
         && let Ok(text) = serde_json::from_str::<String>(data.get())
     {
         return text.into_bytes();
@@ -188,10 +217,9 @@ fn bytes_of(data: &RawValue, content_type: Option<&String>) -> Vec<u8> {
     data.get().as_bytes().to_vec()
 }
 
-fn is_json(content_type: &str) -> bool {
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    let media_type = media_type.to_ascii_lowercase();
-    media_type == CONTENT_TYPE_JSON || media_type.ends_with("+json")
+/// Whether data of this type are JSON; they are if nothing is said.
+fn is_json_type(content_type: Option<&String>) -> bool {
+    content_type.is_none_or(|text| is_json(text))
 }
 
 #[cfg(test)]
@@ -225,6 +253,53 @@ mod tests {
         ] {
             let error = read(json, Some("truck")).unwrap_err();
             assert!(error.contains(words), "{json}: {error}");
+        }
+    }
+
+    #[test]
+    fn quoted_values_of_headers_are_unescaped_and_then_decoded_once() {
+        for (header, expected) in [
+            (r#""two words""#, "two words"),
+            (r#""say \"hi\" to \\me""#, r#"say "hi" to \me"#),
+            (r#""caf%C3%A9""#, "caf%C3%A9"),
+            ("bare", "bare"),
+            (r#"""#, r#"""#),
+            (r#""""#, ""),
+            (r#""open"#, r#""open"#),
+            (r#""a" and "b""#, r#""a" and "b""#),
+            (r#""open\""#, r#""open\""#),
+        ] {
+            assert_eq!(unquoted(header), expected, "{header}");
+        }
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("ce-specversion", "1.0"),
+            ("ce-id", "A"),
+            ("ce-source", "/s"),
+            ("ce-type", "t"),
+            ("ce-subject", r#""caf%C3%A9 \"7\"""#),
+        ] {
+            headers.insert(name, value.parse().unwrap());
+        }
+        let event = read_binary(&headers, Some("truck"), b"").unwrap();
+        assert_eq!(event.key.as_deref(), Some("café \"7\""));
+    }
+
+    #[test]
+    fn data_that_are_not_there_are_null_in_json_and_nothing_in_any_other_type() {
+        for (members, expected) in [
+            ("", &b"null"[..]),
+            (r#","datacontenttype":"application/json","data":null"#, b"null"),
+            (r#","datacontenttype":"text/json","data":{"a":1}"#, br#"{"a":1}"#),
+            (r#","datacontenttype":"image/json","data":"a""#, br#""a""#),
+            (r#","datacontenttype":"text/plain""#, b""),
+            (r#","datacontenttype":"text/plain","data":null"#, b""),
+            (r#","datacontenttype":"text/plain","data":"null""#, b"null"),
+            (r#","data":null,"data_base64":"MQ==""#, b"1"),
+        ] {
+            let front = r#"{"specversion":"1.0","id":"A","source":"/","type":"t""#;
+            let event = read(&format!("{front}{members}}}"), Some("truck")).unwrap();
+            assert_eq!(event.payload, expected, "{members}");
         }
     }
 

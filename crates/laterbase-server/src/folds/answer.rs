@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
 use laterbase::{Failure, FoldError, Folded, Moment, Page, PageCursor, PageRequest, Timestamp};
 use laterbase_json::time;
 use serde::Serialize;
@@ -17,8 +17,8 @@ use crate::databases::Hosted;
 use crate::describe::text;
 use crate::parameters::{Parameters, wrong};
 use crate::problem::{Kind, Problem};
-use crate::read::{cut, not_read};
-use crate::write::entity_tag::{entity_tag, is_among};
+use crate::read::{cut, not_read, settle};
+use crate::write::entity_tag::{among, not_modified, tag_of_form};
 use crate::write::if_none_match;
 
 /// Rows of a page that are not asked for by number, and at the most.
@@ -124,6 +124,11 @@ impl Asking {
         Ok(PageRequest { moment: self.moment()?, from, until, limit, after })
     }
 
+    /// What tags call the form of a state: what other code makes of the same events is another.
+    fn form(&self) -> String {
+        format!("fold{}-{}", self.shown.version(), Form::Json.name())
+    }
+
     /// Whether the state is that of now, whose version a tag can name.
     fn is_now(&self) -> bool {
         !self.parameters.has("as_of") && !self.parameters.has("valid_at")
@@ -133,7 +138,11 @@ impl Asking {
 /// One row.
 fn one(asking: &Asking, sort: Sort) -> Result<Response, Problem> {
     let key = asking.key.as_deref().unwrap_or_default();
-    let folded = asking.shown.get(key, &asking.moment()?).map_err(|error| not_folded(&error))?;
+    let database = &asking.hosted.database;
+    let folded = asking.shown.get(key, &asking.moment()?);
+    // Nobody is told of what a power cut could take back.
+    settle(database)?;
+    let folded = folded.map_err(|error| not_folded(&error))?;
     let Some(Folded { state, version }) = folded else {
         let detail = format!("no event of `{key}` was known and had happened by then");
         return Err(Problem::new(Kind::NoSuchRow).detail(detail));
@@ -141,13 +150,11 @@ fn one(asking: &Asking, sort: Sort) -> Result<Response, Problem> {
     let state = state.map_err(|error| Problem::failed(format!("`{key}` is not JSON: {error}")))?;
     // Rows of views have no stream, and so no version to expect.
     let tag = (sort == Sort::Aggregates && asking.is_now())
-        .then(|| entity_tag(asking.hosted.database.replica(), version));
+        .then(|| tag_of_form(database.replica(), version, &asking.form()));
     if let (Some(tag), Some(asked)) = (&tag, if_none_match(&asking.headers)?)
-        && is_among(asked, tag)
+        && let Some(had) = among(asked, tag)
     {
-        let mut response = StatusCode::NOT_MODIFIED.into_response();
-        response.headers_mut().insert(header::ETAG, tag.clone());
-        return Ok(response);
+        return Ok(not_modified(had));
     }
     let row = RowDocument { key, version: Some(version), state: Some(&state), problem: None };
     let mut response = text(to_text(&row)?, Form::Json.media_type());
@@ -159,7 +166,9 @@ fn one(asking: &Asking, sort: Sort) -> Result<Response, Problem> {
 
 /// A page of rows.
 fn page(asking: &Asking, form: Form) -> Result<Response, Problem> {
-    let page = asking.shown.page(&asking.request()?).map_err(|error| not_folded(&error))?;
+    let page = asking.shown.page(&asking.request()?);
+    settle(&asking.hosted.database)?;
+    let page = page.map_err(|error| not_folded(&error))?;
     let Page { rows, next, cursor, .. } = &page;
     let rows: Vec<RowDocument<'_>> = rows.iter().map(|row| shown(&row.key, &row.row)).collect();
     let next = next.as_ref().map(ToString::to_string);

@@ -18,6 +18,7 @@ use laterbase::{
     Aggregate, Changes, Cursor, Database, Fold, FoldError, Folded, Moment, Page, PageRequest,
     Projection, RootName, View,
 };
+use laterbase_json::minify_into;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -33,6 +34,9 @@ pub(crate) trait Shown: Send + Sync {
     /// The version of the fold's code.
     fn version(&self) -> u32;
 
+    /// How many positions it has not taken note of.
+    fn lag(&self) -> u64;
+
     fn get(&self, key: &str, moment: &Moment) -> Result<Option<Folded<Shape>>, FoldError>;
 
     fn page(&self, request: &PageRequest) -> Result<Page<Shape>, FoldError>;
@@ -43,6 +47,10 @@ pub(crate) trait Shown: Send + Sync {
 impl<F: Fold<State: Serialize>> Shown for Projection<F> {
     fn version(&self) -> u32 {
         self.fold().version()
+    }
+
+    fn lag(&self) -> u64 {
+        Self::lag(self)
     }
 
     fn get(&self, key: &str, moment: &Moment) -> Result<Option<Folded<Shape>>, FoldError> {
@@ -58,8 +66,17 @@ impl<F: Fold<State: Serialize>> Shown for Projection<F> {
     }
 }
 
+/// On one line: rows stand in lines, of NDJSON and of event streams.
 fn shape(state: impl Serialize) -> Shape {
-    to_raw_value(&state).map_err(|error| error.to_string())
+    let said = |error: serde_json::Error| error.to_string();
+    let raw = to_raw_value(&state).map_err(said)?;
+    if !raw.get().contains(['\n', '\r']) {
+        return Ok(raw);
+    }
+    // A state may hold JSON that it keeps as it was written.
+    let mut line = Vec::with_capacity(raw.get().len());
+    minify_into(raw.get(), &mut line);
+    serde_json::from_slice(&line).map_err(said)
 }
 
 /// Makes a projection of a database.
@@ -70,6 +87,23 @@ type Maker = Arc<dyn Fn(&Database) -> Arc<dyn Shown> + Send + Sync>;
 pub(crate) enum Sort {
     Aggregates,
     View,
+}
+
+impl Sort {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Aggregates => "aggregates",
+            Self::View => "view",
+        }
+    }
+}
+
+/// How far a projection is behind its database.
+pub(crate) struct FoldLag {
+    pub(crate) sort: &'static str,
+    pub(crate) name: String,
+    /// It takes note of what is new when it is asked.
+    pub(crate) positions: u64,
 }
 
 /// What a fold is called.
@@ -98,6 +132,19 @@ impl Folds {
     pub(crate) fn names(&self, sort: Sort) -> impl Iterator<Item = &str> {
         let of_sort = self.makers.keys().filter(move |(of, _)| *of == sort);
         of_sort.map(|(_, name)| name.as_str())
+    }
+
+    /// How far each projection that was made of a database is behind it, by name.
+    pub(crate) fn lags(&self, database: &str) -> Vec<FoldLag> {
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let of_database = made.into_iter().filter(|((of, _), _)| of == database);
+        of_database
+            .map(|((_, (sort, name)), shown)| FoldLag {
+                sort: sort.name(),
+                name,
+                positions: shown.lag(),
+            })
+            .collect()
     }
 
     /// A projection by name; none if the program named none.

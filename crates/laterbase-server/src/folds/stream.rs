@@ -137,14 +137,12 @@ fn next_rows(
 fn next_changes(asking: &Asking, cursor: Cursor) -> Result<(Phase, Bytes, bool), Problem> {
     let changes = asking.shown.changes(&cursor, ROWS_MAX).map_err(|error| not_folded(&error))?;
     let mut out = Vec::new();
-    for (at, change) in changes.rows.iter().enumerate() {
-        if asking.key.as_deref().is_some_and(|key| key != &*change.key) {
-            continue;
-        }
-        // Rows that one arrival changed share their cursor: only the last of them has it as its id,
-        // or a client that comes back would miss the others.
-        let next = changes.rows.get(at + 1);
-        let is_last = next.is_none_or(|next| next.cursor != change.cursor);
+    let is_asked = |key: &str| asking.key.as_deref().is_none_or(|asked| asked == key);
+    let mut told = changes.rows.iter().filter(|change| is_asked(&change.key)).peekable();
+    while let Some(change) = told.next() {
+        // Rows that one arrival changed share their cursor: only the last of those that are told
+        // has it as its id, or a client that comes back would miss the others.
+        let is_last = told.peek().is_none_or(|next| next.cursor != change.cursor);
         tell(change, is_last, &mut out)?;
     }
     let more = !changes.rows.is_empty();

@@ -4,12 +4,15 @@
 //! data, in `schemas.json`; a test holds them against the names that the table uses.
 
 mod document;
+#[cfg(test)]
+mod members;
 
 use std::sync::OnceLock;
 
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 
+use crate::call::Call;
 use crate::describe::text;
 use crate::problem::Problem;
 
@@ -21,14 +24,16 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 
                       frame-ancestors 'none'";
 
 /// `GET /openapi.json`.
-pub(crate) async fn document_answer() -> Result<Response, Problem> {
+pub(crate) async fn document_answer(call: Call) -> Result<Response, Problem> {
+    call.parameters()?;
     static TEXT: OnceLock<String> = OnceLock::new();
     let body = TEXT.get_or_init(|| format!("{:#}\n", document::document()));
     Ok(text(body.as_str(), "application/json"))
 }
 
 /// `GET /console/api`.
-pub(crate) async fn console_answer() -> Result<Response, Problem> {
+pub(crate) async fn console_answer(call: Call) -> Result<Response, Problem> {
+    call.parameters()?;
     let mut response = text(CONSOLE, "text/html; charset=utf-8");
     let policy = HeaderValue::from_static(POLICY);
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);

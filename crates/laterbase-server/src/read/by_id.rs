@@ -39,9 +39,9 @@ pub(super) fn answer(reading: &Reading, form: Form) -> Result<Response, Problem>
         found.events.retain(|recorded| !elsewhere(recorded));
     }
     settle(database)?;
-    if form == Form::CloudEvent {
+    if matches!(form, Form::CloudEvent | Form::BinaryCloudEvent) {
         return match (found.events.as_slice(), ids.len()) {
-            ([one], 1) => Ok(forms::cloud_event(one, &reading.hosted.name)),
+            ([one], 1) => Ok(forms::cloud_event(form, one, &reading.hosted.name)),
             ([], 1) => Err(Problem::new(Kind::NoSuchEvent).detail(Kind::NoSuchEvent.advice())),
             (_, _) => Err(Problem::not_acceptable(
                 "application/cloudevents-batch+json for several events",

@@ -1,11 +1,13 @@
 //! The forms of a page: JSON, CBOR, CloudEvents, lines.
 
+use axum::http::HeaderValue;
 use axum::response::Response;
 use ciborium::Value;
 use laterbase::{EventId, Recorded};
 use laterbase_json::time::Clockface;
 use laterbase_json::write_json;
 
+use super::MISSING;
 use super::reader::Ends;
 use crate::accept::Form;
 use crate::cloud_events;
@@ -33,7 +35,9 @@ pub(super) fn page(
             ];
             cbor(members)
         }
-        Form::CloudEvents | Form::CloudEvent => Ok(cloud_events_page(events, database)),
+        Form::CloudEvents | Form::CloudEvent | Form::BinaryCloudEvent => {
+            Ok(cloud_events_page(events, database))
+        }
         Form::Json | Form::Ndjson | Form::EventStream => {
             let mut out = b"{\"events\":".to_vec();
             list(events, &mut out);
@@ -63,11 +67,13 @@ pub(super) fn found(
                 (Value::Text("missing".to_owned()), Value::Array(ids)),
             ])
         }
-        Form::CloudEvents | Form::CloudEvent => Ok(cloud_events_page(events, database)),
+        Form::CloudEvents | Form::CloudEvent | Form::BinaryCloudEvent => {
+            Ok(with_missing(cloud_events_page(events, database), missing))
+        }
         Form::Ndjson => {
             let mut out = Vec::new();
             events.iter().for_each(|recorded| line(recorded, &mut out));
-            Ok(text(out, Form::Ndjson.media_type()))
+            Ok(with_missing(text(out, Form::Ndjson.media_type()), missing))
         }
         Form::Json | Form::EventStream => {
             let mut out = b"{\"events\":".to_vec();
@@ -79,8 +85,17 @@ pub(super) fn found(
     }
 }
 
+/// How many are missing, where the form has no member for their ids.
+fn with_missing(mut response: Response, missing: &[EventId]) -> Response {
+    response.headers_mut().insert(MISSING, HeaderValue::from(missing.len()));
+    response
+}
+
 /// One event as a CloudEvent of its own.
-pub(super) fn cloud_event(recorded: &Recorded, database: &str) -> Response {
+pub(super) fn cloud_event(form: Form, recorded: &Recorded, database: &str) -> Response {
+    if form == Form::BinaryCloudEvent {
+        return cloud_events::binary(&recorded.event, database);
+    }
     let mut out = Vec::new();
     cloud_events::write(&recorded.event, database, &mut out);
     out.push(b'\n');

@@ -13,33 +13,33 @@ pub(crate) mod feed;
 mod forms;
 pub(crate) mod place;
 mod reader;
-mod selection;
+pub(crate) mod selection;
 
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 use laterbase::{Database, Key, RootName};
 use serde_json::Value;
 
 use self::reader::Reader;
-pub(crate) use self::reader::not_read;
+pub(crate) use self::reader::{not_read, settle};
 use self::selection::Selection;
 pub(crate) use self::selection::cut;
 use crate::accept::{Form, choose};
 use crate::access::{self, Asked, Roots, Standing, Verb};
 use crate::call::Call;
 use crate::databases::Hosted;
-use crate::parameters::Parameters;
+use crate::parameters::{Parameters, wrong};
 use crate::problem::Problem;
 use crate::request::{media_type, whole};
 use crate::routes::Shared;
-use crate::write::entity_tag::{entity_tag, is_among};
+use crate::write::entity_tag::{among, not_modified, tag_of_form};
 use crate::write::whole_number;
 
 const NEXT: HeaderName = HeaderName::from_static("laterbase-next");
 const CURSOR: HeaderName = HeaderName::from_static("laterbase-cursor");
+const MISSING: HeaderName = HeaderName::from_static("laterbase-missing");
 const VV: HeaderName = HeaderName::from_static("laterbase-vv");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -88,7 +88,9 @@ impl Reading {
     }
 
     async fn answer(mut self) -> Result<Response, Problem> {
-        let form = if self.parameters.has("keys") {
+        let form = if self.is_binary()? {
+            Form::BinaryCloudEvent
+        } else if self.parameters.has("keys") {
             choose(&self.headers, &ID_FORMS)?
         } else {
             choose(&self.headers, &FORMS)?
@@ -103,7 +105,7 @@ impl Reading {
             let shared = Arc::clone(&self.shared);
             return shared.admission.run(move || by_id::answer(&self, form)).await;
         }
-        let selection = Selection::read(&self.parameters, self.root)?;
+        let selection = Selection::read(&self.parameters, self.root, form == Form::EventStream)?;
         if let (None, Some(root)) = (self.root, &selection.query.root) {
             let (database, roots) = (Some(self.hosted.name.as_str()), Roots::One(root.as_str()));
             let asked = Asked { database, roots, verb: Verb::Read };
@@ -112,10 +114,25 @@ impl Reading {
         match form {
             Form::EventStream => feed::answer(self, selection).await,
             Form::Ndjson => export::answer(self, selection).await,
-            Form::Json | Form::Cbor | Form::CloudEvents | Form::CloudEvent => {
+            Form::Json
+            | Form::Cbor
+            | Form::CloudEvents
+            | Form::CloudEvent
+            | Form::BinaryCloudEvent => {
                 let shared = Arc::clone(&self.shared);
                 shared.admission.run(move || page(&self, selection, form)).await
             }
+        }
+    }
+
+    /// Whether one event is asked for as a CloudEvent in binary mode: as it is no media type,
+    /// `Accept` cannot say so.
+    fn is_binary(&self) -> Result<bool, Problem> {
+        match (self.parameters.one("ce_mode")?, self.parameters.has("keys")) {
+            (None, _) => Ok(false),
+            (Some("binary"), true) => Ok(true),
+            (Some("binary"), false) => Err(wrong("ce_mode", "it goes with `keys`, of one event")),
+            (Some(_), _) => Err(wrong("ce_mode", "write binary, or leave it out")),
         }
     }
 }
@@ -125,16 +142,13 @@ fn page(reading: &Reading, selection: Selection, form: Form) -> Result<Response,
     let database = &reading.hosted.database;
     let stream = selection.stream();
     let tag = match &stream {
-        Some((root, key)) => Some(tag_of(database, root, key)?),
+        Some((root, key)) => Some(tag_of(database, root, key, form)?),
         None => None,
     };
     if let (Some(tag), Some(asked)) = (&tag, crate::write::if_none_match(&reading.headers)?)
-        && is_among(asked, tag)
+        && let Some(had) = among(asked, tag)
     {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-        response.headers_mut().insert(header::ETAG, tag.clone());
-        return Ok(response);
+        return Ok(not_modified(had));
     }
     let events_max = selection.page_events()?;
     let mut reader = Reader::new(database, selection)?;
@@ -157,9 +171,14 @@ fn page(reading: &Reading, selection: Selection, form: Form) -> Result<Response,
 }
 
 /// The version of a stream before it is read: nothing that it counts is missing in what is read.
-fn tag_of(database: &Database, root: &RootName, key: &Key) -> Result<HeaderValue, Problem> {
+fn tag_of(
+    database: &Database,
+    root: &RootName,
+    key: &Key,
+    form: Form,
+) -> Result<HeaderValue, Problem> {
     let version = database.stream_version(root.as_str(), key.as_str()).map_err(Problem::failed)?;
-    Ok(entity_tag(database.replica(), version))
+    Ok(tag_of_form(database.replica(), version, form.name()))
 }
 
 /// The members of a body as parameters: texts, numbers, and lists of texts.

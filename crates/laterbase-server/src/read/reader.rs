@@ -190,7 +190,7 @@ fn check_arrival(database: &Database, bound: Cursor) -> Result<(), Problem> {
 }
 
 /// Has what can be read flushed, so that no answer tells of what could still be lost.
-pub(super) fn settle(database: &Database) -> Result<(), Problem> {
+pub(crate) fn settle(database: &Database) -> Result<(), Problem> {
     match database.flush() {
         Ok(()) | Err(AppendError::ReadOnly) => Ok(()),
         Err(error) => Err(Problem::failed(error).of_kind(Kind::Storage)),

@@ -11,7 +11,7 @@ use crate::problem::{Kind, Problem};
 use crate::write::vector;
 
 /// The parameters that a body may have, too.
-pub(super) const NAMES: [&str; 15] = [
+pub(crate) const NAMES: [&str; 15] = [
     "vv",
     "lc",
     "after",
@@ -44,8 +44,13 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
-    /// Reads parameters; `root` is the path's.
-    pub(crate) fn read(parameters: &Parameters, root: Option<RootName>) -> Result<Self, Problem> {
+    /// Reads parameters; `root` is the path's. A feed comes to go on in arrival order, whatever
+    /// order it began in, so `follows` takes arrival places in the order `tx` too.
+    pub(crate) fn read(
+        parameters: &Parameters,
+        root: Option<RootName>,
+        follows: bool,
+    ) -> Result<Self, Problem> {
         let root = match (root, parameters.one("root")?) {
             (Some(root), _) => Some(root),
             (None, Some(text)) => {
@@ -74,7 +79,7 @@ impl Selection {
         if selection.limit == Some(0) {
             return Err(wrong("limit", "ask for at least one event"));
         }
-        selection.check_place()?;
+        selection.check_place(follows)?;
         Ok(selection)
     }
 
@@ -106,11 +111,16 @@ impl Selection {
         self.query.order == Order::Tx && self.query.cut == Cut::Latest
     }
 
-    fn check_place(&self) -> Result<(), Problem> {
+    fn check_place(&self, follows: bool) -> Result<(), Problem> {
         let refused = |detail: &str| Err(Problem::new(Kind::Cursor).detail(detail));
         match self.place {
             None => Ok(()),
             Some(Place::Plain(cursor)) if cursor.order() == self.query.order => Ok(()),
+            Some(Place::Plain(cursor))
+                if follows && self.catches_up() && cursor.order() == Order::Arrival =>
+            {
+                Ok(())
+            }
             Some(Place::Plain(_)) => refused("the cursor is in another order than `order` says"),
             Some(Place::CatchUp { .. }) if !self.catches_up() => {
                 refused("the cursor is of a read in the order `tx` and without `as_of`")

@@ -11,7 +11,7 @@ macro_rules! listing {
     ($($first:expr),*) => {
         &[
             $($first,)* VV, LC, AFTER, KEYS, KEY, TAG, TYPE, TX_FROM, TX_UNTIL, VALID_FROM,
-            VALID_UNTIL, AS_OF, ORDER, LIMIT, LAST_EVENT_ID, IF_NONE_MATCH_READ,
+            VALID_UNTIL, AS_OF, ORDER, LIMIT, CE_MODE, LAST_EVENT_ID, IF_NONE_MATCH_READ,
         ]
     };
 }
@@ -28,12 +28,15 @@ const WRITING: &[Parameter] = &[
     CE_TIME,
 ];
 
-const RECORDED: &[Answer] = &[Answer {
-    status: 201,
-    about: "The events are on the device.",
-    contents: &[content(JSON, "Appended")],
-    headers: &["ETag"],
-}];
+const RECORDED: &[Answer] = &[
+    ok("There was nothing to record: an empty batch.", &[content(JSON, "Appended")]),
+    Answer {
+        status: 201,
+        about: "The events are on the device.",
+        contents: &[content(JSON, "Appended")],
+        headers: &["ETag"],
+    },
+];
 
 const REFUSALS: &[Kind] = &[
     Kind::NoSuchDatabase,
@@ -49,6 +52,8 @@ const REFUSALS: &[Kind] = &[
 ];
 
 const CE: &str = "application/cloudevents+json";
+/// CloudEvents in binary mode: any media type that is none of the others.
+const BINARY: &str = "application/octet-stream";
 const CE_BATCH: &str = "application/cloudevents-batch+json";
 
 const LISTED: &[Content] = &[
@@ -57,6 +62,7 @@ const LISTED: &[Content] = &[
     content("application/cbor", "Bytes"),
     content(CE_BATCH, "CloudEvents"),
     content(CE, "CloudEventOut"),
+    content(BINARY, "Bytes"),
     content("text/event-stream", "Text"),
 ];
 
@@ -65,7 +71,13 @@ const READING: &[Answer] = &[
         status: 200,
         about: "The events.",
         contents: LISTED,
-        headers: &["ETag", "Laterbase-Next", "Laterbase-Cursor", "Laterbase-VV"],
+        headers: &[
+            "ETag",
+            "Laterbase-Next",
+            "Laterbase-Cursor",
+            "Laterbase-VV",
+            "Laterbase-Missing",
+        ],
     },
     Answer {
         status: 304,
@@ -94,6 +106,7 @@ pub(super) const ROUTES: &[Route] = &[
             content(NDJSON, "Lines"),
             content(CE, "RootedCloudEvent"),
             content(CE_BATCH, "RootedCloudEvents"),
+            content(BINARY, "BinaryData"),
         ],
         body_required: true,
         answers: RECORDED,
@@ -115,6 +128,7 @@ pub(super) const ROUTES: &[Route] = &[
             content(NDJSON, "Lines"),
             content(CE, "CloudEvent"),
             content(CE_BATCH, "CloudEventBatch"),
+            content(BINARY, "BinaryData"),
         ],
         body_required: true,
         answers: RECORDED,

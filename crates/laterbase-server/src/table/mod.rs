@@ -133,6 +133,13 @@ pub(crate) fn paths() -> Vec<(&'static str, Vec<&'static Route>)> {
     paths
 }
 
+impl Route {
+    /// Whether the header Accept decides in which form it answers.
+    pub(crate) fn has_forms(&self) -> bool {
+        self.answers.iter().any(|answer| answer.contents.len() > 1)
+    }
+}
+
 impl Method {
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -71,6 +71,11 @@ pub(super) const ORDER: Parameter =
     query("order", "Order", "`tx` (by id), `valid` or `arrival`; `tx` if not given.");
 pub(super) const LIMIT: Parameter =
     query("limit", "Limit", "How many events at the most: 1000 if not given, except in streams.");
+pub(super) const CE_MODE: Parameter = query(
+    "ce_mode",
+    "CeMode",
+    "`binary`: the one event of `keys` as a CloudEvent in binary mode, whatever `Accept` says.",
+);
 pub(super) const LAST_EVENT_ID: Parameter = header(
     "Last-Event-ID",
     "HeaderText",

@@ -13,12 +13,12 @@ const TEXT: &[Content] = &[content("text/plain; charset=utf-8", "Text")];
 pub(super) const ROUTES: &[Route] = &[
     Route {
         answers: &[ok("The server answers.", HEALTH)],
-        run: |_| Box::pin(describe::live()),
+        run: |call| Box::pin(describe::live(call)),
         ..get("health", "/health", "Says that the server answers.")
     },
     Route {
         answers: &[ok("The server answers.", HEALTH)],
-        run: |_| Box::pin(describe::live()),
+        run: |call| Box::pin(describe::live(call)),
         ..get("health-live", "/health/live", "Says that the server answers.")
     },
     Route {
@@ -38,12 +38,12 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route {
         answers: &[ok("This document.", &[content(JSON, "Any")])],
-        run: |_| Box::pin(openapi::document_answer()),
+        run: |call| Box::pin(openapi::document_answer(call)),
         ..get("openapi", "/openapi.json", "Describes this interface: OpenAPI 3.1.")
     },
     Route {
         answers: &[ok("A page.", &[content("text/html; charset=utf-8", "Text")])],
-        run: |_| Box::pin(openapi::console_answer()),
+        run: |call| Box::pin(openapi::console_answer(call)),
         ..get("console-api", "/console/api", "A page that shows this interface.")
     },
     Route {

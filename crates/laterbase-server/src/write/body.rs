@@ -32,7 +32,7 @@ pub(crate) enum Forms {
 /// Events with conditions.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Envelope<'a> {
+pub(crate) struct Envelope<'a> {
     #[serde(borrow)]
     events: Vec<&'a RawValue>,
     #[serde(default)]
@@ -49,22 +49,19 @@ struct Peek<'a> {
 
 impl Forms {
     pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
-        let media_type = media_type(headers);
-        if cloud_events::is_binary(headers) {
-            let is_structured = |name: &str| name.starts_with("application/cloudevents");
-            if media_type.as_deref().is_some_and(is_structured) {
-                return Err(Problem::bad_request(
-                    "a CloudEvent's attributes stand in the body or in headers that begin with \
-                     `ce-`, not in both",
-                ));
-            }
-            return Ok(Self::Binary);
-        }
-        match media_type.as_deref() {
-            None | Some("application/json") => Ok(Self::Json),
-            Some("application/x-ndjson") => Ok(Self::Ndjson),
+        // The media type decides first; headers that begin with `ce-` may repeat what stands in a
+        // structured body (HTTP binding 1.0.2, 3).
+        match media_type(headers).as_deref() {
             Some("application/cloudevents+json") => Ok(Self::CloudEvent),
             Some("application/cloudevents-batch+json") => Ok(Self::CloudEvents),
+            Some(other) if other.starts_with("application/cloudevents") => {
+                Err(Problem::media_type(
+                    "application/cloudevents+json or application/cloudevents-batch+json",
+                ))
+            }
+            _ if cloud_events::is_binary(headers) => Ok(Self::Binary),
+            None | Some("application/json") => Ok(Self::Json),
+            Some("application/x-ndjson") => Ok(Self::Ndjson),
             Some(_) => Err(Problem::media_type(
                 "application/json, application/x-ndjson, application/cloudevents+json or \
                  application/cloudevents-batch+json",

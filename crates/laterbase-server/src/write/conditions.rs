@@ -24,7 +24,7 @@ pub(crate) struct Conditions {
 /// `fail_if` as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct FailIf {
+pub(crate) struct FailIf {
     items: Option<Vec<Item>>,
     #[serde(default)]
     all: bool,
@@ -34,7 +34,7 @@ pub(super) struct FailIf {
 /// Events of one of these types that carry all of these tags.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Item {
+pub(crate) struct Item {
     #[serde(default)]
     types: Vec<String>,
     #[serde(default)]

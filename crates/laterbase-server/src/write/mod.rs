@@ -8,8 +8,8 @@
 //! All events of a body are one commit: recorded together or not at all. A body with events that
 //! are refused is refused whole, and each of them is named by its index.
 
-mod body;
-mod conditions;
+pub(crate) mod body;
+pub(crate) mod conditions;
 pub(crate) mod entity_tag;
 mod refusal;
 
@@ -31,6 +31,7 @@ use crate::access::{self, Asked, Verb};
 use crate::call::{Call, header};
 use crate::databases::Hosted;
 use crate::describe::vector_text;
+use crate::metrics::Ended;
 use crate::problem::{Problem, Refused};
 use crate::request::{Whole, json, whole};
 use crate::routes::Shared;
@@ -83,7 +84,7 @@ impl Writing {
         let root = self.root.as_ref().map(RootName::as_str);
         let Read { mut events, conditions } = self.forms.read(&self.headers, root, &self.body)?;
         if events.is_empty() {
-            return Err(Problem::bad_request("the body has no events; send at least one"));
+            return self.nothing();
         }
         self.give_keys(&mut events)?;
         self.permitted(&events, &conditions)?;
@@ -92,32 +93,41 @@ impl Writing {
         push(&mut commit, &events)?;
         let mut exact = conditions.apply(&mut commit);
         if let Some(demanded) = &self.demanded {
-            let Some((root, key)) = &stream else {
-                return Err(Problem::bad_request(
-                    "If-Match and If-None-Match need all events of the body on one key: use \
-                     `expect` in the body for several",
-                ));
-            };
+            let Some((root, key)) = &stream else { return Err(no_one_stream()) };
             let expected = demanded.expected(&self.hosted.database, root, key)?;
             commit.expect(*root, key.clone(), expected);
             exact.push((*root, key.clone(), expected));
         }
         let began = Instant::now();
-        let appended = self
-            .hosted
-            .database
-            .append(&mut commit)
-            .and_then(laterbase::Ticket::wait)
-            .map_err(|error| not_appended(&error, self.demanded.is_some(), &stream))?;
-        self.hosted.metrics.count_commit(appended.len(), began.elapsed());
-        // Whoever may write under one root need not be told how far the others are.
-        let only = self.root.filter(|_| self.shared.config.authorizer.is_some());
-        let mut response = json(&answer(&self.hosted.database, &appended, only)?);
+        let appended = self.hosted.database.append(&mut commit).and_then(laterbase::Ticket::wait);
+        let by_header = self.demanded.as_ref().and(stream.as_ref());
+        let appended = appended.map_err(|error| not_appended(&error, by_header, &events));
+        self.hosted.metrics.count_append(ended(&appended), began.elapsed());
+        let appended = appended?;
+        let mut response = json(&answer(&self.hosted.database, &appended, self.only())?);
         *response.status_mut() = StatusCode::CREATED;
         if let Some(tag) = self.tag(&appended, &exact, stream.as_ref()) {
             response.headers_mut().insert(header::ETAG, tag);
         }
         Ok(response)
+    }
+
+    /// A body without events. A batch of CloudEvents may be empty, and is then taken as it is.
+    fn nothing(&self) -> Result<Response, Problem> {
+        if self.forms != Forms::CloudEvents {
+            return Err(Problem::bad_request("the body has no events; send at least one"));
+        }
+        if self.demanded.is_some() {
+            return Err(no_one_stream());
+        }
+        let vv = vector_shown(&self.hosted.database, self.only())?;
+        Ok(json(&json!({ "outcome": "nothing", "events": [], "vv": vv })))
+    }
+
+    /// The root that the answer tells of: whoever may write under one need not be told how far the
+    /// others are.
+    fn only(&self) -> Option<RootName> {
+        self.root.filter(|_| self.shared.config.authorizer.is_some())
     }
 
     /// Gives each event that has none an idempotency key that follows from the header's.
@@ -233,9 +243,33 @@ fn answer(
         Outcome::Recorded => "recorded",
         Outcome::AlreadyApplied => "already_applied",
     };
-    let vector = database.version_vector().map_err(Problem::failed)?;
-    let vv = vector_text(&only.map_or_else(|| vector.clone(), |root| vector.for_root(&root)));
+    let vv = vector_shown(database, only)?;
     Ok(json!({ "outcome": outcome, "events": events, "vv": vv }))
+}
+
+/// How far a database is, of one root or of all.
+fn vector_shown(database: &Database, only: Option<RootName>) -> Result<String, Problem> {
+    let vector = database.version_vector().map_err(Problem::failed)?;
+    Ok(vector_text(&only.map_or_else(|| vector.clone(), |root| vector.for_root(&root))))
+}
+
+fn no_one_stream() -> Problem {
+    Problem::bad_request(
+        "If-Match and If-None-Match need all events of the body on one key: use `expect` in the \
+         body for several",
+    )
+}
+
+/// What became of an append, to be counted.
+fn ended(appended: &Result<Appended, Problem>) -> Ended {
+    match appended {
+        Ok(Appended { outcome: Outcome::Recorded, .. }) => {
+            Ended::Recorded(appended.as_ref().map_or(0, Appended::len))
+        }
+        Ok(Appended { outcome: Outcome::AlreadyApplied, .. }) => Ended::AlreadyApplied,
+        Err(problem) if problem.kind().status().is_server_error() => Ended::Failed,
+        Err(_) => Ended::Refused,
+    }
 }
 
 /// The header that is read elsewhere too.

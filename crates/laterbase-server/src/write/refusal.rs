@@ -1,24 +1,26 @@
 //! Why an append did not happen, as a problem that says what to do.
 
-use laterbase::{AppendError, Key, RootName};
+use laterbase::{AppendError, Cause, EventId, Key, NewEvent, RootName, StageError, StampError};
 use serde_json::json;
 
+use super::REFUSED_MAX;
 use crate::problem::{Kind, Problem, Refused};
 
-/// The problem that an error is; 412 where a header demanded what did not hold.
+/// The problem that an error is. `by_header` is the stream of which a header demanded something:
+/// 412 where that did not hold. `events` are those of the body.
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "the library may come to know more ways to fail; those are told as failures"
 )]
 pub(super) fn not_appended(
     error: &AppendError,
-    by_header: bool,
-    stream: &Option<(RootName, Key)>,
+    by_header: Option<&(RootName, Key)>,
+    events: &[Result<NewEvent, String>],
 ) -> Problem {
     match error {
         AppendError::VersionMismatch { root, key, actual, .. } => {
-            let is_asked = stream.as_ref().is_some_and(|(of, name)| (of, name) == (root, key));
-            let kind = if by_header && is_asked { Kind::Precondition } else { Kind::Version };
+            let is_asked = by_header.is_some_and(|(of, name)| (of, name) == (root, key));
+            let kind = if is_asked { Kind::Precondition } else { Kind::Version };
             Problem::new(kind)
                 .detail(error)
                 .field("stream", json!(format!("{root}:{key}")))
@@ -32,7 +34,7 @@ pub(super) fn not_appended(
             .field("index", json!(index))
             .field("event", json!(existing.to_string())),
         AppendError::PartlyApplied { applied, .. } => {
-            let one = |(index, id): &(usize, laterbase::EventId)| {
+            let one = |(index, id): &(usize, EventId)| {
                 let id = id.to_string();
                 json!({ "index": index, "id": id })
             };
@@ -43,8 +45,11 @@ pub(super) fn not_appended(
             let detail = error.to_string();
             Problem::refused_events(&[Refused { index: *second, detail }])
         }
-        AppendError::TooLarge(_) | AppendError::Stamp(_) => {
-            Problem::refused_events(&[Refused { index: 0, detail: error.to_string() }])
+        AppendError::TooLarge(StageError::TooLarge { bytes_max, .. }) => {
+            Problem::too_large(*bytes_max)
+        }
+        AppendError::Stamp(StampError::CauseNotEarlier { cause }) => {
+            Problem::refused_events(&not_earlier(*cause, events))
         }
         AppendError::Cursor(_) => Problem::new(Kind::Cursor).detail(error),
         AppendError::Failed { .. } | AppendError::IndexesFull { .. } => {
@@ -53,4 +58,15 @@ pub(super) fn not_appended(
         AppendError::Closed => Problem::busy(),
         _ => Problem::failed(error),
     }
+}
+
+/// The events that name `cause`, which comes later than they do.
+fn not_earlier(cause: EventId, events: &[Result<NewEvent, String>]) -> Vec<Refused> {
+    let detail = format!("its cause {cause} is not an earlier event: leave it out, or mend it");
+    let named = events
+        .iter()
+        .enumerate()
+        .filter(|(_, event)| event.as_ref().is_ok_and(|event| event.cause == Cause::Id(cause)));
+    let refused = named.map(|(index, _)| Refused { index, detail: detail.clone() });
+    refused.take(REFUSED_MAX).collect()
 }

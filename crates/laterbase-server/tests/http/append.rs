@@ -187,7 +187,7 @@ fn entity_tags_guard_a_stream_and_name_the_replica_they_count_on() {
     assert!(next.unwrap().ends_with("-2\""));
     let (status, head, _) = server.ask_whole("GET", "/e/shipment?key=4711", &[], b"");
     let tag = head.get("etag").cloned().unwrap();
-    assert_eq!((status, tag.ends_with("-3\"")), (200, true));
+    assert_eq!((status, tag.ends_with("-3-json\"")), (200, true));
     let unchanged = format!("if-none-match: {tag}");
     assert_eq!(server.ask("GET", "/e/shipment?key=4711", &[&unchanged], b"").0, 304);
     let two =
@@ -216,4 +216,31 @@ fn a_key_for_several_events_gives_each_one_of_its_own() {
         .map(|event| event["idempotency_key"].as_str().unwrap())
         .collect();
     assert_eq!(keys, ["K/0", "own"]);
+}
+
+#[test]
+fn a_cause_that_comes_later_is_refused_at_the_events_that_name_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = serve(directory.path());
+    let later = laterbase::Hlc::from_u64(u64::MAX >> 1);
+    let cause = laterbase::EventId::new(later, server.database().replica()).to_string();
+    let fine = json!({"type": "a", "data": 1});
+    let wrong = json!({"type": "a", "data": 1, "cause": cause});
+    let (status, problem) = post(&server, &[JSON], &json!([fine, wrong, fine, wrong]).to_string());
+    assert_eq!((status, &problem["index"]), (422, &json!(1)), "{problem}");
+    assert_eq!(problem["errors"][1]["index"], 3, "{problem}");
+}
+
+#[test]
+fn a_commit_that_the_log_does_not_take_is_too_large() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut options = Options::default();
+    options.log.commit_bytes_max = 64 << 10;
+    Database::create(directory.path(), options.clone()).unwrap().close().unwrap();
+    let server = Running::over(directory.path(), options, ServerConfig::default(), |server| server);
+    let event = json!({"type": "a", "data": "x".repeat(40 << 10)});
+    let (status, problem) = post(&server, &[JSON], &json!([event, event]).to_string());
+    assert_eq!((status, &problem["type"]), (413, &json!("/problems/too-large")), "{problem}");
+    assert_eq!(problem["bytes_max"], 64 << 10, "{problem}");
+    assert_eq!(post(&server, &[JSON], &event.to_string()).0, 201);
 }

@@ -59,7 +59,7 @@ fn a_write_is_waited_for_however_long_it_takes() {
     let options = Options::default().validators(slow);
     Database::create(directory.path(), Options::default()).unwrap().close().unwrap();
     let config = ServerConfig { request_timeout: REQUEST_TIMEOUT, ..ServerConfig::default() };
-    let server = Running::with_options(directory.path(), &options, config, |server| server);
+    let server = Running::over(directory.path(), options, config, |server| server);
     let (status, text) = server.ask("POST", "/e/truck", &[JSON], b"{\"type\":\"a\",\"data\":1}");
     assert_eq!(status, 201, "{text}");
 }

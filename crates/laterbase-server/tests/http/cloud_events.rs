@@ -93,3 +93,81 @@ fn what_is_no_cloud_event_is_refused_by_its_index() {
     let (status, problem) = post(&server, "/e", &[ONE], &good.to_string());
     assert!(status == 422 && problem["detail"].as_str().unwrap().contains("root"), "{problem}");
 }
+
+#[test]
+fn headers_beside_a_structured_event_do_not_count() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = serve(directory.path());
+    let one = json!({"specversion": "1.0", "id": "A", "source": "/s", "type": "inside"});
+    let headers = [ONE, "ce-specversion: 1.0", "ce-type: outside", "ce-id: B"];
+    let (status, answer) = post(&server, "/e/truck", &headers, &one.to_string());
+    assert_eq!(status, 201, "{answer}");
+    let (_, text) = server.ask("GET", "/e/truck", &[], b"");
+    assert!(text.contains("inside") && !text.contains("outside"), "{text}");
+    let avro = ["content-type: application/cloudevents+avro", "ce-id: B"];
+    assert_eq!(post(&server, "/e/truck", &avro, "x").0, 415);
+}
+
+#[test]
+fn an_empty_batch_is_nothing_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = serve(directory.path());
+    let (status, answer) = post(&server, "/e/truck", &[BATCH], "[]");
+    assert_eq!((status, &answer["events"]), (200, &json!([])), "{answer}");
+    assert_eq!(answer["outcome"], "nothing");
+    assert_eq!(post(&server, "/e/truck", &[BATCH, "if-match: *"], "[]").0, 400);
+    assert_eq!(server.database().event_count().unwrap(), 0);
+}
+
+#[test]
+fn an_event_goes_out_in_binary_mode_as_it_came_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = serve(directory.path());
+    let sent = [
+        "ce-specversion: 1.0",
+        "ce-id: A-2",
+        "ce-source: /yard/gate",
+        "ce-type: weighed",
+        "ce-subject: caf%C3%A9%20%227%22",
+        "ce-time: 2026-03-01T12:00:00Z",
+        "ce-comexample: 100%25",
+    ];
+    let cases = [("text/html", "<b>1 t</b>"), ("text/plain", ""), ("application/vnd.x+json", "{}")];
+    for (at, (content_type, body)) in cases.into_iter().enumerate() {
+        let content_type = format!("content-type: {content_type}");
+        let id = format!("ce-id: A-{at}");
+        let mut headers = sent.to_vec();
+        headers[1] = &id;
+        headers.push(&content_type);
+        let (status, answer) = post(&server, "/e/shipment", &headers, body);
+        assert_eq!(status, 201, "{answer}");
+        let path =
+            format!("/e?ce_mode=binary&keys={}", answer["events"][0]["id"].as_str().unwrap());
+        let (status, head, back) = server.ask_whole("GET", &path, &[], b"");
+        assert_eq!((status, back.as_str()), (200, body));
+        for header in &headers {
+            let (name, value) = header.split_once(": ").unwrap();
+            assert_eq!(head[name], value, "{name}");
+        }
+        assert_eq!(head["ce-root"], "shipment");
+        // What others wrote runs nowhere.
+        assert_eq!(head["x-content-type-options"], "nosniff");
+        assert!(head["content-security-policy"].contains("sandbox"));
+    }
+    // An event without data is one in the JSON format, too.
+    let batch = ["accept: application/cloudevents-batch+json"];
+    let (_, text) = server.ask("GET", "/e/shipment?type=weighed", &batch, b"");
+    let all: Value = serde_json::from_str(&text).unwrap();
+    let plain = all[1].as_object().unwrap();
+    assert_eq!(plain["datacontenttype"], "text/plain");
+    assert!(!plain.contains_key("data") && !plain.contains_key("data_base64"), "{text}");
+    let both = "/e?ce_mode=binary&keys=01J00000000000000000000000,01J00000000000000000000001";
+    for (path, expected) in [
+        ("/e?ce_mode=binary", 400),
+        ("/e?ce_mode=structured&keys=01J00000000000000000000000", 400),
+        ("/e?ce_mode=binary&keys=01J00000000000000000000000", 404),
+        (both, 406),
+    ] {
+        assert_eq!(server.ask("GET", path, &[], b"").0, expected, "{path}");
+    }
+}

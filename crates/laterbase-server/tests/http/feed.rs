@@ -167,3 +167,22 @@ fn clients_that_come_and_go_while_events_come_from_two_sides_see_each_once() {
         }
     });
 }
+
+#[test]
+fn a_stream_that_says_its_order_resumes_from_every_id() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = serve(directory.path(), ServerConfig::default());
+    append(&server.database(), "truck", 0..3, true);
+    let mut client = EventStream::open(&server, "/e?order=tx", None);
+    let mut told = take(&mut client, 3);
+    append(&server.database(), "truck", 3..6, true);
+    told.extend(take(&mut client, 3));
+    for (at, from) in told.iter().enumerate().take(5) {
+        let mut again = EventStream::open(&server, "/e?order=tx", Some(&from.place));
+        assert_eq!(event_ids(&take(&mut again, 5 - at)), event_ids(&told[at + 1..]), "from {at}");
+    }
+    // A page has one order, and no place of another.
+    let place = &told[5].place;
+    let (status, text) = server.ask("GET", &format!("/e?order=tx&after={place}"), &[], b"");
+    assert_eq!((status, text.contains("/problems/cursor")), (400, true), "{text}");
+}

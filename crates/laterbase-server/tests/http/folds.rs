@@ -239,3 +239,148 @@ fn a_stream_tells_rows_then_each_change_and_goes_on_where_it_was_left() {
     assert_eq!(next_told(&mut full), told("gone", "c", 0));
     drop((again, rest, one, full));
 }
+
+/// With nothing that is flushed by itself.
+fn serve_lazily(directory: &std::path::Path) -> Running {
+    let mut options = Options::default();
+    options.flush_interval_ms = 600_000;
+    drop(laterbase::Database::create(directory, options.clone()).unwrap());
+    Running::over(directory, options, ServerConfig::default(), |server| {
+        server.aggregate::<Tank>("tank".try_into().unwrap()).view("full", Full)
+    })
+}
+
+#[test]
+fn nothing_is_told_of_a_state_that_a_power_cut_could_take_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = serve_lazily(dir.path());
+    let database = server.database();
+    let paths = ["/a/tank/a", "/a/tank", "/default/full", "/db/default/v/full/a", "/db/default"];
+    for path in paths {
+        let mut commit = database.commit();
+        commit.durability(laterbase::Durability::Relaxed);
+        commit.push(&laterbase::NewEvent::new("tank", "a", "added").json(&1).unwrap()).unwrap();
+        let appended = database.append(&mut commit).unwrap().wait().unwrap();
+        assert!(database.statistics().unwrap().flushed < appended.position, "it is flushed early");
+        get(&server, path);
+        assert!(database.statistics().unwrap().flushed >= appended.position, "{path}");
+    }
+}
+
+#[test]
+fn a_state_has_a_tag_of_its_form_which_a_write_takes_for_its_version() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = serve(dir.path());
+    put(&server, "a", 1, None);
+    let (_, head, _) = server.ask_whole("GET", "/a/tank/a", &[], b"");
+    let of_state = &head["etag"];
+    assert!(of_state.ends_with("-1-fold1-json\""), "{of_state}");
+    assert!(head["vary"].contains("accept"), "{head:?}");
+    // The same version, in another form.
+    let (_, head, _) = server.ask_whole("GET", "/e/tank?key=a", &[], b"");
+    assert_ne!(head["etag"], *of_state);
+    let other = format!("if-none-match: {of_state}");
+    assert_eq!(server.ask("GET", "/e/tank?key=a", &[&other], b"").0, 200);
+}
+
+/// A view whose rows are two for each event, and hold JSON as it was written.
+#[derive(Debug, Clone, Copy)]
+struct Both;
+
+impl View for Both {
+    type Row = Option<Box<serde_json::value::RawValue>>;
+
+    fn rows(&self, event: &FoldEvent<'_>, touch: &mut dyn FnMut(&str)) {
+        touch(&format!("a{}", event.key()));
+        touch(&format!("z{}", event.key()));
+    }
+
+    fn apply(&self, row: &mut Self::Row, _: &str, event: &FoldEvent<'_>) -> Result<(), ApplyError> {
+        *row = Some(serde_json::from_slice(event.payload())?);
+        Ok(())
+    }
+}
+
+fn serve_both(directory: &std::path::Path) -> Running {
+    drop(laterbase::Database::create(directory, Options::default()).unwrap());
+    Running::furnished(directory, ServerConfig::default(), |server| server.view("both", Both))
+}
+
+#[test]
+fn a_stream_of_one_row_repeats_no_change_that_touched_other_rows_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = serve_both(dir.path());
+    let sum = |number: i64| json!({ "key": "1", "type": "t", "data": { "sum": number } });
+    let put = |number: i64| {
+        let header = ["content-type: application/json"];
+        let body = sum(number).to_string();
+        assert_eq!(server.ask("POST", "/e/tank", &header, body.as_bytes()).0, 201);
+    };
+    let keyed = "/db/default/v/both/a1";
+    put(1);
+    let mut one = EventStream::open(&server, keyed, None);
+    while next_told(&mut one).0 != "ready" {}
+    put(2);
+    let (id, name, ..) = next(&mut one);
+    assert_eq!((name.as_str(), id.is_empty()), ("change", false), "a change without an id");
+    drop(one);
+    put(3);
+    let mut again = EventStream::open(&server, keyed, Some(&id));
+    let (_, name, key, _) = next(&mut again);
+    assert_eq!((name.as_str(), key.as_str()), ("change", "a1"));
+    put(4);
+    assert_eq!(next(&mut again).1, "change");
+    drop(again);
+    // Nothing came since: what comes next is the first thing that is told.
+    let mut last = EventStream::open(&server, keyed, None);
+    while next_told(&mut last).0 != "ready" {}
+    put(5);
+    let (id, ..) = next(&mut last);
+    let mut behind = EventStream::open(&server, keyed, Some(&id));
+    put(6);
+    let (next, ..) = next(&mut behind);
+    assert_ne!(next, id);
+    drop((last, behind));
+}
+
+#[test]
+fn a_state_that_was_written_on_several_lines_stands_on_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = serve_both(dir.path());
+    let mut commit = server.database().commit();
+    let mut event = laterbase::NewEvent::new("tank", "1", "t");
+    event.payload = b"{\n \"sum\":\r\n 7.50, \"text\": \"a \\n b\"\r}".to_vec();
+    commit.push(&event).unwrap();
+    server.database().append(&mut commit).unwrap().wait().unwrap();
+    let (_, lines) = server.ask("GET", "/default/both", &["accept: application/x-ndjson"], b"");
+    let state = r#""state":{"sum":7.50,"text":"a \n b"}}"#;
+    assert_eq!(lines.lines().count(), 2, "{lines}");
+    assert!(lines.lines().all(|line| line.ends_with(state)), "{lines}");
+    let mut client = EventStream::open(&server, "/default/both", None);
+    let mut data = String::new();
+    while !data.starts_with("data: ") {
+        data = client.line();
+    }
+    assert!(data.ends_with(state), "{data}");
+    drop(client);
+}
+
+#[test]
+fn metrics_tell_how_far_a_fold_is_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = serve(dir.path());
+    let lag = || {
+        let (_, page) = server.ask("GET", "/metrics", &[], b"");
+        let name = "laterbase_fold_lag_positions{";
+        let lines = page.lines().filter(|line| line.starts_with(name)).map(str::to_owned);
+        lines.collect::<Vec<String>>()
+    };
+    put(&server, "a", 1, None);
+    assert_eq!(lag(), [""; 0], "nobody has asked for a fold");
+    get(&server, "/a/tank/a");
+    let labels = "database=\"default\",sort=\"aggregates\",fold=\"tank\"";
+    assert_eq!(lag(), [format!("laterbase_fold_lag_positions{{{labels}}} 0")]);
+    put(&server, "a", 1, None);
+    put(&server, "b", 1, None);
+    assert_eq!(lag(), [format!("laterbase_fold_lag_positions{{{labels}}} 2")]);
+}

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::support::{Running, append};
+use crate::support::{Running, append, sync};
 use laterbase::{Database, Options};
 use laterbase_server::{Rate, ServerConfig};
 use serde_json::{Value, json};
@@ -68,8 +68,8 @@ fn health_and_metrics_tell_what_goes_on() {
     assert!(head["content-type"].starts_with("text/plain; version=0.0.4"));
     for line in [
         "laterbase_requests_total{route=\"append-under-root\",status=\"201\"} 1",
-        "laterbase_commit_seconds_count{database=\"default\"} 1",
-        "laterbase_commit_seconds_bucket{database=\"default\",le=\"+Inf\"} 1",
+        "laterbase_commit_seconds_count{database=\"default\",outcome=\"recorded\"} 1",
+        "laterbase_commit_seconds_bucket{database=\"default\",outcome=\"recorded\",le=\"+Inf\"} 1",
         "laterbase_events{database=\"default\"} 1",
         "laterbase_quarantined_events{database=\"default\"} 0",
         "laterbase_requests_at_work 0",
@@ -167,4 +167,159 @@ fn pages_of_listed_origins_may_ask_and_no_others() {
     let (status, head, _) = server.ask_whole("OPTIONS", "/e/truck", &asks, b"");
     assert_eq!(status, 200);
     assert!(head["access-control-allow-methods"].contains("POST"));
+}
+
+#[test]
+fn appends_are_counted_by_what_became_of_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = serve(directory.path(), ServerConfig::default());
+    let event = b"{\"key\":\"1\",\"type\":\"a\",\"data\":1}";
+    let once = "idempotency-key: once";
+    for (headers, expected) in
+        [(vec![JSON, once], 201), (vec![JSON, once], 201), (vec![JSON, "if-none-match: *"], 412)]
+    {
+        assert_eq!(server.ask("POST", "/e/truck", &headers, event).0, expected);
+    }
+    let (_, page) = server.ask("GET", "/metrics", &[], b"");
+    for (name, value) in [
+        ("laterbase_commit_seconds_count{database=\"default\",outcome=\"recorded\"}", "1"),
+        ("laterbase_commit_seconds_count{database=\"default\",outcome=\"already_applied\"}", "1"),
+        ("laterbase_commit_seconds_count{database=\"default\",outcome=\"refused\"}", "1"),
+        ("laterbase_commit_seconds_count{database=\"default\",outcome=\"failed\"}", "0"),
+        ("laterbase_appended_events_total{database=\"default\"}", "1"),
+        ("laterbase_index_lag_positions{database=\"default\"}", "1"),
+    ] {
+        let line = format!("{name} {value}");
+        assert!(page.lines().any(|found| found == line), "{line} is missing in\n{page}");
+    }
+}
+
+/// What a directory of a database holds.
+fn contents(directory: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.extend(contents(&path));
+        } else {
+            all.push((path.clone(), std::fs::read(path).unwrap()));
+        }
+    }
+    all
+}
+
+#[test]
+fn events_before_a_fork_count_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a");
+    let server = serve(&path, ServerConfig::default());
+    let id = server.database().id();
+    let other = Database::create_joined(directory.path().join("b"), Options::default(), id);
+    let other = other.unwrap();
+    append(&server.database(), "truck", 0..2, false);
+    drop(server);
+    let yesterday = contents(&path);
+    let server = Running::of(&path, ServerConfig::default());
+    append(&server.database(), "truck", 2..5, false);
+    sync(&other, &server).0.unwrap();
+    drop(server);
+    // A disk that is put back to what it was: the copy writes the same numbers again.
+    for part in ["log", "index"] {
+        for (file, _) in contents(&path.join(part)) {
+            std::fs::remove_file(file).unwrap();
+        }
+    }
+    for (file, bytes) in yesterday {
+        std::fs::write(file, bytes).unwrap();
+    }
+    let server = Running::of(&path, ServerConfig::default());
+    append(&server.database(), "truck", 5..6, false);
+    sync(&other, &server).0.unwrap();
+    let database = server.database();
+    assert_eq!(database.forks().unwrap().len(), 1);
+    let own = laterbase::Query::root("_sys".try_into().unwrap());
+    let count = |query| database.read(query).unwrap().count();
+    let held = count(&laterbase::Query::all()) + count(&own);
+    let (_, text) = server.ask("GET", "/db/default", &[], b"");
+    let described: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(described["events"], held);
+    let (_, page) = server.ask("GET", "/metrics", &[], b"");
+    let line = format!("laterbase_events{{database=\"default\"}} {held}");
+    assert!(page.lines().any(|found| found == line), "{line} is missing in\n{page}");
+}
+
+#[test]
+fn a_parameter_that_is_not_known_is_refused_on_every_path() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = serve(directory.path(), ServerConfig::default());
+    assert_eq!(server.ask("PUT", "/db/default/c/one", &[JSON], b"{}").0, 201);
+    let (_, text) = server.ask("GET", "/openapi.json", &[], b"");
+    let document: Value = serde_json::from_str(&text).unwrap();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        if path.contains("{view}") || path.contains("/a/{root}") {
+            // This server folds nothing.
+            continue;
+        }
+        let filled = [("{db}", "default"), ("{root}", "truck"), ("{consumer}", "one")];
+        let filled =
+            filled.iter().fold(path.clone(), |path, (part, name)| path.replace(part, name));
+        let filled = filled.replace("{name}", "bad-request");
+        for method in item.as_object().unwrap().keys() {
+            let asked = format!("{filled}?colour=red");
+            let (status, text) = server.ask(&method.to_uppercase(), &asked, &[], b"");
+            assert_eq!(status, 400, "{method} {asked}: {text}");
+            assert!(method == "head" || text.contains("no parameter `colour`"), "{asked}: {text}");
+        }
+    }
+}
+
+/// The members that a schema has a place for.
+fn described(document: &Value, schema: &str) -> Vec<String> {
+    let schema = &document["components"]["schemas"][schema]["properties"];
+    let mut members: Vec<String> = schema.as_object().unwrap().keys().cloned().collect();
+    members.sort();
+    members
+}
+
+#[test]
+fn answers_have_the_members_that_the_description_has() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = serve(directory.path(), ServerConfig::default());
+    let (_, text) = server.ask("GET", "/openapi.json", &[], b"");
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let ask = |method: &str, path: &str, body: &str| -> Value {
+        let (_, text) = server.ask(method, path, &[JSON], body.as_bytes());
+        serde_json::from_str(&text).unwrap()
+    };
+    let event = r#"{"key":"1","type":"a","data":1,"tags":["a:b"],"meta":{"a":"b"},
+        "idempotency_key":"k"}"#;
+    let appended = ask("POST", "/e/truck", event);
+    let id = appended["events"][0]["id"].as_str().unwrap();
+    let page = ask("GET", "/e", "");
+    let by_id = ask("GET", &format!("/e?keys={id}"), "");
+    let consumer = ask("PUT", "/db/default/c/one", "{}");
+    let (database, databases) = (ask("GET", "/db/default", ""), ask("GET", "/db", ""));
+    // What an answer may leave out stands behind it.
+    for (schema, answer, left_out) in [
+        ("Database", &database, &[][..]),
+        ("Databases", &databases, &[]),
+        ("Appended", &appended, &[]),
+        ("Page", &page, &["missing"]),
+        ("Page", &by_id, &["cursor", "next", "vv"]),
+        (
+            "Event",
+            &page["events"][0],
+            &["cause", "clock_suspect", "content_type", "data_base64", "idempotency_key_base64"],
+        ),
+        ("Consumer", &consumer, &[]),
+        ("Deliveries", &ask("POST", "/db/default/c/one/fetch", ""), &[]),
+        ("Settled", &ask("POST", "/db/default/c/one/settle", "{}"), &[]),
+        ("DeadLetters", &ask("GET", "/db/default/c/one/dead", ""), &[]),
+        ("Consumers", &ask("GET", "/db/default/c", ""), &[]),
+    ] {
+        let mut members: Vec<String> = answer.as_object().unwrap().keys().cloned().collect();
+        members.extend(left_out.iter().map(|&name| name.to_owned()));
+        members.sort();
+        assert_eq!(members, described(&document, schema), "{schema}: {answer}");
+    }
 }

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use laterbase::{ConsumerConfig, Database, Options, Start};
 use laterbase_server::tokens::{Guard, Limits, Mint, Revoked, Right, SecretKey, inspect, narrow};

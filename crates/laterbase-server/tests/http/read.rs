@@ -185,3 +185,75 @@ fn the_form_follows_accept() {
     let (_, head, _) = server.ask_whole("GET", few, &["accept-encoding: gzip"], b"");
     assert_eq!(head["content-encoding"], "gzip");
 }
+
+#[test]
+fn each_form_of_a_stream_has_a_tag_of_its_own_and_says_what_it_depends_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = serve(directory.path());
+    append(&server.database(), "shipment", 7..8, true);
+    let path = "/e/shipment?key=7";
+    let mut tags = BTreeSet::new();
+    let forms = ["json", "cbor", "cloudevents-batch+json", "json\r\naccept-encoding: gzip"];
+    for form in forms {
+        let accept = format!("accept: application/{form}");
+        let (_, head, _) = server.ask_whole("GET", path, &[&accept], b"");
+        let tag = head["etag"].clone();
+        assert!(head.contains_key("vary"), "{form}: {head:?}");
+        // What one form is called is not modified in that form alone.
+        for known in &tags {
+            let known = format!("if-none-match: {known}");
+            let is_same = known.trim_end_matches('"').ends_with("-json") && form.contains("gzip");
+            let status = server.ask("GET", path, &[&accept, &known], b"").0;
+            assert_eq!(status, if is_same { 304 } else { 200 }, "{form} {known}");
+        }
+        let had = format!("if-none-match: {tag}");
+        let (status, head, _) = server.ask_whole("GET", path, &[&accept, &had], b"");
+        assert_eq!((status, &head["etag"]), (304, &tag), "{form}");
+        assert!(tags.insert(tag), "{form} has the tag of another form");
+    }
+    // A write looks at the version alone.
+    let event = b"{\"key\":\"7\",\"type\":\"a\",\"data\":1}";
+    for (version, tag) in (1..).zip(&tags) {
+        let demand = format!("if-match: {}", tag.replace("-1-", &format!("-{version}-")));
+        let (status, text) = server.ask("POST", "/e/shipment", &[&demand], event);
+        assert_eq!(status, 201, "{demand}: {text}");
+        assert_eq!(server.ask("POST", "/e/shipment", &[&demand], event).0, 412, "{demand}");
+    }
+}
+
+#[test]
+fn answers_vary_by_accept_where_it_decides_and_by_the_coding() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = serve(directory.path());
+    append(&server.database(), "shipment", 7..8, true);
+    let vary = |path: &str, header: &str| {
+        let raw = server.raw(
+            format!(
+                "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{header}\r\n\r\n"
+            )
+            .as_bytes(),
+        );
+        let head = raw.split("\r\n\r\n").next().unwrap().to_lowercase();
+        let lines = head.lines().filter_map(|line| line.strip_prefix("vary: "));
+        lines.map(str::to_owned).collect::<BTreeSet<String>>()
+    };
+    let both = BTreeSet::from(["accept".to_owned(), "accept-encoding".to_owned()]);
+    assert_eq!(vary("/e/shipment?key=7", "accept: */*"), both);
+    assert_eq!(vary("/e/shipment?key=7", "if-none-match: *"), both);
+    assert!(vary("/e", "accept: image/png").contains("accept"));
+    assert!(!vary("/db", "accept: */*").contains("accept"));
+}
+
+#[test]
+fn forms_without_a_place_for_missing_ids_say_how_many_there_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = serve(directory.path());
+    append(&server.database(), "shipment", 0..1, true);
+    let known = &ids(&get(&server, "/e"))[0];
+    let path = format!("/e?keys={known},01J00000000000000000000000");
+    for form in ["x-ndjson", "cloudevents-batch+json"] {
+        let accept = format!("accept: application/{form}");
+        let (status, head, _) = server.ask_whole("GET", &path, &[&accept], b"");
+        assert_eq!((status, head["laterbase-missing"].as_str()), (200, "1"), "{form}");
+    }
+}

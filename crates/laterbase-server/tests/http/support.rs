@@ -37,18 +37,18 @@ impl Running {
         config: ServerConfig,
         furnish: impl FnOnce(Server) -> Server,
     ) -> Self {
-        Self::with_options(directory, &Options::default(), config, furnish)
+        Self::over(directory, Options::default(), config, furnish)
     }
 
-    /// The same over databases with other options.
-    pub(crate) fn with_options(
+    /// The same, with options.
+    pub(crate) fn over(
         directory: &Path,
-        options: &Options,
+        options: Options,
         config: ServerConfig,
         furnish: impl FnOnce(Server) -> Server,
     ) -> Self {
         let config = Arc::new(config);
-        let databases = Databases::open(directory, options, &config).unwrap();
+        let databases = Databases::open(directory, &options, &config).unwrap();
         let notices = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&notices);
         let server = Server::new(

@@ -1,7 +1,7 @@
 //! Which logs are forked, and into what.
 
 use laterbase_event::{EventId, Position, ReplicaId, RootName};
-use laterbase_sync::{Heads, LogId};
+use laterbase_sync::{Head, Heads, LogId};
 
 use crate::database::Database;
 use crate::inner::Inner;
@@ -22,6 +22,12 @@ pub struct Fork {
     pub branches: Vec<(ReplicaId, u64)>,
 }
 
+/// How many events a log has; those before a branch are of the log that it comes from.
+pub(crate) fn own_events(head: &Head) -> u64 {
+    let before = head.branch.map_or(0, |branch| branch.first_seq.saturating_sub(1));
+    head.seq.saturating_sub(before)
+}
+
 impl Database {
     /// The forks of all logs, by root, replica and number. Every branch is held and forwarded.
     ///
@@ -37,6 +43,15 @@ impl Database {
     /// [`ReadError`] if the logs cannot be read.
     pub fn log_heads(&self) -> Result<Heads, ReadError> {
         Ok(Heads::clone(&self.inner().heads_at()?.heads))
+    }
+
+    /// How many events all logs hold together, each once: those before a branch are of the log
+    /// that it comes from. Without what is in quarantine.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the logs cannot be read.
+    pub fn event_count(&self) -> Result<u64, ReadError> {
+        Ok(self.inner().heads_at()?.heads.values().map(own_events).sum())
     }
 
     /// The log that holds an event: its writer's own, or a branch of a fork; `None` if it is not

@@ -51,6 +51,7 @@ mod shelf;
 pub(crate) use catalog::Catalog;
 pub(crate) use chains::Chains;
 pub use forks::Fork;
+pub(crate) use forks::own_events;
 pub use laterbase_sync::{
     Agreement, BatchEnd, Branch, Checked, Digest, Found, HashTag, Head, Heads, Heard, LogId, Offer,
     Outcome, PeerMemory, Progress, Replica, Roots, Session, SessionConfig, Split, Status,
