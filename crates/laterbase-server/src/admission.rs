@@ -33,6 +33,7 @@ pub(crate) struct Admission {
     work_max: usize,
     steps: Arc<Semaphore>,
     room: Arc<Semaphore>,
+    room_max: usize,
 }
 
 /// Room for some bytes, until it is dropped.
@@ -52,12 +53,18 @@ impl Admission {
             work_max: config.requests_max,
             steps: Arc::new(Semaphore::new(STEPS_MAX)),
             room: Arc::new(Semaphore::new(units)),
+            room_max: units,
         }
     }
 
     /// Requests at work.
     pub(crate) fn at_work(&self) -> usize {
         self.work_max.saturating_sub(self.work.available_permits())
+    }
+
+    /// Bytes of bodies that arrive and of answers on their way, rounded up for each.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.room_max.saturating_sub(self.room.available_permits()) * UNIT_BYTES
     }
 
     /// Room for nothing yet.

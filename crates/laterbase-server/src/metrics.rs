@@ -74,6 +74,7 @@ impl Ended {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
     pub(crate) requests: usize,
+    pub(crate) waiting_bytes: usize,
     pub(crate) streams: usize,
     pub(crate) live: usize,
 }
@@ -155,6 +156,11 @@ pub(crate) fn page(metrics: &Metrics, load: Load, databases: &[Described]) -> St
     for (name, about, value) in [
         ("laterbase_connections", "Connections that are open.", connections),
         ("laterbase_requests_at_work", "Requests that are worked on.", load.requests as f64),
+        (
+            "laterbase_waiting_bytes",
+            "Bytes of bodies that arrive and of answers on their way.",
+            load.waiting_bytes as f64,
+        ),
         ("laterbase_streams", "Answers that stream.", load.streams as f64),
         ("laterbase_live_connections", "Peers over a WebSocket.", load.live as f64),
     ] {

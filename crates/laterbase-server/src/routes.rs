@@ -181,6 +181,7 @@ impl Shared {
         let used = |max: usize, places: &Semaphore| max.saturating_sub(places.available_permits());
         Load {
             requests: self.admission.at_work(),
+            waiting_bytes: self.admission.waiting_bytes(),
             streams: used(self.config.streams_max, &self.streams),
             live: used(self.config.live_max, &self.live),
         }
