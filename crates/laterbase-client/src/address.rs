@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn what_is_no_address_is_told_apart() {
         let refused = |text: &str| text.parse::<PeerAddress>().unwrap_err();
-        assert!(matches!(refused("https://localhost:1"), AddressError::Scheme { .. }));
+        assert!(matches!(refused("ftp://localhost:1"), AddressError::Scheme { .. }));
         for text in ["", "localhost", "http://:1", "localhost:0", "a@localhost:1", "localhost:x"] {
             assert!(matches!(refused(text), AddressError::Host { .. }), "{text}");
         }
@@ -195,5 +195,19 @@ mod tests {
         }
         assert!(matches!(refused("192.0.2.1:1"), AddressError::NotLoopback { .. }));
         assert!(matches!(refused("example.org:1"), AddressError::NotLoopback { .. }));
+    }
+
+    #[test]
+    fn other_machines_are_reached_where_there_is_encryption() {
+        let parsed = "https://hub.example.org:7410/db/port".parse::<PeerAddress>();
+        if cfg!(feature = "tls") {
+            let address = parsed.unwrap();
+            assert!(address.is_encrypted());
+            assert_eq!(address.host(), "hub.example.org");
+            assert_eq!(address.to_string(), "https://hub.example.org:7410/db/port");
+            assert_eq!(address.url("/sync"), "https://hub.example.org:7410/db/port/sync");
+        } else {
+            assert!(matches!(parsed, Err(AddressError::Scheme { .. })));
+        }
     }
 }

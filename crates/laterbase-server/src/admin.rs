@@ -6,13 +6,14 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use laterbase::DatabaseId;
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::call::Call;
 use crate::databases::MakeError;
 use crate::describe;
 use crate::names::is_database_name;
 use crate::problem::{Kind, Problem};
-use crate::request::{json, media_type, whole};
+use crate::request::{json as json_document, media_type, whole};
 
 /// What a new database is.
 #[derive(Debug, Default, Deserialize)]
@@ -50,10 +51,13 @@ pub(crate) async fn make(call: Call) -> Result<Response, Problem> {
     let make = move || {
         let made = server.databases.make(&name, id, &server.config);
         let (hosted, made) = made.map_err(|error| not_made(&error))?;
+        if made {
+            (server.made)(&hosted);
+        }
         Ok((describe::document(&server, &hosted)?, made))
     };
     let (document, made) = shared.admission.run(make).await?;
-    let mut response = json(&document);
+    let mut response = json_document(&document);
     if made {
         *response.status_mut() = StatusCode::CREATED;
     }
@@ -66,6 +70,10 @@ fn not_made(error: &MakeError) -> Problem {
         MakeError::OtherId { .. } => {
             let detail = format_args!("{error}: leave `database` out, or take another name");
             Problem::new(Kind::Conflict).detail(detail)
+        }
+        MakeError::TooMany { max } => {
+            let problem = Problem::new(Kind::TooManyDatabases).detail(error);
+            problem.field("databases_max", json!(max))
         }
         MakeError::Open { .. } => Problem::failed(error).of_kind(Kind::Storage),
     }

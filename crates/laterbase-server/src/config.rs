@@ -14,6 +14,8 @@ use crate::tls::Tls;
 pub struct ServerConfig {
     /// What each sync session may do and take.
     pub session: SessionConfig,
+    /// Databases that clients may make, those that were there counted.
+    pub databases_max: usize,
     /// Sync sessions per database that are kept between requests; the longest idle goes first.
     pub sessions_max: usize,
     /// Of those, how many of one peer.
@@ -78,6 +80,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             session: SessionConfig::default(),
+            databases_max: 256,
             sessions_max: 256,
             sessions_per_peer_max: 4,
             session_idle: Duration::from_secs(60),

@@ -63,6 +63,12 @@ pub enum MakeError {
         /// The id that it has.
         id: DatabaseId,
     },
+    /// There are as many as there may be.
+    #[error("there are {max} databases, and no more may be made here")]
+    TooMany {
+        /// How many there may be.
+        max: usize,
+    },
     /// It cannot be opened or made.
     #[error("cannot make {}: {source}", directory.display())]
     Open {
@@ -192,6 +198,10 @@ impl Databases {
         let _alone = nursery.making.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(hosted) = self.get(name) {
             return same(hosted, id).map(|hosted| (hosted, false));
+        }
+        let (count, max) = (self.all().len(), config.databases_max);
+        if count >= max {
+            return Err(MakeError::TooMany { max });
         }
         let directory = match name {
             DEFAULT_DATABASE => nursery.directory.clone(),

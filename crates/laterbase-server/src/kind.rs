@@ -27,6 +27,7 @@ pub(crate) enum Kind {
     Conflict,
     NoDirectory,
     TooManyConsumers,
+    TooManyDatabases,
     TooManyDead,
     SessionBusy,
     SessionUnknown,
@@ -57,7 +58,7 @@ pub(crate) struct Facts {
 }
 
 /// All kinds, in the order of their declaration.
-pub(crate) const KINDS: [Facts; 35] = [
+pub(crate) const KINDS: [Facts; 36] = [
     Facts {
         kind: Kind::BadRequest,
         name: "bad-request",
@@ -194,6 +195,13 @@ pub(crate) const KINDS: [Facts; 35] = [
         status: StatusCode::CONFLICT,
         title: "The database has as many consumers as it may have",
         advice: "`GET /db/{db}/c` lists them; `DELETE /db/{db}/c/{consumer}` removes one.",
+    },
+    Facts {
+        kind: Kind::TooManyDatabases,
+        name: "too-many-databases",
+        status: StatusCode::CONFLICT,
+        title: "There are as many databases as there may be",
+        advice: "Use roots of one of them, or have the operator raise the bound.",
     },
     Facts {
         kind: Kind::TooManyDead,

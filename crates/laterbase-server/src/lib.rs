@@ -66,6 +66,6 @@ pub use listen::{ListenError, Listening, check_address};
 pub use names::{DEFAULT_DATABASE, is_database_name};
 pub use notice::{Notice, Notices, What};
 pub use peers::{PeerStanding, Peers};
-pub use routes::{Gossip, Server};
+pub use routes::{Gossip, Made, Server};
 #[cfg(feature = "tls")]
 pub use tls::{Tls, TlsError};

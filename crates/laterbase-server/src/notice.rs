@@ -103,6 +103,9 @@ impl fmt::Display for Notice {
         if let What::Denied { request, reason } = &self.what {
             return write!(out, "denied: request {request}: {reason}");
         }
+        if let (What::Failed { reason }, true) = (&self.what, self.database.is_empty()) {
+            return write!(out, "failed: {reason}");
+        }
         write!(out, "{}: ", self.database)?;
         let peer = self.peer.map_or_else(|| "an unknown peer".to_owned(), |peer| peer.to_string());
         match &self.what {

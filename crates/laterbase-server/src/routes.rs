@@ -41,6 +41,9 @@ use crate::table::{self, Route};
 /// Takes what gossip told: the database's name, and what came of it.
 pub type Gossip = Arc<dyn Fn(&str, &Heard) + Send + Sync>;
 
+/// Takes a database that a client made.
+pub type Made = Arc<dyn Fn(&Arc<Hosted>) + Send + Sync>;
+
 /// A server that does not listen yet.
 pub struct Server {
     shared: Arc<Shared>,
@@ -59,6 +62,7 @@ pub(crate) struct Shared {
     pub(crate) notices: Notices,
     pub(crate) gossip: Gossip,
     pub(crate) peers: Peers,
+    pub(crate) made: Made,
     pub(crate) folds: Folds,
     /// Turns true when the server ends, so that streams do.
     pub(crate) ending: watch::Sender<bool>,
@@ -86,6 +90,7 @@ impl Server {
             notices,
             gossip,
             peers: Arc::new(|_| Vec::new()),
+            made: Arc::new(|_| {}),
             folds: Folds::default(),
             ending: watch::Sender::new(false),
         };
@@ -97,6 +102,15 @@ impl Server {
     pub fn with_peers(mut self, peers: Peers) -> Self {
         if let Some(shared) = Arc::get_mut(&mut self.shared) {
             shared.peers = peers;
+        }
+        self
+    }
+
+    /// With somebody who takes care of databases that clients make, such as by syncing them.
+    #[must_use]
+    pub fn with_made(mut self, made: Made) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.made = made;
         }
         self
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 #[cfg(any(feature = "tls", feature = "tokens"))]
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use clap::Args;
@@ -12,7 +12,8 @@ use laterbase_client::{Background, BackgroundConfig, PeerNotice};
 #[cfg(feature = "tokens")]
 use laterbase_server::tokens::{Guard, PublicKey};
 use laterbase_server::{
-    Databases, DatabasesError, ListenError, Listening, Notice, Server, ServerConfig, check_address,
+    Databases, DatabasesError, Hosted, ListenError, Listening, Notice, Server, ServerConfig,
+    check_address,
 };
 use serde_json::json;
 use tokio::sync::watch;
@@ -74,18 +75,24 @@ impl Serve {
         let databases = Databases::open(&directory, &context.options(), &config)
             .map_err(|error| opening(&error))?;
         let json = context.json();
-        let backgrounds: Arc<OnceLock<Backgrounds>> = Arc::default();
-        let told = Arc::clone(&backgrounds);
+        let backgrounds: Arc<Mutex<Backgrounds>> = Arc::default();
+        let (told, kept) = (Arc::clone(&backgrounds), Arc::clone(&backgrounds));
+        let sync = self.background_config();
+        let starts = sync.clone();
         let server = Server::new(
             databases.clone(),
             config,
             Arc::new(move |notice: &Notice| output::complain(&notice_line(notice, json))),
             Arc::new(move |database: &str, heard: &Heard| {
-                if let Some(background) = told.get().and_then(|all| all.get(database)) {
+                if let Some(background) = lock(&told).get(database) {
                     background.hear(heard);
                 }
             }),
         )
+        .with_made(Arc::new(move |hosted| {
+            let background = keep_in_touch(hosted, &sync, json);
+            lock(&kept).insert(hosted.name.clone(), background);
+        }))
         .with_peers(Arc::new(|hosted| status::peer_standings(&hosted.database, &hosted.directory)));
         let server = context.furnished(server);
         let listening_on = Listening::new(server, address).map_err(|error| listening(&error))?;
@@ -96,15 +103,14 @@ impl Serve {
                  encryption (--insecure-network)\n",
             );
         }
-        let _ = backgrounds.set(self.backgrounds(&databases, json));
+        for hosted in databases.all() {
+            let background = keep_in_touch(&hosted, &starts, json);
+            lock(&backgrounds).insert(hosted.name.clone(), background);
+        }
         let (_stop, told) = watch::channel(false);
         listening_on.run(told);
-        let names: Vec<&String> = backgrounds.get().into_iter().flat_map(BTreeMap::keys).collect();
-        for name in names {
-            if let Some(background) = backgrounds.get().and_then(|all| all.get(name)) {
-                background.end();
-            }
-        }
+        let ending = std::mem::take(&mut *lock(&backgrounds));
+        ending.values().for_each(Background::end);
         for hosted in databases.all() {
             hosted.database.clone().close().map_err(|error| refusals::closing(&error))?;
         }
@@ -152,23 +158,28 @@ impl Serve {
         self.insecure_network && !is_secure
     }
 
-    fn backgrounds(&self, databases: &Databases, json: bool) -> Backgrounds {
-        let config = BackgroundConfig {
+    fn background_config(&self) -> BackgroundConfig {
+        BackgroundConfig {
             interval: Duration::from_secs(self.sync_every.max(1)),
             backoff_most: Duration::from_secs(self.retry_within.max(1)),
             ..BackgroundConfig::default()
-        };
-        let start = |hosted: &Arc<laterbase_server::Hosted>| {
-            let background = Background::start(
-                hosted.database.clone(),
-                hosted.directory.clone(),
-                config.clone(),
-                Arc::new(move |notice: &PeerNotice| output::complain(&line(notice, json))),
-            );
-            (hosted.name.clone(), background)
-        };
-        databases.all().iter().map(start).collect()
+        }
     }
+}
+
+fn lock(backgrounds: &Mutex<Backgrounds>) -> MutexGuard<'_, Backgrounds> {
+    // A map: whole between any two operations.
+    backgrounds.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Syncs a database with its peers from now on.
+fn keep_in_touch(hosted: &Hosted, config: &BackgroundConfig, json: bool) -> Background {
+    Background::start(
+        hosted.database.clone(),
+        hosted.directory.clone(),
+        config.clone(),
+        Arc::new(move |notice: &PeerNotice| output::complain(&line(notice, json))),
+    )
 }
 
 /// Says where the server is, at once: whoever started it waits for that.
@@ -179,7 +190,7 @@ fn announce(
 ) -> Result<(), Failure> {
     let url = listening.url();
     if context.json() {
-        let one = |hosted: &Arc<laterbase_server::Hosted>| {
+        let one = |hosted: &Arc<Hosted>| {
             let id = hosted.database.id().to_string();
             json!({ "name": hosted.name, "database": id })
         };

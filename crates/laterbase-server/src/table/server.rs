@@ -75,6 +75,7 @@ pub(super) const ROUTES: &[Route] = &[
         ],
         problems: &[
             Kind::Conflict,
+            Kind::TooManyDatabases,
             Kind::NoDirectory,
             Kind::TooLarge,
             Kind::MediaType,

@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::support::{Running, append, sync};
@@ -53,6 +54,24 @@ fn databases_are_made_once_and_stay() {
     let (_, yard) = server.ask("GET", "/db/yard", &[], b"");
     let yard: Value = serde_json::from_str(&yard).unwrap();
     assert_eq!((&yard["events"], &yard["quarantined_events"]), (&json!(1), &json!(0)));
+}
+
+#[test]
+fn clients_make_so_many_databases_and_somebody_is_told_of_each() {
+    let directory = tempfile::tempdir().unwrap();
+    Database::create(directory.path(), Options::default()).unwrap().close().unwrap();
+    let config = ServerConfig { databases_max: 3, ..ServerConfig::default() };
+    let told: Arc<Mutex<Vec<String>>> = Arc::default();
+    let tell = Arc::clone(&told);
+    let server = Running::furnished(directory.path(), config, |server| {
+        server.with_made(Arc::new(move |hosted| tell.lock().unwrap().push(hosted.name.clone())))
+    });
+    for (name, expected) in [("a", 201), ("a", 200), ("b", 201), ("c", 409), ("b", 200)] {
+        let (status, text) = server.ask("PUT", &format!("/db/{name}"), &[], b"");
+        assert_eq!(status, expected, "{name}: {text}");
+        assert_eq!(status == 409, text.contains("/problems/too-many-databases"), "{text}");
+    }
+    assert_eq!(*told.lock().unwrap(), ["a", "b"]);
 }
 
 #[test]
