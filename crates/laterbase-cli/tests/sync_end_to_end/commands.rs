@@ -36,7 +36,7 @@ fn mistakes_say_what_to_do_next() {
         &["peer", "list"],
         &["peer", "list", "--db", "nowhere"],
         &["peer", "add", "Hub", "http://127.0.0.1:1"],
-        &["peer", "add", "hub", "https://127.0.0.1:1"],
+        &["peer", "add", "hub", "ftp://127.0.0.1:1"],
         &["peer", "add", "hub", "http://192.0.2.7:7410"],
         &["peer", "add", "hub", "127.0.0.1"],
         &["sync"],

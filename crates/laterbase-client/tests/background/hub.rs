@@ -27,6 +27,8 @@ pub(crate) struct Heard {
 pub(crate) struct Told {
     /// Announcements that came, as frames.
     pub(crate) announcements: Vec<Vec<u8>>,
+    /// Peers that the copy has synced with.
+    pub(crate) reached: usize,
     /// How often a live connection was asked for.
     pub(crate) live_asked: usize,
 }
@@ -51,7 +53,7 @@ impl Heard {
         }
     }
 
-    fn take(&self, change: impl FnOnce(&mut Told)) {
+    pub(crate) fn take(&self, change: impl FnOnce(&mut Told)) {
         change(&mut self.told.lock().unwrap());
         self.bell.notify_all();
     }

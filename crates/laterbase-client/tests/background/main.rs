@@ -12,7 +12,7 @@ use hub::{Heard, Hub, Told};
 use laterbase::sync::frame::{self, Frame, FrameLimits};
 use laterbase::sync::{Replica as _, SessionConfig, announce, hear};
 use laterbase::{Database, NewEvent, Options, Position};
-use laterbase_client::{Background, BackgroundConfig, ContactFile, Peer, Peers};
+use laterbase_client::{Background, BackgroundConfig, ContactFile, Peer, PeerNotice, Peers};
 use tempfile::TempDir;
 
 /// After so long something is stuck, and far below the hour between syncs and the minute that a
@@ -44,14 +44,25 @@ impl Copy {
     }
 
     /// Keeps in touch with these, by news alone: the next sync without any is an hour away.
-    fn keep_in_touch(&self, peers: impl IntoIterator<Item = Peer>, live: bool) -> Background {
+    fn keep_in_touch(
+        &self,
+        peers: impl IntoIterator<Item = Peer>,
+        heard: &Arc<Heard>,
+        live: bool,
+    ) -> Background {
         let mut listed = Peers::read(&self.path()).unwrap();
         for peer in peers {
             listed.add(peer).unwrap();
         }
         let interval = Duration::from_secs(3600);
         let config = BackgroundConfig { interval, live, ..BackgroundConfig::default() };
-        Background::start(self.database.clone(), self.path(), config, Arc::new(|_| {}))
+        let heard = Arc::clone(heard);
+        let notices = move |notice: &PeerNotice| {
+            if let PeerNotice::Reached { .. } = notice {
+                heard.take(|told| told.reached += 1);
+            }
+        };
+        Background::start(self.database.clone(), self.path(), config, Arc::new(notices))
     }
 }
 
@@ -82,9 +93,11 @@ fn hubs(copy: &Copy, count: usize) -> (Vec<Hub>, Arc<Heard>) {
     ((0..count).map(hub).collect(), Arc::clone(&heard))
 }
 
-/// Waits until each has got what there is at the beginning.
-fn wait_for_first_sync(hubs: &[Hub]) {
-    hubs.iter().for_each(|hub| wait_for_events(&hub.database, 1));
+/// Waits until each has got what there is at the beginning, and the copy knows.
+fn wait_for_first_sync(hubs: &[Hub], heard: &Heard) {
+    let all = hubs.len();
+    heard.wait("the first sync", PATIENCE, |told| (told.reached >= all).then_some(()));
+    assert!(hubs.iter().all(|hub| events(&hub.database) == 1));
 }
 
 fn named(hubs: &[Hub]) -> impl Iterator<Item = Peer> {
@@ -139,8 +152,8 @@ fn a_peer_that_hangs_holds_up_neither_news_nor_the_end() {
     let (hubs, heard) = hubs(&copy, 3);
     let hangs = TcpListener::bind("127.0.0.1:0").unwrap();
     let hanging = Peer::new("hangs", &format!("http://{}", hangs.local_addr().unwrap())).unwrap();
-    let background = copy.keep_in_touch(named(&hubs).chain([hanging]), false);
-    wait_for_first_sync(&hubs);
+    let background = copy.keep_in_touch(named(&hubs).chain([hanging]), &heard, false);
+    wait_for_first_sync(&hubs, &heard);
     // Each piece of news is told to three of four, drawn at random.
     for round in 0..10 {
         append(&copy.database, "barge");
@@ -157,9 +170,9 @@ fn a_peer_that_hangs_holds_up_neither_news_nor_the_end() {
 #[test]
 fn what_gossip_told_of_is_fetched_at_once() {
     let copy = Copy::new();
-    let (hubs, _) = hubs(&copy, 1);
-    let background = copy.keep_in_touch(named(&hubs), false);
-    wait_for_first_sync(&hubs);
+    let (hubs, heard) = hubs(&copy, 1);
+    let background = copy.keep_in_touch(named(&hubs), &heard, false);
+    wait_for_first_sync(&hubs, &heard);
     append(&hubs[0].database, "truck");
     assert!(hears(&copy, &background, &hubs[0].database, 0));
     wait_for_events(&copy.database, 2);
@@ -169,8 +182,8 @@ fn what_gossip_told_of_is_fetched_at_once() {
 fn announcements_bring_small_batches_along() {
     let copy = Copy::new();
     let (hubs, heard) = hubs(&copy, 4);
-    let _background = copy.keep_in_touch(named(&hubs), false);
-    wait_for_first_sync(&hubs);
+    let _background = copy.keep_in_touch(named(&hubs), &heard, false);
+    wait_for_first_sync(&hubs, &heard);
     append(&copy.database, "barge");
     let announced = wait_for_announcements(&heard, "barge", 3);
     let mut logs: Vec<usize> = announced.iter().map(|one| one.whole).collect();
@@ -182,8 +195,8 @@ fn announcements_bring_small_batches_along() {
 fn what_gossip_brought_is_handed_on_with_a_hop_less_and_not_announced_anew() {
     let copy = Copy::new();
     let ((hubs, heard), other) = (hubs(&copy, 4), copy.other("other"));
-    let background = copy.keep_in_touch(named(&hubs), false);
-    wait_for_first_sync(&hubs);
+    let background = copy.keep_in_touch(named(&hubs), &heard, false);
+    wait_for_first_sync(&hubs, &heard);
     append(&other, "truck");
     assert!(!hears(&copy, &background, &other, 4096));
     wait_for_announcements(&heard, "truck", 3);
@@ -200,7 +213,7 @@ fn what_gossip_brought_is_handed_on_with_a_hop_less_and_not_announced_anew() {
 fn a_live_connection_that_came_to_nothing_counts_as_no_sync() {
     let copy = Copy::new();
     let (hubs, heard) = hubs(&copy, 1);
-    let background = copy.keep_in_touch(named(&hubs), true);
+    let background = copy.keep_in_touch(named(&hubs), &heard, true);
     heard.wait("the wish for a live connection", PATIENCE, |told| {
         (told.live_asked > 0).then_some(())
     });
