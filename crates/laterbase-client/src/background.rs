@@ -480,7 +480,7 @@ impl Touch<'_> {
                 self.tried.map_or(Duration::ZERO, |at| pause.saturating_sub(at.elapsed()));
             let is_urgent = known.urgent && urgent_in.is_zero();
             if is_urgent || (known.news && is_free) || due <= Instant::now() {
-                (known.news, known.urgent) = (false, false);
+                known.news = false;
                 return if is_urgent { Wake::Urgent } else { Wake::News };
             }
             let mut left = due.saturating_duration_since(Instant::now());
@@ -512,6 +512,10 @@ impl Touch<'_> {
     /// Syncs once; how long to wait then.
     fn sync(&mut self) -> Duration {
         self.tried = Some(Instant::now());
+        if let Some(known) = self.shared.state().peers.get_mut(&self.peer.name) {
+            // What was heard until now this sync brings.
+            known.urgent = false;
+        }
         let (done, report) = sync_once(
             &self.shared.database,
             &mut self.wire,
