@@ -118,7 +118,8 @@ fn append(address: &str) {
 
 #[test]
 fn ten_thousand_streams_are_told_within_a_second_and_within_a_gibibyte() {
-    let count = STREAMS.min(files_max().saturating_sub(200));
+    // The server keeps a quarter of its descriptors for its databases.
+    let count = STREAMS.min((files_max() / 4 * 3).saturating_sub(100));
     let directory = tempfile::tempdir().unwrap();
     let (server, address) = serve(directory.path());
     let mut streams: Vec<_> = (0..count).map(|_| open(&address)).collect();
