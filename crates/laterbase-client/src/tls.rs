@@ -2,6 +2,7 @@
 //!
 //! `SSL_CERT_FILE` names a PEM file with other authorities in their place, such as a fleet's own.
 
+use std::io;
 use std::net::TcpStream;
 use std::sync::{Arc, OnceLock};
 
@@ -25,6 +26,12 @@ fn authorities() -> &'static [CertificateDer<'static>] {
     static READ: OnceLock<Vec<CertificateDer<'static>>> = OnceLock::new();
     // What cannot be read is not trusted; the handshake says so.
     READ.get_or_init(|| rustls_native_certs::load_native_certs().certs)
+}
+
+/// Whether a connection failed because its certificate is not trusted.
+pub(crate) fn is_untrusted(error: &io::Error) -> bool {
+    let source = error.get_ref().and_then(|source| source.downcast_ref::<rustls::Error>());
+    matches!(source, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 /// How requests over HTTP are encrypted.

@@ -40,6 +40,15 @@ pub enum WireError {
         /// The system's words.
         message: String,
     },
+    /// No authority that is trusted vouches for the peer's certificate.
+    #[error(
+        "the peer could not prove who it is: {message}; if its certificate is from an authority \
+         of your own, name the file with that authority's certificate in SSL_CERT_FILE"
+    )]
+    Untrusted {
+        /// What is wrong with the certificate.
+        message: String,
+    },
     /// The connection ended, or took too long, before the answer was whole.
     #[error("the connection was lost: {message}")]
     Lost {
@@ -84,6 +93,7 @@ impl WireError {
         match self {
             Self::Busy { retry_after } => (*retry_after).min(RETRY_AFTER_MOST),
             Self::Unreachable { .. }
+            | Self::Untrusted { .. }
             | Self::Lost { .. }
             | Self::SessionUnknown
             | Self::Refused { .. }
@@ -102,7 +112,7 @@ impl WireError {
             | Self::Busy { .. } => true,
             // 408: the request took too long; 409: an earlier request is still worked on.
             Self::Refused { status, .. } => *status >= 500 || matches!(*status, 408 | 409),
-            Self::TooLong { .. } | Self::Foreign => false,
+            Self::Untrusted { .. } | Self::TooLong { .. } | Self::Foreign => false,
         }
     }
 }

@@ -9,16 +9,13 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::http::{HeaderMap, header};
 
 use crate::observe::REQUEST_ID;
 use crate::problem::{Kind, Problem};
 use crate::routes::Shared;
-
-/// How long a stream goes on before it is asked again whether it may.
-const STANDING: Duration = Duration::from_secs(2);
 
 /// What a request does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -216,7 +213,8 @@ impl Standing {
 
     /// Whether it may go on; if not, the operator is told.
     pub(crate) fn holds(&mut self) -> bool {
-        if self.shared.config.authorizer.is_none() || self.asked.elapsed() < STANDING {
+        let config = &self.shared.config;
+        if config.authorizer.is_none() || self.asked.elapsed() < config.recheck_after {
             return true;
         }
         self.asked = Instant::now();

@@ -49,6 +49,8 @@ pub struct ServerConfig {
     pub cors_origins: Vec<String>,
     /// Who decides what clients may do; without one, all may do everything.
     pub authorizer: Option<Arc<dyn Authorizer>>,
+    /// How long a stream or a live connection may rely on what the authorizer said.
+    pub recheck_after: Duration,
     /// What encrypts all connections, and proves to clients who the server is.
     #[cfg(feature = "tls")]
     pub tls: Option<Tls>,
@@ -56,8 +58,8 @@ pub struct ServerConfig {
     pub insecure_network: bool,
     /// Whether each answer is told as a notice.
     pub log_requests: bool,
-    /// How long a request may take to arrive, and how long a read may take to be answered. What
-    /// is written is waited for.
+    /// How long a request may take to arrive, and how long a GET may take to be answered. What
+    /// may change something is waited for.
     pub request_timeout: Duration,
     /// How long a client may take nothing of its answer.
     pub write_timeout: Duration,
@@ -96,6 +98,7 @@ impl Default for ServerConfig {
             rate: None,
             cors_origins: Vec::new(),
             authorizer: None,
+            recheck_after: Duration::from_secs(2),
             #[cfg(feature = "tls")]
             tls: None,
             insecure_network: false,

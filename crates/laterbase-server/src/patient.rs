@@ -91,14 +91,15 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_client_that_takes_nothing_is_given_up_and_a_slow_one_is_not() {
         let (mut client, server) = duplex(4);
-        let mut server = Patient::new(server, Duration::from_millis(200));
+        let patience = Duration::from_secs(60);
+        let mut server = Patient::new(server, patience);
         let slow = async {
             let mut taken = [0; 4];
             for _ in 0..5 {
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                tokio::time::advance(patience / 2).await;
                 client.read_exact(&mut taken).await.unwrap();
             }
         };

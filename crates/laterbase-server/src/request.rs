@@ -78,7 +78,7 @@ async fn gather(shared: &Shared, body: Body) -> Result<Whole, Problem> {
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(Problem::too_large(bytes_max));
     }
-    let (mut bytes, mut room) = (Vec::new(), shared.admission.room());
+    let (mut bytes, mut room) = (Vec::<u8>::new(), shared.admission.room());
     let mut pieces = body.into_data_stream();
     while let Some(piece) = pieces.next().await {
         let broken = |_| Problem::bad_request("the body did not arrive whole");
@@ -86,8 +86,13 @@ async fn gather(shared: &Shared, body: Body) -> Result<Whole, Problem> {
         if piece.len() > bytes_max - bytes.len() {
             return Err(Problem::too_large(bytes_max));
         }
+        let needed = bytes.len() + piece.len();
+        if needed > bytes.capacity() {
+            let larger = needed.max(2 * bytes.capacity()).min(bytes_max);
+            room.hold(larger)?;
+            bytes.reserve_exact(larger - bytes.len());
+        }
         bytes.extend_from_slice(&piece);
-        room.hold(bytes.capacity().min(bytes_max))?;
     }
     Ok(Whole { bytes, _room: room })
 }

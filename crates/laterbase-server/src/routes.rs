@@ -22,7 +22,6 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate as _};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
-use crate::access::Verb;
 use crate::admission::Admission;
 use crate::call::{Call, RequestId};
 use crate::config::ServerConfig;
@@ -227,9 +226,9 @@ async fn dispatch(
     };
     let id = request.extensions().get::<RequestId>().cloned();
     let answer = answer(Arc::clone(&shared), route, request);
-    // What changes something is waited for, however long it takes: else nobody knew what became
-    // of it.
-    let answered = if route.verb == Verb::Read && !route.is_socket {
+    // What may change something is waited for, however long it takes: else nobody knew what
+    // became of it.
+    let answered = if route.method == table::Method::Get && !route.is_socket {
         let answered = tokio::time::timeout(shared.config.request_timeout, answer).await;
         answered.unwrap_or_else(|_| Err(Problem::slow()))
     } else {

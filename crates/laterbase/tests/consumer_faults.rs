@@ -20,9 +20,9 @@ use std::time::Duration;
 use laterbase::storage::{Fault, FaultPlan, FaultyStorage, OpClass, Storage, StorageOp};
 use laterbase::{
     Consumer, ConsumerConfig, ConsumerError, ConsumerFileError, Database, Delivery, NewEvent,
-    Options, Position, Rejection, Settlement, Start,
+    Position, Rejection, Settlement, Start,
 };
-use support::{Fixture, TestEnvironment, options, storage};
+use support::{Fixture, TestEnvironment, of_ships, options, quiet, storage};
 
 const READ: OpClass = OpClass::Only(StorageOp::Read);
 
@@ -32,22 +32,6 @@ struct World {
     clock: Arc<TestEnvironment>,
     db: Database,
     billing: Consumer,
-}
-
-fn config() -> ConsumerConfig {
-    ConsumerConfig {
-        root: Some("ship".to_owned()),
-        redeliver_ms: 1000,
-        attempts_max: 3,
-        ..ConsumerConfig::default()
-    }
-}
-
-/// Without threads: only the test asks the disk for something.
-fn quiet() -> Options {
-    let mut options = options();
-    options.threads = false;
-    options
 }
 
 fn append(db: &Database, root: &str, count: usize) {
@@ -68,7 +52,7 @@ fn world(fill: impl FnOnce(&Database)) -> World {
     fill(&db);
     db.close().unwrap();
     let db = Database::open_on(Arc::new(disk.clone()), clock.clone(), quiet()).unwrap();
-    db.create_consumer("billing", config(), Start::Beginning).unwrap();
+    db.create_consumer("billing", of_ships(), Start::Beginning).unwrap();
     let billing = db.consumer("billing").unwrap();
     World { disk, clock, db, billing }
 }
@@ -110,7 +94,7 @@ fn a_read_that_fails_far_behind_what_was_found_skips_no_event() {
     let reads = world.disk.counts().reads - before;
     assert!(reads >= 10, "{reads} reads");
     for read in 1..=reads {
-        world.db.create_consumer("other", config(), Start::Beginning).unwrap();
+        world.db.create_consumer("other", of_ships(), Start::Beginning).unwrap();
         let other = world.db.consumer("other").unwrap();
         world.disk.set_plan(nth(READ, read, Fault::Fail));
         let (mut given, mut failed) = (Vec::new(), 0);
@@ -217,7 +201,7 @@ fn one_fetch_gives_32_mib_at_the_most_and_one_event_at_least() {
     for _ in 0..5 {
         fixture.append(&NewEvent::new("ship", "k", "seen").bytes("x/y", vec![7; 12 << 20]));
     }
-    fixture.db.create_consumer("billing", config(), Start::Beginning).unwrap();
+    fixture.db.create_consumer("billing", of_ships(), Start::Beginning).unwrap();
     let billing = fixture.db.consumer("billing").unwrap();
     for _ in 0..2 {
         assert_eq!(numbers(&billing.fetch(10).unwrap()), [1, 2]);
@@ -231,14 +215,14 @@ fn one_fetch_gives_32_mib_at_the_most_and_one_event_at_least() {
 fn a_removed_consumer_is_not_written_by_a_handle_that_is_left() {
     let fixture = Fixture::new();
     append(&fixture.db, "ship", 3);
-    fixture.db.create_consumer("billing", config(), Start::Beginning).unwrap();
+    fixture.db.create_consumer("billing", of_ships(), Start::Beginning).unwrap();
     let old = fixture.db.consumer("billing").unwrap();
     old.fetch(3).unwrap();
     assert!(fixture.db.remove_consumer("billing").unwrap());
     let is_unknown = |error: ConsumerError| matches!(error, ConsumerError::Unknown { .. });
     for new_one in [false, true] {
         if new_one {
-            fixture.db.create_consumer("billing", config(), Start::Beginning).unwrap();
+            fixture.db.create_consumer("billing", of_ships(), Start::Beginning).unwrap();
         }
         assert!(is_unknown(old.acknowledge(&at([1])).unwrap_err()));
         assert!(is_unknown(old.fetch(3).unwrap_err()));
@@ -254,7 +238,7 @@ fn a_removed_consumer_is_not_written_by_a_handle_that_is_left() {
 #[test]
 fn a_process_that_only_reads_removes_no_consumer() {
     let fixture = Fixture::new();
-    fixture.db.create_consumer("billing", config(), Start::Beginning).unwrap();
+    fixture.db.create_consumer("billing", of_ships(), Start::Beginning).unwrap();
     let clock = fixture.clock.clone();
     let reader = Database::open_read_only_on(storage(&fixture.dir), clock, options()).unwrap();
     assert!(matches!(reader.remove_consumer("billing"), Err(ConsumerError::ReadOnly)));
@@ -266,7 +250,7 @@ fn a_process_that_only_reads_removes_no_consumer() {
 fn a_handle_of_a_closed_database_writes_nothing() {
     let mut fixture = Fixture::new();
     append(&fixture.db, "ship", 2);
-    fixture.db.create_consumer("billing", config(), Start::Beginning).unwrap();
+    fixture.db.create_consumer("billing", of_ships(), Start::Beginning).unwrap();
     let old = fixture.db.consumer("billing").unwrap();
     let closed = fixture.db.clone();
     old.fetch(2).unwrap();
@@ -287,7 +271,7 @@ fn a_handle_of_a_closed_database_writes_nothing() {
 fn while_the_list_of_the_dead_is_full_nothing_is_given_and_the_error_says_what_to_do() {
     let fixture = Fixture::new();
     append(&fixture.db, "ship", 10_002);
-    let config = ConsumerConfig { open_max: 20_000, attempts_max: 1, ..config() };
+    let config = ConsumerConfig { open_max: 20_000, attempts_max: 1, ..of_ships() };
     fixture.db.create_consumer("billing", config, Start::Beginning).unwrap();
     let billing = fixture.db.consumer("billing").unwrap();
     assert_eq!(billing.fetch(10_001).unwrap().len(), 10_001);
@@ -351,7 +335,7 @@ fn a_settlement_that_cannot_be_written_changes_nothing_and_may_be_repeated() {
 fn a_file_that_says_what_cannot_be_is_refused_by_name() {
     let fixture = Fixture::new();
     append(&fixture.db, "ship", 9);
-    fixture.db.create_consumer("good", config(), Start::Beginning).unwrap();
+    fixture.db.create_consumer("good", of_ships(), Start::Beginning).unwrap();
     fixture.db.consumer("good").unwrap().fetch(2).unwrap();
     fixture.db.consumer("good").unwrap().acknowledge(&at([1])).unwrap();
     let path = |name: &str| fixture.dir.path().join(format!("consumers/{name}.json"));
@@ -386,22 +370,22 @@ fn consumers_and_what_they_name_have_a_bound() {
     let world = world(|_| {});
     let db = &world.db;
     let wide = [
-        ConsumerConfig { open_max: 100_001, ..config() },
-        ConsumerConfig { types: vec!["seen".to_owned(); 1001], ..config() },
-        ConsumerConfig { tags: vec!["a:b".to_owned(); 1001], ..config() },
+        ConsumerConfig { open_max: 100_001, ..of_ships() },
+        ConsumerConfig { types: vec!["seen".to_owned(); 1001], ..of_ships() },
+        ConsumerConfig { tags: vec!["a:b".to_owned(); 1001], ..of_ships() },
     ];
     for config in wide {
         let made = db.create_consumer("wide", config, Start::Now);
         assert!(matches!(made, Err(ConsumerError::Config { .. })), "{made:?}");
     }
     for number in 1..1000 {
-        assert!(db.create_consumer(&format!("c{number}"), config(), Start::Now).unwrap());
+        assert!(db.create_consumer(&format!("c{number}"), of_ships(), Start::Now).unwrap());
     }
-    let refused = db.create_consumer("more", config(), Start::Now);
+    let refused = db.create_consumer("more", of_ships(), Start::Now);
     assert!(matches!(refused, Err(ConsumerError::TooMany { max: 1000 })), "{refused:?}");
-    assert!(!db.create_consumer("c1", config(), Start::Now).unwrap(), "it is there");
+    assert!(!db.create_consumer("c1", of_ships(), Start::Now).unwrap(), "it is there");
     assert!(db.remove_consumer("c1").unwrap());
-    assert!(db.create_consumer("more", config(), Start::Now).unwrap());
+    assert!(db.create_consumer("more", of_ships(), Start::Now).unwrap());
 }
 
 #[test]

@@ -15,7 +15,7 @@
 mod read;
 mod write;
 
-pub(crate) use read::{is_binary, read, read_binary};
+pub(crate) use read::{check_headers, is_binary, read, read_binary};
 pub(crate) use write::{binary, write};
 
 /// How the names of attributes begin in meta.

@@ -86,12 +86,8 @@ fn unquoted(text: &str) -> Cow<'_, str> {
     if is_escaped { text.into() } else { out.into() }
 }
 
-/// Reads a CloudEvent in binary mode: attributes in headers, the body its data.
-pub(crate) fn read_binary(
-    headers: &HeaderMap,
-    root: Option<&str>,
-    body: &[u8],
-) -> Result<NewEvent, String> {
+/// The attributes that headers name.
+fn attributes_of(headers: &HeaderMap) -> Result<BTreeMap<String, String>, String> {
     let mut attributes = BTreeMap::new();
     for (name, value) in headers {
         let Some(name) = name.as_str().strip_prefix("ce-") else { continue };
@@ -106,6 +102,38 @@ pub(crate) fn read_binary(
             return Err(format!("send the header ce-{name} once"));
         }
     }
+    Ok(attributes)
+}
+
+/// Refuses headers that cannot be attributes, where the body has the attributes: a sender that
+/// meant something by them is told.
+pub(crate) fn check_headers(headers: &HeaderMap) -> Result<(), String> {
+    for (name, text) in attributes_of(headers)? {
+        check_version(&name, &text)?;
+        if text.is_empty() && matches!(name.as_str(), "id" | "source" | "type" | "subject") {
+            return Err(format!("the header ce-{name} is empty: leave it out"));
+        }
+        if name == "time" {
+            time::parse(&text).map_err(|error| format!("the header ce-time: {error}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn check_version(name: &str, text: &str) -> Result<(), String> {
+    if name == "specversion" && text != "1.0" {
+        return Err(format!("specversion {text} is not known here: send 1.0"));
+    }
+    Ok(())
+}
+
+/// Reads a CloudEvent in binary mode: attributes in headers, the body its data.
+pub(crate) fn read_binary(
+    headers: &HeaderMap,
+    root: Option<&str>,
+    body: &[u8],
+) -> Result<NewEvent, String> {
+    let mut attributes = attributes_of(headers)?;
     if let Some(content_type) = headers.get(header::CONTENT_TYPE) {
         let text = content_type.to_str().map_err(|_| "Content-Type is not ASCII".to_owned())?;
         attributes.insert("datacontenttype".to_owned(), text.to_owned());
@@ -122,13 +150,9 @@ pub(crate) fn read_binary(
 
 impl CloudEvent {
     fn into_event(mut self, root: Option<&str>) -> Result<NewEvent, String> {
-        match self.attributes.remove("specversion").as_deref() {
-            Some("1.0") => {}
-            Some(other) => {
-                return Err(format!("specversion {other} is not known here: send 1.0"));
-            }
-            None => return Err("`specversion` is missing: send 1.0".to_owned()),
-        }
+        let version = self.attributes.remove("specversion");
+        let version = version.ok_or_else(|| "`specversion` is missing: send 1.0".to_owned())?;
+        check_version("specversion", &version)?;
         let type_name = self.required("type")?;
         let (id, source) = (self.required("id")?, self.required("source")?);
         let own = self.attributes.remove("root");

@@ -81,6 +81,7 @@ impl Forms {
             let events = vec![cloud_events::read_binary(headers, root, body)];
             return Ok(Read { events, conditions });
         }
+        cloud_events::check_headers(headers).map_err(Problem::bad_request)?;
         let text = std::str::from_utf8(body).map_err(|error| {
             Problem::bad_request(format_args!("the body is not UTF-8: {error}"))
         })?;

@@ -6,6 +6,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
+use std::sync::{Arc, Condvar, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::support::{Running, append};
@@ -15,9 +16,6 @@ use serde::Serialize;
 use serde_json::Value;
 
 const JSON: &str = "content-type: application/json";
-/// What a slow validator or fold takes, by intent, and how long a request may.
-const SLOW: Duration = Duration::from_millis(600);
-const REQUEST_TIMEOUT: Duration = Duration::from_millis(200);
 /// Between two looks at what a server shows.
 const LOOK: Duration = Duration::from_millis(10);
 /// After so long something is stuck.
@@ -49,20 +47,36 @@ fn wait_for(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
-#[test]
-fn a_write_is_waited_for_however_long_it_takes() {
-    let directory = tempfile::tempdir().unwrap();
-    let slow = Validators::default().with(|_| {
-        std::thread::sleep(SLOW);
-        Ok(())
-    });
-    let options = Options::default().validators(slow);
-    Database::create(directory.path(), Options::default()).unwrap().close().unwrap();
-    let config = ServerConfig { request_timeout: REQUEST_TIMEOUT, ..ServerConfig::default() };
-    let server = Running::over(directory.path(), options, config, |server| server);
-    let (status, text) = server.ask("POST", "/e/truck", &[JSON], b"{\"type\":\"a\",\"data\":1}");
-    assert_eq!(status, 201, "{text}");
+/// Holds up whoever comes until it is opened.
+#[derive(Debug, Default)]
+struct Gate {
+    /// How many have come, and whether it is open.
+    state: Mutex<(usize, bool)>,
+    bell: Condvar,
 }
+
+impl Gate {
+    fn pass(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.0 += 1;
+        self.bell.notify_all();
+        drop(self.bell.wait_while(state, |(_, is_open)| !*is_open).unwrap());
+    }
+
+    fn wait_for_one(&self) {
+        let state = self.state.lock().unwrap();
+        let waited = self.bell.wait_timeout_while(state, PATIENCE, |(came, _)| *came == 0);
+        assert!(!waited.unwrap().1.timed_out(), "nobody came");
+    }
+
+    fn open(&self) {
+        self.state.lock().unwrap().1 = true;
+        self.bell.notify_all();
+    }
+}
+
+/// Where the fold below is held up.
+static FOLDING: LazyLock<Gate> = LazyLock::new(Gate::default);
 
 /// Takes its time.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -70,26 +84,45 @@ struct Sluggish;
 
 impl Aggregate for Sluggish {
     fn apply(&mut self, _: &FoldEvent<'_>) -> Result<(), ApplyError> {
-        std::thread::sleep(SLOW);
+        FOLDING.pass();
         Ok(())
     }
 }
 
 #[test]
-fn a_read_that_takes_too_long_is_given_up_and_holds_nobody_up() {
+fn reads_are_given_up_in_time_and_writes_are_waited_for() {
     let directory = tempfile::tempdir().unwrap();
-    Database::create(directory.path(), Options::default()).unwrap().close().unwrap();
-    let config = ServerConfig { request_timeout: REQUEST_TIMEOUT, ..ServerConfig::default() };
-    let server = Running::furnished(directory.path(), config, |server| {
+    let database = Database::create(directory.path(), Options::default()).unwrap();
+    append(&database, "truck", 0..1, true);
+    database.close().unwrap();
+    let recording = Arc::new(Gate::default());
+    let at_gate = Arc::clone(&recording);
+    let slow = Validators::default().with(move |_| {
+        at_gate.pass();
+        Ok(())
+    });
+    let config =
+        ServerConfig { request_timeout: Duration::from_millis(200), ..ServerConfig::default() };
+    let options = Options::default().validators(slow);
+    let server = Running::over(directory.path(), options, config, |server| {
         server.aggregate::<Sluggish>("truck".try_into().unwrap())
     });
-    append(&server.database(), "truck", 0..1, true);
-    let (status, text) = server.ask("GET", "/a/truck/0", &[], b"");
-    assert_eq!((status, kind(&text).as_str()), (503, "slow"), "{text}");
-    assert_eq!(server.ask("GET", "/health/live", &[], b"").0, 200);
-    // It goes on where it is, and is counted until it is done.
+    std::thread::scope(|threads| {
+        let write = threads
+            .spawn(|| server.ask("POST", "/e/gate", &[JSON], b"{\"type\":\"a\",\"data\":1}"));
+        recording.wait_for_one();
+        // The read begins behind the write, and has had its time.
+        let (status, text) = server.ask("GET", "/a/truck/0", &[], b"");
+        assert_eq!((status, kind(&text).as_str()), (503, "slow"), "{text}");
+        // Both go on where they are, and hold nobody up.
+        assert!(metric(&server, "laterbase_requests_at_work") >= 2.0);
+        assert_eq!(server.ask("GET", "/health/live", &[], b"").0, 200);
+        recording.open();
+        let (status, text) = write.join().unwrap();
+        assert_eq!(status, 201, "{text}");
+    });
+    FOLDING.open();
     wait_for("the end of the work", || metric(&server, "laterbase_requests_at_work") == 0.0);
-    // Now the state is there.
     assert_eq!(server.ask("GET", "/a/truck/0", &[], b"").0, 200);
 }
 

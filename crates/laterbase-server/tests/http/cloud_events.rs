@@ -106,6 +106,13 @@ fn headers_beside_a_structured_event_do_not_count() {
     assert!(text.contains("inside") && !text.contains("outside"), "{text}");
     let avro = ["content-type: application/cloudevents+avro", "ce-id: B"];
     assert_eq!(post(&server, "/e/truck", &avro, "x").0, 415);
+    // But what can be no attribute is a mistake of the sender's, and is told.
+    for wrong in ["ce-type:", "ce-specversion: 2", "ce-time: noon", "ce-subject: %x"] {
+        let (status, problem) = post(&server, "/e/truck", &[ONE, wrong], &one.to_string());
+        let detail = problem["detail"].as_str().unwrap_or_default();
+        let name = wrong.split(':').next().unwrap().trim_start_matches("ce-");
+        assert!(status == 400 && detail.contains(name), "{wrong}: {problem}");
+    }
 }
 
 #[test]

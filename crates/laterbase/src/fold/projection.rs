@@ -13,6 +13,7 @@
 
 use std::fmt;
 use std::ops::{Bound, ControlFlow};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use laterbase_event::{EventView, Key, Position, RootName};
@@ -74,6 +75,8 @@ pub struct Projection<F: Fold> {
     database: Database,
     fold: F,
     rows: Mutex<Rows<F::State>>,
+    /// How far the rows had come, for who does not want to wait until they are free.
+    noted: AtomicU64,
     /// Events whose rows the fold could not name.
     unplaced: Mutex<Vec<Failure>>,
 }
@@ -81,7 +84,7 @@ pub struct Projection<F: Fold> {
 impl<F: Fold> Projection<F> {
     pub(crate) fn new(database: Database, fold: F) -> Self {
         let (rows, unplaced) = (Mutex::new(Rows::new()), Mutex::default());
-        Self { database, fold, rows, unplaced }
+        Self { database, fold, rows, noted: AtomicU64::new(0), unplaced }
     }
 
     /// The row of a key as of now; `None` if no event touches it.
@@ -194,11 +197,11 @@ impl<F: Fold> Projection<F> {
         self.catch_up_to(self.inner().progress.visible())
     }
 
-    /// How many events have not been taken note of.
+    /// How many events have not been taken note of. Waits for nobody, also while rows are folded.
     #[must_use]
     pub fn lag(&self) -> u64 {
         let visible = self.inner().progress.visible().as_u64();
-        visible.saturating_sub(lock(&self.rows).done.as_u64())
+        visible.saturating_sub(self.noted.load(Ordering::Relaxed))
     }
 
     /// How many rows there are, the hidden ones among them, of those events that were taken note
@@ -254,7 +257,9 @@ impl<F: Fold> Projection<F> {
                 return Ok(());
             }
             let upto = bound.min(Position::new(rows.done.as_u64() + CHUNK));
-            self.take_note(&mut rows, upto)?;
+            let taken = self.take_note(&mut rows, upto);
+            self.noted.store(rows.done.as_u64(), Ordering::Relaxed);
+            taken?;
         }
     }
 

@@ -9,11 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use laterbase::storage::{Fault, FaultPlan, FaultyStorage, OpClass, Random, StorageOp, Survival};
-use laterbase::{
-    Consumer, ConsumerConfig, Database, NewEvent, Options, Position, Rejection, Settlement, Start,
-};
+use laterbase::{Consumer, Database, NewEvent, Position, Rejection, Settlement, Start};
 
-use crate::support::{TestEnvironment, options};
+use crate::support::{TestEnvironment, of_ships, quiet};
 
 /// Events of a life, one of three of which does not match.
 const EVENTS: u64 = 24;
@@ -95,21 +93,6 @@ impl Ledger {
     }
 }
 
-fn config() -> ConsumerConfig {
-    ConsumerConfig {
-        root: Some("ship".to_owned()),
-        redeliver_ms: 1000,
-        attempts_max: 3,
-        ..ConsumerConfig::default()
-    }
-}
-
-fn quiet() -> Options {
-    let mut options = options();
-    options.threads = false;
-    options
-}
-
 fn open(disk: &FaultyStorage, clock: &Arc<TestEnvironment>) -> Database {
     Database::open_on(Arc::new(disk.clone()), clock.clone(), quiet()).unwrap()
 }
@@ -156,7 +139,7 @@ pub(crate) fn live(seed: u64) -> Result<(), String> {
         if disk.is_off() {
             break;
         }
-        let made = db.create_consumer("billing", config(), Start::Beginning);
+        let made = db.create_consumer("billing", of_ships(), Start::Beginning);
         let Ok(billing) = made.and_then(|_| db.consumer("billing")) else { continue };
         ledger.take(&billing, 1 + random.index(6))?;
         ledger.count_dead(&billing)?;
@@ -166,7 +149,8 @@ pub(crate) fn live(seed: u64) -> Result<(), String> {
     drop(db);
     let found = disk.crash(Survival::random(&mut random));
     let db = open(&found, &clock);
-    db.create_consumer("billing", config(), Start::Beginning).map_err(|error| error.to_string())?;
+    db.create_consumer("billing", of_ships(), Start::Beginning)
+        .map_err(|error| error.to_string())?;
     let billing = db.consumer("billing").map_err(|error| error.to_string())?;
     let mut again = Ledger { given: ledger.given, done: ledger.done, ..Ledger::default() };
     for _ in 0..20 {

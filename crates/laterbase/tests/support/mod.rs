@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 use laterbase::storage::{FileStorage, Storage};
 use laterbase::{
-    Appended, Database, Durability, Environment, EventId, NewEvent, Options, Query, Recorded, Tag,
-    Timestamp,
+    Appended, ConsumerConfig, Database, Durability, Environment, EventId, NewEvent, Options, Query,
+    Recorded, Tag, Timestamp,
 };
 
 impl TestEnvironment {
@@ -90,6 +90,23 @@ impl Fixture {
 /// Small segments and memtables, so that small tests go through all of it.
 pub fn options() -> Options {
     Options::small_device()
+}
+
+/// Without threads: only the test asks the disk for something.
+pub fn quiet() -> Options {
+    let mut options = options();
+    options.threads = false;
+    options
+}
+
+/// A consumer of the root `ship`, that gives up after three attempts.
+pub fn of_ships() -> ConsumerConfig {
+    ConsumerConfig {
+        root: Some("ship".to_owned()),
+        redeliver_ms: 1000,
+        attempts_max: 3,
+        ..ConsumerConfig::default()
+    }
 }
 
 pub fn storage(dir: &tempfile::TempDir) -> Arc<dyn Storage> {
