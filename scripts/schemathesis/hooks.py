@@ -72,7 +72,7 @@ def filter_case(context, case):
         return False
     if "keys" in asked and set(asked) - {"keys", "ce_mode"}:
         return False
-    if "vv" in asked and "lc" in asked:
+    if "vv" in asked and "lc" in asked or "causes_of" in asked and "effects_of" in asked:
         return False
     if "after" in asked and (asked.get("order") != "arrival" or "as_of" in asked):
         return False

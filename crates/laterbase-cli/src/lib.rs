@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! main ─▶ Program::run ─▶ commands (one file each) ─▶ laterbase
-//!                            │        │
+//!                            │        │            └─▶ remote: a server that has the database
 //!                  values, refusals   ├─▶ import: records ─▶ drafts ─▶ commits
 //!              (what goes in, what    ├─▶ sample: a workload
 //!               may go wrong)         └─▶ show, table, output: what comes out
@@ -21,6 +21,8 @@ pub mod pointer;
 mod program;
 mod progress;
 mod refusals;
+#[cfg(feature = "remote")]
+mod remote;
 pub mod sample;
 mod show;
 mod table;

@@ -40,7 +40,7 @@ pub(crate) fn opening(error: &OpenError, directory: &Path) -> Failure {
             format_args!("there is a database in {shown} already"),
         )
         .hint("use it as it is, or name another directory"),
-        OpenError::Locked { holder } => {
+        OpenError::Locked { holder, .. } => {
             let holder = if holder.is_empty() { "another process" } else { holder };
             Failure::new(
                 Exit::Locked,

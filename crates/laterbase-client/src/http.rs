@@ -53,25 +53,8 @@ impl HttpWire {
     /// `timeout` each; what takes longer counts as lost.
     #[must_use]
     pub fn new(address: PeerAddress, timeout: Duration) -> Self {
-        let config = Agent::config_builder();
-        #[cfg(feature = "tls")]
-        let config = if address.is_encrypted() {
-            config.https_only(true).tls_config(crate::tls::of_requests())
-        } else {
-            config
-        };
-        let config = config
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .proxy(None)
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_send_request(Some(timeout))
-            .timeout_send_body(Some(timeout))
-            .timeout_recv_response(Some(timeout))
-            .timeout_recv_body(Some(timeout))
-            .user_agent(concat!("laterbase/", env!("CARGO_PKG_VERSION")))
-            .build();
-        Self { agent: Agent::new_with_config(config), address, token: None }
+        let agent = agent(&address, timeout, Some(timeout));
+        Self { agent, address, token: None }
     }
 
     /// The same, with a token that is shown with each request.
@@ -116,6 +99,35 @@ impl HttpWire {
     }
 }
 
+/// What sends requests to `address`.
+pub(crate) fn agent(
+    address: &PeerAddress,
+    timeout: Duration,
+    body_timeout: Option<Duration>,
+) -> Agent {
+    let config = Agent::config_builder();
+    #[cfg(feature = "tls")]
+    let config = if address.is_encrypted() {
+        config.https_only(true).tls_config(crate::tls::of_requests())
+    } else {
+        config
+    };
+    #[cfg(not(feature = "tls"))]
+    let _ = address;
+    let config = config
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .proxy(None)
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .timeout_send_request(Some(timeout))
+        .timeout_send_body(Some(timeout))
+        .timeout_recv_response(Some(timeout))
+        .timeout_recv_body(body_timeout)
+        .user_agent(concat!("laterbase/", env!("CARGO_PKG_VERSION")))
+        .build();
+    Agent::new_with_config(config)
+}
+
 impl Wire for HttpWire {
     fn exchange(&mut self, flight: &[u8], session: Option<&str>) -> Result<Reply, WireError> {
         let request = self.shown(self.agent.post(self.address.url("/sync")));
@@ -133,7 +145,7 @@ impl Wire for HttpWire {
     }
 }
 
-fn header(answer: &Response<Body>, name: &str) -> Option<String> {
+pub(crate) fn header(answer: &Response<Body>, name: &str) -> Option<String> {
     Some(answer.headers().get(name)?.to_str().ok()?.to_owned())
 }
 
@@ -172,7 +184,7 @@ fn body(answer: Response<Body>, bytes_max: u64) -> Result<(Vec<u8>, Option<WireE
 }
 
 /// What an error of the library means for the flight.
-fn failed(error: Error) -> WireError {
+pub(crate) fn failed(error: Error) -> WireError {
     let message = error.to_string();
     match error {
         #[cfg(feature = "tls")]

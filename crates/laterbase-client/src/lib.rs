@@ -4,11 +4,10 @@
 //!   peers ──▶ background ──▶ contact ──▶ drive ──▶ wire: http, live
 //!   (file)    (when)         (retries)   (one session)     (frames as bytes)
 //!                                  bundle: the same frames in a file
+//!   remote: a server's database, read and written there
 //! ```
 //! Everything here blocks and runs on threads of its own; what is synced is any
 //! [`laterbase::sync::Replica`], in practice a database's sync port.
-//!
-//! Left out: TLS and tokens, hence every peer but those on this machine.
 #![forbid(unsafe_code)]
 
 mod address;
@@ -20,6 +19,7 @@ mod drive;
 mod http;
 mod live;
 mod peers;
+mod remote;
 #[cfg(feature = "tls")]
 mod tls;
 mod token;
@@ -33,5 +33,6 @@ pub use contact::{CONTACTS_FOLDER, Contact, ContactFile};
 pub use drive::{Report, SyncError, drive};
 pub use http::{Described, HttpWire};
 pub use peers::{PEERS_FILE, Peer, PeerError, Peers, PeersError};
+pub use remote::{Problem, Remote, RemoteError};
 pub use token::{TOKENS_FOLDER, Token, TokenFile, TokenTextError};
 pub use wire::{FRAMES_TYPE, Reply, SESSION_HEADER, Wire, WireError};

@@ -3,6 +3,7 @@
 //! ```text
 //!   text ──▶ event_in ──▶ NewEvent        what a client writes
 //!   Recorded ──▶ event_out ──▶ text       what it reads
+//!   text ──▶ recorded_in ──▶ Recorded     the same, back
 //!   time, minify                          the parts of both
 //! ```
 //! Payloads go through digit for digit: no number is parsed and printed again. What the shape is,
@@ -14,8 +15,12 @@
 mod event_in;
 mod event_out;
 mod minify;
+mod quarantined;
+mod recorded_in;
 pub mod time;
 
 pub use event_in::{EventIn, EventInError};
-pub use event_out::{arrival_micros, is_json, payload_json, tx_micros, write_json};
+pub use event_out::{arrival_micros, is_json, payload_json, tx_micros, write_json, write_new};
 pub use minify::minify_into;
+pub use quarantined::{quarantined, retried};
+pub use recorded_in::{RecordedIn, RecordedInError};

@@ -52,6 +52,7 @@ pub(crate) async fn make(call: Call) -> Result<Response, Problem> {
         let made = server.databases.make(&name, id, &server.config);
         let (hosted, made) = made.map_err(|error| not_made(&error))?;
         if made {
+            server.publish(&hosted);
             (server.made)(&hosted);
         }
         Ok((describe::document(&server, &hosted)?, made))

@@ -19,6 +19,7 @@ pub(crate) enum Kind {
     NoSuchFold,
     NoSuchRow,
     NoSuchConsumer,
+    NoSuchPeer,
     Method,
     NotAcceptable,
     Timeout,
@@ -58,7 +59,7 @@ pub(crate) struct Facts {
 }
 
 /// All kinds, in the order of their declaration.
-pub(crate) const KINDS: [Facts; 36] = [
+pub(crate) const KINDS: [Facts; 37] = [
     Facts {
         kind: Kind::BadRequest,
         name: "bad-request",
@@ -137,6 +138,13 @@ pub(crate) const KINDS: [Facts; 36] = [
         status: StatusCode::NOT_FOUND,
         title: "There is no such consumer here",
         advice: "`GET /db/{db}/c` lists the consumers; `PUT /db/{db}/c/{consumer}` makes one.",
+    },
+    Facts {
+        kind: Kind::NoSuchPeer,
+        name: "no-such-peer",
+        status: StatusCode::NOT_FOUND,
+        title: "There is no such peer",
+        advice: "`listed_peers` of `GET /db/{db}` lists them; `laterbase peer add` adds one.",
     },
     Facts {
         kind: Kind::Method,

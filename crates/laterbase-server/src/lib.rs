@@ -45,6 +45,7 @@ mod parameters;
 mod patient;
 mod peers;
 mod problem;
+mod quarantine;
 mod rate;
 mod read;
 mod representation;
@@ -65,7 +66,7 @@ pub use desk::{Answer, Desk, Host, Turned};
 pub use listen::{ListenError, Listening, check_address};
 pub use names::{DEFAULT_DATABASE, is_database_name};
 pub use notice::{Notice, Notices, What};
-pub use peers::{PeerStanding, Peers};
+pub use peers::{PeerStanding, Peers, SyncNow};
 pub use routes::{Gossip, Made, Server};
 #[cfg(feature = "tls")]
 pub use tls::{Tls, TlsError};

@@ -3,7 +3,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -113,7 +113,22 @@ impl Listening {
         let failed = |source| ListenError::Bind { address, source };
         let listener = runtime.block_on(TcpListener::bind(address)).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { server, runtime, listener, address, signals })
+        let listening = Self { server, runtime, listener, address, signals };
+        let shared = listening.server.shared();
+        // Set once: a server listens at one place.
+        let _ = shared.published.set(listening.local_url());
+        shared.databases.all().iter().for_each(|hosted| shared.publish(hosted));
+        Ok(listening)
+    }
+
+    /// Where other processes of this machine reach it.
+    fn local_url(&self) -> String {
+        let ip = match self.address.ip() {
+            ip if !ip.is_unspecified() => ip,
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        };
+        self.url_at(SocketAddr::new(ip, self.address.port()))
     }
 
     /// Where it listens.
@@ -125,9 +140,13 @@ impl Listening {
     /// The same with the scheme: `https://127.0.0.1:7410`.
     #[must_use]
     pub fn url(&self) -> String {
+        self.url_at(self.address)
+    }
+
+    fn url_at(&self, address: SocketAddr) -> String {
         let is_encrypted = self.server.shared().config.is_encrypted();
         let scheme = if is_encrypted { "https" } else { "http" };
-        format!("{scheme}://{}", self.address)
+        format!("{scheme}://{address}")
     }
 
     /// Answers until the process is told to end (SIGINT, SIGTERM) or `stop` changes; then lets

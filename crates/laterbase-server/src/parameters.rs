@@ -81,6 +81,11 @@ impl Parameters {
     pub(crate) fn has(&self, name: &str) -> bool {
         self.values.contains_key(name)
     }
+
+    /// What was given.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(String::as_str)
+    }
 }
 
 /// A parameter's value cannot be read.

@@ -1,10 +1,16 @@
-//! What is known of the peers of a database: told by whoever syncs with them.
+//! The peers of a database: what is known of them, and `POST …/peers/sync`. Both are done by
+//! whoever syncs with them.
 
 use std::sync::Arc;
 
+use axum::response::Response;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::call::Call;
 use crate::databases::Hosted;
+use crate::problem::{Kind, Problem};
+use crate::request::{json as json_document, media_type, whole};
 
 /// How far a peer and this copy are apart, as of the last contact.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +29,45 @@ pub struct PeerStanding {
 
 /// Tells of a database's peers. May read files; is asked on a thread that may block.
 pub type Peers = Arc<dyn Fn(&Hosted) -> Vec<PeerStanding> + Send + Sync>;
+
+/// Syncs a database with a peer of its list, by name, or with all of them, and answers with a
+/// document for each; [`None`] if there is no such peer. Blocks until it is done.
+pub type SyncNow = Arc<dyn Fn(&Hosted, Option<&str>) -> Option<Vec<Value>> + Send + Sync>;
+
+/// With whom to sync.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WithWhom {
+    /// A peer's name; all of them, if there is none.
+    peer: Option<String>,
+}
+
+/// Syncs with the peers of a database, now.
+pub(crate) async fn sync(call: Call) -> Result<Response, Problem> {
+    let hosted = call.hosted()?;
+    call.parameters()?;
+    if !matches!(media_type(call.headers()).as_deref(), None | Some("application/json")) {
+        return Err(Problem::media_type("application/json, or no body"));
+    }
+    let Call { shared, body, .. } = call;
+    let body = whole(&shared, body).await?;
+    let asked: WithWhom = if body.trim_ascii().is_empty() {
+        WithWhom::default()
+    } else {
+        serde_json::from_slice(&body)
+            .map_err(|error| Problem::bad_request(format_args!("the body: {error}")))?
+    };
+    let server = Arc::clone(&shared);
+    let sync = move || {
+        let synced = (server.sync_now)(&hosted, asked.peer.as_deref());
+        let synced = synced.ok_or_else(|| {
+            let name = asked.peer.unwrap_or_default();
+            Problem::new(Kind::NoSuchPeer).detail(format_args!("`{name}` is not on the list"))
+        })?;
+        Ok(json_document(&json!({ "peers": synced })))
+    };
+    shared.admission.run(sync).await
+}
 
 impl PeerStanding {
     pub(crate) fn document(&self) -> Value {

@@ -6,7 +6,7 @@
 //! ```
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::{FromRequestParts as _, RawPathParams, Request};
@@ -30,7 +30,7 @@ use crate::folds::Folds;
 use crate::metrics::{Load, Metrics};
 use crate::notice::{Notice, Notices, What};
 use crate::observe::{AnsweredBy, Names, REQUEST_ID, observe};
-use crate::peers::Peers;
+use crate::peers::{Peers, SyncNow};
 use crate::problem::{Kind, Problem};
 use crate::rate::Rates;
 use crate::representation::tell_apart;
@@ -61,8 +61,11 @@ pub(crate) struct Shared {
     pub(crate) notices: Notices,
     pub(crate) gossip: Gossip,
     pub(crate) peers: Peers,
+    pub(crate) sync_now: SyncNow,
     pub(crate) made: Made,
     pub(crate) folds: Folds,
+    /// Where other processes of this machine reach the server.
+    pub(crate) published: OnceLock<String>,
     /// Turns true when the server ends, so that streams do.
     pub(crate) ending: watch::Sender<bool>,
 }
@@ -89,7 +92,9 @@ impl Server {
             notices,
             gossip,
             peers: Arc::new(|_| Vec::new()),
+            sync_now: Arc::new(|_, peer| peer.is_none().then(Vec::new)),
             made: Arc::new(|_| {}),
+            published: OnceLock::new(),
             folds: Folds::default(),
             ending: watch::Sender::new(false),
         };
@@ -101,6 +106,15 @@ impl Server {
     pub fn with_peers(mut self, peers: Peers) -> Self {
         if let Some(shared) = Arc::get_mut(&mut self.shared) {
             shared.peers = peers;
+        }
+        self
+    }
+
+    /// With somebody who syncs with peers when a client asks for it.
+    #[must_use]
+    pub fn with_sync_now(mut self, sync_now: SyncNow) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.sync_now = sync_now;
         }
         self
     }
@@ -173,6 +187,17 @@ impl fmt::Debug for Server {
 impl Shared {
     pub(crate) fn hosted(&self, name: &str) -> Result<Arc<Hosted>, Problem> {
         self.databases.get(name).ok_or_else(|| Problem::no_such_database(name))
+    }
+
+    /// Tells other processes of this machine that a database is served, and where.
+    pub(crate) fn publish(&self, hosted: &Hosted) {
+        let Some(url) = self.published.get() else { return };
+        let published = hosted.database.publish_address(&format!("{url}/db/{}", hosted.name));
+        if let Err(error) = published {
+            // They cannot write beside the server then; nothing else depends on it.
+            let what = What::Failed { reason: format!("cannot say in LOCK where it is: {error}") };
+            self.notice(&Notice { database: hosted.name.clone(), peer: None, what });
+        }
     }
 
     pub(crate) fn notice(&self, notice: &Notice) {

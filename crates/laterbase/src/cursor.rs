@@ -115,6 +115,13 @@ impl Cursor {
         }
     }
 
+    /// The same copy's cursor behind another position; `None` in other orders than that of arrival.
+    #[must_use]
+    pub fn moved_to(&self, position: Position) -> Option<Self> {
+        self.position()?;
+        Some(Self { copy: self.copy, place: CursorPlace::Arrival(position) })
+    }
+
     fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![VERSION];
         let order = match self.place {

@@ -9,7 +9,7 @@ use laterbase_event::{
     DatabaseId, EventId, EventView, Hlc, Limits, Position, ReplicaId, VersionVector,
 };
 use laterbase_log::CommitError;
-use laterbase_log::storage::Storage;
+use laterbase_log::storage::{Storage, StorageError};
 
 use crate::append::AppendError;
 use crate::commit::Commit;
@@ -18,6 +18,7 @@ use crate::decide::{find_keyed_with, stream_version};
 use crate::environment::Environment;
 use crate::host::Threads;
 use crate::inner::{Inner, Role, Writer, lock};
+use crate::lock::URL_BYTES_MAX;
 use crate::open::{OpenError, OpenReport, Opening};
 use crate::options::Options;
 use crate::progress::Durability;
@@ -176,6 +177,27 @@ impl Database {
         options: Options,
     ) -> Result<Self, OpenError> {
         Opening { storage, environment, options }.open_read_only()
+    }
+
+    /// Tells other processes of this machine where they can have this one write for them:
+    /// [`OpenError::Locked`] shows it to whoever cannot open the database. It is forgotten when
+    /// the database is closed, or this process ends. `url` is of 400 bytes at the most, on one
+    /// line; a longer one is not published.
+    ///
+    /// # Errors
+    /// [`StorageError`] if it cannot be written. A database that is read only, or closed,
+    /// publishes nothing.
+    ///
+    /// [`OpenError::Locked`]: crate::OpenError::Locked
+    pub fn publish_address(&self, url: &str) -> Result<(), StorageError> {
+        if url.len() > URL_BYTES_MAX || url.contains('\n') {
+            return Ok(());
+        }
+        let Some(writer) = self.handle.inner.writer() else { return Ok(()) };
+        match &*lock(&writer.lock) {
+            Some(held) => held.publish_address(url),
+            None => Ok(()),
+        }
     }
 
     /// Flushes everything and closes, so that the next opening has nothing to recover.

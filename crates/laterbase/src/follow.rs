@@ -71,7 +71,7 @@ pub(crate) fn readable_to(
             },
         }
     }
-    Err(FollowError::Starting { holder: holder(storage.as_ref()) })
+    Err(FollowError::Starting { holder: holder(storage.as_ref()).name })
 }
 
 fn recover(

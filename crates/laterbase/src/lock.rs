@@ -1,8 +1,8 @@
 //! One process writes, others may read: the file `LOCK` and the directory `leases`.
 //!
 //! ```text
-//! LOCK: 0   last flushed position   u64 LE      64  text: "pid 4711\n"
-//!       8   the same, inverted
+//! LOCK: 0   last flushed position   u64 LE      64  text: "pid 4711\n", and where the database
+//!       8   the same, inverted                      is served "url http://127.0.0.1:7410\n"
 //!      16   "closed" and two zeroes once the writer has closed properly
 //! leases/<random>.lease: one per reading process, locked for as long as it reads
 //! ```
@@ -28,6 +28,9 @@ const CLOSED_AT: u64 = 16;
 const CLOSED: &[u8; 8] = b"closed\0\0";
 const TEXT_AT: u64 = 64;
 const TEXT_BYTES: usize = 448;
+const URL: &str = "url ";
+/// The longest address that has room in the text, beside a process id.
+pub(crate) const URL_BYTES_MAX: usize = 400;
 
 /// The right to write, held until dropped.
 #[derive(Debug)]
@@ -43,14 +46,23 @@ impl WriterLock {
             return Ok(None);
         };
         let file = storage.open(LOCK_FILE, OpenMode::READ_WRITE)?;
-        let mut text = format!("pid {}\n", std::process::id()).into_bytes();
-        text.resize(TEXT_BYTES, b'\n');
-        file.write_at(TEXT_AT, &text)?;
         let taken = Self { file, _lock: lock };
+        taken.write_text("")?;
         // What an earlier holder published may be older than what it flushed.
         taken.publish(STARTING)?;
         taken.file.write_at(CLOSED_AT, &[0; CLOSED.len()])?;
         Ok(Some(taken))
+    }
+
+    /// Tells other processes where they can have this one write for them.
+    pub(crate) fn publish_address(&self, url: &str) -> Result<(), StorageError> {
+        self.write_text(&format!("{URL}{url}\n"))
+    }
+
+    fn write_text(&self, more: &str) -> Result<(), StorageError> {
+        let mut text = format!("pid {}\n{more}", std::process::id()).into_bytes();
+        text.resize(TEXT_BYTES, b'\n');
+        self.file.write_at(TEXT_AT, &text)
     }
 
     /// Tells other processes that everything in the log is on the device, and that this is the end.
@@ -119,15 +131,27 @@ pub(crate) fn look(storage: &dyn Storage) -> Result<WriterState, StorageError> {
     }
 }
 
-/// Who holds the lock, as it says of itself: `pid 4711`.
-pub(crate) fn holder(storage: &dyn Storage) -> String {
+/// Who holds the lock, as far as it says.
+#[derive(Debug, Default)]
+pub(crate) struct Holder {
+    /// `pid 4711`.
+    pub(crate) name: String,
+    /// Where it serves the database, if it does.
+    pub(crate) url: Option<String>,
+}
+
+/// Who holds the lock, as it says of itself.
+pub(crate) fn holder(storage: &dyn Storage) -> Holder {
     let mut text = [0; TEXT_BYTES];
     let read = storage
         .open(LOCK_FILE, OpenMode::READ)
         .and_then(|file| file.read_at(TEXT_AT, &mut text))
         .unwrap_or(0);
     let text = String::from_utf8_lossy(text.get(..read).unwrap_or_default()).into_owned();
-    text.lines().filter(|line| !line.is_empty()).collect::<Vec<_>>().join(", ")
+    let (urls, lines): (Vec<&str>, Vec<&str>) =
+        text.lines().filter(|line| !line.is_empty()).partition(|line| line.starts_with(URL));
+    let url = urls.first().and_then(|line| line.strip_prefix(URL));
+    Holder { name: lines.join(", "), url: url.map(str::to_owned) }
 }
 
 /// A reading process's claim on the files it has seen; held until dropped.

@@ -23,7 +23,7 @@ use crate::follow::{EVERYTHING, FollowError, readable_to};
 use crate::host::{Bell, Threads};
 use crate::identity::{IDENTITY_FILE, Identity, IdentityError, State};
 use crate::inner::{Follower, FollowerIndex, Front, Indexer, Inner, Role, Writer};
-use crate::lock::{Lease, WriterLock, holder};
+use crate::lock::{Holder, Lease, WriterLock, holder};
 use crate::options::Options;
 use crate::progress::Progress;
 use crate::read::ReadError;
@@ -54,6 +54,8 @@ pub enum OpenError {
     Locked {
         /// Who, as far as it says.
         holder: String,
+        /// Where it serves the database, if it does ([`Database::publish_address`]).
+        url: Option<String>,
     },
     /// The log cannot be opened.
     #[error(transparent)]
@@ -277,7 +279,10 @@ impl Opening {
 
     fn take_lock(&self) -> Result<WriterLock, OpenError> {
         let storage = self.storage.as_ref();
-        WriterLock::try_take(storage)?.ok_or_else(|| OpenError::Locked { holder: holder(storage) })
+        WriterLock::try_take(storage)?.ok_or_else(|| {
+            let Holder { name: holder, url } = holder(storage);
+            OpenError::Locked { holder, url }
+        })
     }
 
     fn now_ms(&self) -> u64 {

@@ -95,8 +95,17 @@ fn a_database_that_ran_in_the_future_takes_a_new_id() {
 fn a_second_writer_is_refused_and_told_who_has_it() {
     let fixture = Fixture::new();
     let error = Database::open(fixture.dir.path(), options()).unwrap_err();
-    let OpenError::Locked { holder } = &error else { panic!("{error}") };
+    let OpenError::Locked { holder, url } = &error else { panic!("{error}") };
     assert!(holder.contains(&std::process::id().to_string()), "{holder}");
+    assert_eq!(*url, None);
+    for published in ["http://127.0.0.1:7410/db/yard", "http://127.0.0.1:1", &"x".repeat(401)] {
+        fixture.db.publish_address(published).unwrap();
+        let error = Database::open(fixture.dir.path(), options()).unwrap_err();
+        let OpenError::Locked { holder, url } = &error else { panic!("{error}") };
+        assert_eq!(*holder, format!("pid {}", std::process::id()));
+        let kept = if published.len() > 400 { "http://127.0.0.1:1" } else { published };
+        assert_eq!(url.as_deref(), Some(kept));
+    }
 }
 
 #[test]

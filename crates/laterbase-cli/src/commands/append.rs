@@ -8,7 +8,7 @@ use laterbase::{Cause, Database, EventId, Expected, NewEvent, Outcome, Tag, Time
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::Context;
+use super::{Context, Place};
 use crate::failure::{Exit, Failure};
 use crate::output::Ink;
 use crate::refusals;
@@ -61,28 +61,46 @@ pub(crate) struct Append {
 }
 
 impl Append {
-    pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
+    #[cfg_attr(not(feature = "remote"), expect(unused_mut, reason = "as with a server"))]
+    pub(super) fn run(mut self, context: &mut Context) -> Result<(), Failure> {
         let event = self.event()?;
-        let database = context.open()?;
+        if self.expect.is_some() && self.stream.key.is_none() {
+            return Err(Failure::new(Exit::Usage, "--expect needs a stream, ROOT/KEY")
+                .hint("an event whose key is its own id begins a stream of its own"));
+        }
+        let (id, recorded, version) = match context.open_or_forward()? {
+            Place::Here(database) => self.append(database, &event)?,
+            #[cfg(feature = "remote")]
+            Place::There(there) => {
+                // A server waits for its device, whatever less was asked for.
+                self.durability = DurabilityName::Flushed;
+                let done = crate::remote::append(&there, &event, self.expect)?;
+                (done.id, done.recorded, done.version)
+            }
+        };
+        self.answer(context, id, recorded, version)
+    }
+
+    /// The event's id, whether it is new, and how many its stream has.
+    fn append(
+        &self,
+        database: Database,
+        event: &NewEvent,
+    ) -> Result<(EventId, bool, u64), Failure> {
         let mut commit = database.commit();
         commit.durability(self.durability.into());
-        commit.push(&event).map_err(|error| refusals::pushing(&error))?;
-        if let Some(expected) = self.expect {
-            let Some(key) = self.stream.key.clone() else {
-                return Err(Failure::new(Exit::Usage, "--expect needs a stream, ROOT/KEY")
-                    .hint("an event whose key is its own id begins a stream of its own"));
-            };
-            commit.expect(self.stream.root, key, expected);
+        commit.push(event).map_err(|error| refusals::pushing(&error))?;
+        if let (Some(expected), Some(key)) = (self.expect, &self.stream.key) {
+            commit.expect(self.stream.root, key.clone(), expected);
         }
         let appended = database
             .append(&mut commit)
             .and_then(laterbase::Ticket::wait)
             .map_err(|error| refusals::appending(&error))?;
         let id = appended.id(0).unwrap_or(appended.commit);
-        let recorded = appended.outcome == Outcome::Recorded;
         let version = self.stream_version(&database, id)?;
         database.close().map_err(|error| refusals::closing(&error))?;
-        self.answer(context, id, recorded, version)
+        Ok((id, appended.outcome == Outcome::Recorded, version))
     }
 
     fn event(&self) -> Result<NewEvent, Failure> {

@@ -2,13 +2,27 @@
 
 use std::path::Path;
 
+#[cfg(feature = "remote")]
+use laterbase::OpenError;
 use laterbase::{Database, Options};
 
 use super::Everywhere;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::refusals;
+#[cfg(feature = "remote")]
+use crate::remote::There;
 use crate::time::Clockface;
+
+/// Where a command's database is.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// In a directory, open in this process.
+    Here(Database),
+    /// At a server, or at the process of this machine that has it open.
+    #[cfg(feature = "remote")]
+    There(There),
+}
 
 /// What every command is run with.
 #[derive(Debug)]
@@ -50,6 +64,11 @@ impl Context {
 
     /// The directory that was named.
     pub(crate) fn directory(&self) -> Result<&Path, Failure> {
+        #[cfg(feature = "remote")]
+        if self.everywhere.url.is_some() {
+            return Err(Failure::new(Exit::Usage, "this command works on a database's directory")
+                .hint("leave --url and LATERBASE_URL out, and pass --db DIR"));
+        }
         self.everywhere.db.as_deref().ok_or_else(|| {
             Failure::new(Exit::Usage, "no database is named")
                 .hint("pass --db DIR, or set LATERBASE_DB to it")
@@ -84,6 +103,43 @@ impl Context {
         let directory = self.directory()?;
         Database::open_read_only(directory, self.options())
             .map_err(|error| refusals::opening(&error, directory))
+    }
+
+    /// The database, for writing: here, or at the process that serves it.
+    pub(crate) fn open_or_forward(&self) -> Result<Place, Failure> {
+        #[cfg(feature = "remote")]
+        if let Some(url) = &self.everywhere.url {
+            return Ok(Place::There(self.at(url.clone())?));
+        }
+        let directory = self.directory()?;
+        match Database::open(directory, self.options()) {
+            Ok(database) => Ok(Place::Here(database)),
+            #[cfg(feature = "remote")]
+            Err(OpenError::Locked { url: Some(url), holder }) => match url.parse() {
+                Ok(address) => Ok(Place::There(self.at(address)?)),
+                Err(_) => {
+                    Err(refusals::opening(&OpenError::Locked { url: Some(url), holder }, directory))
+                }
+            },
+            Err(error) => Err(refusals::opening(&error, directory)),
+        }
+    }
+
+    /// The database, for reading: here, beside another process that writes, too; or at the server
+    /// that was named.
+    pub(crate) fn open_to_read(&self) -> Result<Place, Failure> {
+        #[cfg(feature = "remote")]
+        if let Some(url) = &self.everywhere.url {
+            return Ok(Place::There(self.at(url.clone())?));
+        }
+        self.open_read_only().map(Place::Here)
+    }
+
+    #[cfg(feature = "remote")]
+    fn at(&self, address: laterbase_client::PeerAddress) -> Result<There, Failure> {
+        let token = self.everywhere.access_token.as_deref();
+        let token = token.map(super::sync::token_in).transpose()?;
+        Ok(There::new(address, token))
     }
 
     pub(crate) fn json(&self) -> bool {

@@ -3,7 +3,7 @@
 use clap::Args;
 use laterbase::EventId;
 
-use super::Context;
+use super::{Context, Place};
 use crate::failure::{Exit, Failure};
 use crate::refusals;
 use crate::show::{card, write_json};
@@ -18,28 +18,35 @@ pub(crate) struct Get {
 
 impl Get {
     pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
-        let database = context.open_read_only()?;
-        let found = database.get_many(&self.ids).map_err(|error| refusals::reading(&error))?;
+        let (events, missing) = match context.open_to_read()? {
+            Place::Here(database) => {
+                let found = database.get_many(&self.ids);
+                let found = found.map_err(|error| refusals::reading(&error))?;
+                (found.events, found.missing)
+            }
+            #[cfg(feature = "remote")]
+            Place::There(there) => crate::remote::found(&there, &self.ids)?,
+        };
         let clock = context.clock();
         if context.json() {
             let mut text = b"{\"events\":[".to_vec();
-            for (index, recorded) in found.events.iter().enumerate() {
+            for (index, recorded) in events.iter().enumerate() {
                 text.extend_from_slice(if index == 0 { b"\n" } else { b",\n" });
                 write_json(recorded, &clock, None, &mut text);
             }
-            let missing: Vec<String> = found.missing.iter().map(EventId::to_string).collect();
-            let missing = serde_json::Value::from(missing);
-            let break_line = if found.events.is_empty() { "" } else { "\n" };
+            let ids: Vec<String> = missing.iter().map(EventId::to_string).collect();
+            let missing = serde_json::Value::from(ids);
+            let break_line = if events.is_empty() { "" } else { "\n" };
             text.extend_from_slice(format!("{break_line}],\"missing\":{missing}}}\n").as_bytes());
             context.out.bytes(&text)?;
         } else {
             context.page();
             let style = context.out.style();
             let cards: Vec<String> =
-                found.events.iter().map(|recorded| card(recorded, &clock, style)).collect();
+                events.iter().map(|recorded| card(recorded, &clock, style)).collect();
             context.out.bytes(cards.join("\n").as_bytes())?;
         }
-        match found.missing.as_slice() {
+        match missing.as_slice() {
             [] => Ok(()),
             _ if context.json() => Err(Failure::said(Exit::NotFound)),
             missing => {

@@ -8,16 +8,17 @@ use clap::{Args, ValueEnum};
 use laterbase::{Durability, RootName};
 use serde_json::json;
 
-use super::Context;
+use super::context::{self, Context};
 use crate::failure::{Exit, Failure};
 use crate::import::{
-    Acknowledged, Feed, Format, Item, Mapping, Place, Reason, Recipe, SourceError, Writer,
-    WriterEvent,
+    Acknowledged, DatabaseSink, Feed, Format, Item, Mapping, Place, Reason, Recipe, Sink,
+    SourceError, Writer, WriterEvent,
 };
 use crate::output::{Ink, Output};
 use crate::pointer::Pointer;
 use crate::progress::Progress;
-use crate::refusals;
+#[cfg(feature = "remote")]
+use crate::remote::RemoteSink;
 use crate::values::{DurabilityName, TimeUnitName, root_name, tag_pointer};
 
 const EXAMPLE: &str = "\
@@ -109,10 +110,21 @@ impl Import {
         let bytes_total = self.look_at_files()?;
         let recipe = self.recipe();
         let batch = self.batch as usize;
-        let database = context.open()?;
+        let place = context.open_or_forward()?;
+        let mut sink: Box<dyn Sink + '_> = match &place {
+            context::Place::Here(database) => {
+                Box::new(DatabaseSink::new(database, Durability::from(self.durability)))
+            }
+            #[cfg(feature = "remote")]
+            context::Place::There(there) => {
+                // A server waits for its device, whatever less was asked for.
+                self.durability = DurabilityName::Flushed;
+                Box::new(RemoteSink::new(there))
+            }
+        };
         let mut tally = Tally::new(context.json(), self.durability);
         let mut progress = Progress::new(context.json(), bytes_total);
-        let mut writer = Writer::new(&database, Durability::from(self.durability))?;
+        let mut writer = Writer::new(sink.as_mut())?;
         let (written, read) = thread::scope(|scope| {
             let each = self.each.as_ref();
             let feed = Feed::start(scope, &self.files, format, each, &recipe, batch);
@@ -125,7 +137,7 @@ impl Import {
         drop(writer);
         let closed = match &written {
             // A relaxed import is as durable at its end as the others.
-            Ok(()) => database.flush().map_err(|error| refusals::appending(&error)),
+            Ok(()) => sink.flush(),
             Err(_) => Ok(()),
         };
         // A reader of the acknowledgements that has gone is no reason to say more.

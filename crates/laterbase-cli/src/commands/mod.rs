@@ -16,6 +16,7 @@ mod forks;
 mod get;
 mod import;
 mod init;
+mod listing;
 #[cfg(feature = "man")]
 mod man;
 #[cfg(feature = "sync")]
@@ -44,7 +45,7 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Effects, Styles};
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use context::Context;
+pub(crate) use context::{Context, Place};
 
 use crate::failure::Failure;
 
@@ -84,6 +85,16 @@ pub(crate) struct Everywhere {
     /// The database's directory
     #[arg(long, global = true, value_name = "DIR", env = "LATERBASE_DB", hide_env_values = true)]
     pub(crate) db: Option<PathBuf>,
+    /// Work on the database of this server, and not on a directory
+    #[cfg(feature = "remote")]
+    #[arg(long, global = true, value_name = "URL", env = "LATERBASE_URL", hide_env_values = true)]
+    #[arg(conflicts_with = "db")]
+    pub(crate) url: Option<laterbase_client::PeerAddress>,
+    /// Show the token in this file to the server
+    #[cfg(feature = "remote")]
+    #[arg(long, global = true, value_name = "FILE", env = "LATERBASE_ACCESS_TOKEN")]
+    #[arg(hide_env_values = true)]
+    pub(crate) access_token: Option<PathBuf>,
     /// Answer in JSON, errors too
     #[arg(long, global = true)]
     pub(crate) json: bool,

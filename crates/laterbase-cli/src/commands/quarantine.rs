@@ -2,11 +2,10 @@
 
 use clap::{Args, Subcommand};
 use laterbase::EventId;
-use laterbase::sync::QuarantinedBatch;
 use serde_json::{Value, json};
 
-use super::Context;
 use super::stats::{counted, grouped};
+use super::{Context, Place};
 use crate::failure::{Exit, Failure};
 use crate::output::Ink;
 use crate::refusals;
@@ -53,15 +52,37 @@ impl Quarantine {
     }
 }
 
-fn batches(context: &Context) -> Result<Vec<QuarantinedBatch>, Failure> {
-    let database = context.open_read_only()?;
-    database.quarantined().map_err(|error| refusals::reading(&error))
+/// The batches, as documents.
+fn batches(context: &Context) -> Result<Vec<Value>, Failure> {
+    match context.open_to_read()? {
+        Place::Here(database) => {
+            let batches = database.quarantined().map_err(|error| refusals::reading(&error))?;
+            Ok(batches.iter().map(laterbase_json::quarantined).collect())
+        }
+        #[cfg(feature = "remote")]
+        Place::There(there) => {
+            let document = there.document("/quarantine")?;
+            let batches = document.get("quarantine").and_then(Value::as_array);
+            Ok(batches.cloned().unwrap_or_default())
+        }
+    }
+}
+
+fn text<'v>(batch: &'v Value, name: &str) -> &'v str {
+    batch.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn number(batch: &Value, name: &str) -> u64 {
+    batch.get(name).and_then(Value::as_u64).unwrap_or_default()
+}
+
+fn events(batch: &Value) -> impl Iterator<Item = &str> {
+    batch["events"].as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
 fn list(context: &mut Context) -> Result<(), Failure> {
     let all = batches(context)?;
     if context.json() {
-        let all: Vec<Value> = all.iter().map(document).collect();
         return context.out.line(json!({ "quarantine": all }));
     }
     if all.is_empty() {
@@ -70,10 +91,10 @@ fn list(context: &mut Context) -> Result<(), Failure> {
     let mut table = Table::new(&COLUMNS);
     for batch in &all {
         let row = vec![
-            batch.root.to_string(),
-            batch.replica.to_string(),
-            batch.first_seq.to_string(),
-            batch.events.len().to_string(),
+            text(batch, "root").to_owned(),
+            text(batch, "log").to_owned(),
+            number(batch, "seq").to_string(),
+            events(batch).count().to_string(),
             reason(batch),
         ];
         table.row(row, &mut context.out)?;
@@ -83,28 +104,30 @@ fn list(context: &mut Context) -> Result<(), Failure> {
 
 fn show(id: EventId, context: &mut Context) -> Result<(), Failure> {
     let all = batches(context)?;
-    let Some(batch) = all.iter().find(|batch| batch.events.contains(&id)) else {
+    let id = id.to_string();
+    let Some(batch) = all.iter().find(|batch| events(batch).any(|event| event == id)) else {
         return Err(Failure::new(Exit::NotFound, format_args!("event {id} is not in quarantine"))
             .hint("`laterbase quarantine list` shows what is"));
     };
     if context.json() {
-        return context.out.line(document(batch));
+        return context.out.line(batch);
     }
     let style = context.out.style();
     context.out.line(format_args!(
         "{} from event {} of the log {} under {}",
-        counted(batch.events.len() as u64, "event"),
-        grouped(batch.first_seq),
-        batch.replica,
-        batch.root
+        counted(events(batch).count() as u64, "event"),
+        grouped(number(batch, "seq")),
+        text(batch, "log"),
+        text(batch, "root")
     ))?;
-    for event in &batch.events {
-        let refused = batch.refusal.as_ref().filter(|(refused, _)| refused == event);
-        let why = refused.map_or_else(String::new, |(_, message)| format!("  {message}"));
+    let refused = batch["refused"].as_str();
+    for event in events(batch) {
+        let is_it = refused == Some(event);
+        let why = if is_it { format!("  {}", text(batch, "message")) } else { String::new() };
         let why = style.paint(Ink::Bad, &why);
-        context.out.line(format_args!("{}{why}", style.paint(Ink::Name, &event.to_string())))?;
+        context.out.line(format_args!("{}{why}", style.paint(Ink::Name, event)))?;
     }
-    if batch.refusal.is_none() {
+    if refused.is_none() {
         context
             .out
             .line("no validator of this program refuses it: `laterbase quarantine retry`")?;
@@ -113,38 +136,29 @@ fn show(id: EventId, context: &mut Context) -> Result<(), Failure> {
 }
 
 fn retry(context: &mut Context) -> Result<(), Failure> {
-    let database = context.open()?;
-    let retried = database.retry_quarantine().map_err(|error| refusals::appending(&error))?;
-    database.close().map_err(|error| refusals::closing(&error))?;
+    let retried = match context.open_or_forward()? {
+        Place::Here(database) => {
+            let retried =
+                database.retry_quarantine().map_err(|error| refusals::appending(&error))?;
+            database.close().map_err(|error| refusals::closing(&error))?;
+            laterbase_json::retried(&retried)
+        }
+        #[cfg(feature = "remote")]
+        Place::There(there) => there.post("/quarantine/retry", None)?,
+    };
     if context.json() {
-        return context.out.line(json!({
-            "admitted": retried.admitted,
-            "admitted_events": retried.admitted_events,
-            "refused": retried.refused,
-        }));
+        return context.out.line(retried);
     }
     context.out.line(format_args!(
         "{} admitted; batches that stay refused: {}",
-        counted(retried.admitted_events, "event"),
-        grouped(retried.refused)
+        counted(number(&retried, "admitted_events"), "event"),
+        grouped(number(&retried, "refused"))
     ))
 }
 
-fn reason(batch: &QuarantinedBatch) -> String {
-    match &batch.refusal {
-        Some((id, message)) => format!("{id}: {message}"),
+fn reason(batch: &Value) -> String {
+    match batch["refused"].as_str() {
+        Some(id) => format!("{id}: {}", text(batch, "message")),
         None => "a validator that this program does not have".to_owned(),
     }
-}
-
-fn document(batch: &QuarantinedBatch) -> Value {
-    let events: Vec<String> = batch.events.iter().map(EventId::to_string).collect();
-    json!({
-        "root": batch.root.as_str(),
-        "log": batch.replica.to_string(),
-        "seq": batch.first_seq,
-        "events": events,
-        "refused": batch.refusal.as_ref().map(|(id, _)| id.to_string()),
-        "message": batch.refusal.as_ref().map(|(_, message)| message),
-    })
 }

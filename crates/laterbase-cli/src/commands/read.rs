@@ -1,13 +1,13 @@
 //! `laterbase read`: events by every access path.
 
 use clap::Args;
-use laterbase::{Cursor, Cut, Direction, Query, VersionVector};
+use laterbase::{Cut, Direction, Query, VersionVector};
 
 use super::Context;
 use super::filters::Filters;
+use super::listing::{After, Listing, after};
 use crate::failure::{Exit, Failure};
 use crate::output::Ink;
-use crate::refusals;
 use crate::show::{COLUMNS, CSV_HEADER, row, write_csv, write_json};
 use crate::table::Table;
 use crate::values::{Layout, Moment, OrderName, moment, version_vector};
@@ -46,8 +46,8 @@ pub(crate) struct Read {
     #[arg(long, value_name = "N", help_heading = "How")]
     limit: Option<u64>,
     /// Go on after the cursor that an earlier read ended with
-    #[arg(long, value_name = "CURSOR", help_heading = "How")]
-    after: Option<Cursor>,
+    #[arg(long, value_name = "CURSOR", value_parser = after, help_heading = "How")]
+    after: Option<After>,
     /// How to write them
     #[arg(long, value_enum, default_value_t = Layout::Table, help_heading = "How")]
     #[arg(conflicts_with = "json")]
@@ -58,8 +58,7 @@ impl Read {
     pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
         let layout = if context.json() { Layout::Json } else { self.format };
         let query = self.query()?;
-        let database = context.open_read_only()?;
-        let mut events = database.read(&query).map_err(|error| refusals::reading(&error))?;
+        let mut events = Listing::new(context.open_to_read()?, query, self.after)?;
         match layout {
             Layout::Table => table(&mut events, self.limit, context),
             Layout::Json => document(&mut events, context),
@@ -79,8 +78,7 @@ impl Read {
         query.order = self.order.into();
         query.direction = if self.reverse { Direction::Backward } else { Direction::Forward };
         query.limit = self.limit;
-        query.after = self.after;
-        if let Some(cursor) = &query.after
+        if let Some(After::Cursor(cursor)) = &self.after
             && cursor.order() != query.order
         {
             let order = format!("{:?}", cursor.order()).to_lowercase();
@@ -91,17 +89,13 @@ impl Read {
     }
 }
 
-fn table(
-    events: &mut laterbase::Events,
-    limit: Option<u64>,
-    context: &mut Context,
-) -> Result<(), Failure> {
+fn table(events: &mut Listing, limit: Option<u64>, context: &mut Context) -> Result<(), Failure> {
     context.page();
     let clock = context.clock();
     let mut table = Table::new(&COLUMNS);
     let mut count = 0_u64;
     for recorded in events.by_ref() {
-        let recorded = recorded.map_err(|error| refusals::reading(&error))?;
+        let recorded = recorded?;
         table.row(row(&recorded, &clock), &mut context.out)?;
         count = count.saturating_add(1);
     }
@@ -121,12 +115,12 @@ fn table(
 }
 
 /// `{"events": […], "count": N, "cursor": "…"}`, an event on each line.
-fn document(events: &mut laterbase::Events, context: &mut Context) -> Result<(), Failure> {
+fn document(events: &mut Listing, context: &mut Context) -> Result<(), Failure> {
     let clock = context.clock();
     let mut text = b"{\"events\":[".to_vec();
     let mut count = 0_u64;
     for recorded in events.by_ref() {
-        let recorded = recorded.map_err(|error| refusals::reading(&error))?;
+        let recorded = recorded?;
         text.extend_from_slice(if count == 0 { b"\n" } else { b",\n" });
         write_json(&recorded, &clock, None, &mut text);
         count = count.saturating_add(1);
@@ -143,11 +137,7 @@ fn document(events: &mut laterbase::Events, context: &mut Context) -> Result<(),
     context.out.bytes(&text)
 }
 
-fn lines(
-    events: &mut laterbase::Events,
-    layout: Layout,
-    context: &mut Context,
-) -> Result<(), Failure> {
+fn lines(events: &mut Listing, layout: Layout, context: &mut Context) -> Result<(), Failure> {
     let clock = context.clock();
     let mut text = Vec::with_capacity(CHUNK_BYTES * 2);
     if layout == Layout::Csv {
@@ -155,7 +145,7 @@ fn lines(
         text.push(b'\n');
     }
     for recorded in events.by_ref() {
-        let recorded = recorded.map_err(|error| refusals::reading(&error))?;
+        let recorded = recorded?;
         if layout == Layout::Csv {
             write_csv(&recorded, &clock, &mut text);
         } else {

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 
 use super::Context;
 use super::status;
-use super::sync::line;
+use super::sync::{line, sync_listed};
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Ink};
 use crate::refusals;
@@ -92,6 +92,9 @@ impl Serve {
         .with_made(Arc::new(move |hosted| {
             let background = keep_in_touch(hosted, &sync, json);
             lock(&kept).insert(hosted.name.clone(), background);
+        }))
+        .with_sync_now(Arc::new(|hosted, peer| {
+            sync_listed(&hosted.database, &hosted.directory, peer)
         }))
         .with_peers(Arc::new(|hosted| status::peer_standings(&hosted.database, &hosted.directory)));
         let server = context.furnished(server);

@@ -1,10 +1,10 @@
 //! `laterbase stats`: what the database holds.
 
 use clap::Args;
-use laterbase::{Statistics, Timestamp, VersionVector};
+use laterbase::{Database, Statistics, Timestamp, VersionVector};
 use serde_json::{Value, json};
 
-use super::Context;
+use super::{Context, Place};
 use crate::failure::Failure;
 use crate::output::{Ink, Style};
 use crate::refusals;
@@ -17,16 +17,55 @@ pub(crate) struct Stats {}
 
 impl Stats {
     pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
-        let database = context.open_read_only()?;
-        let statistics = database.statistics().map_err(|error| refusals::reading(&error))?;
-        let vector = database.version_vector().map_err(|error| refusals::reading(&error))?;
-        if context.json() {
-            let document = document(&statistics, &vector, &context.clock());
-            return context.out.line(document);
+        match context.open_to_read()? {
+            Place::Here(database) => held(&database, context),
+            #[cfg(feature = "remote")]
+            Place::There(there) => described(&there.describe()?, context),
         }
-        let text = text(&statistics, &vector, context.out.style());
-        context.out.bytes(text.as_bytes())
     }
+}
+
+/// What a database here holds.
+fn held(database: &Database, context: &mut Context) -> Result<(), Failure> {
+    let statistics = database.statistics().map_err(|error| refusals::reading(&error))?;
+    let vector = database.version_vector().map_err(|error| refusals::reading(&error))?;
+    if context.json() {
+        let document = document(&statistics, &vector, &context.clock());
+        return context.out.line(document);
+    }
+    let text = text(&statistics, &vector, context.out.style());
+    context.out.bytes(text.as_bytes())
+}
+
+/// What a server says of its database.
+#[cfg(feature = "remote")]
+fn described(database: &Value, context: &mut Context) -> Result<(), Failure> {
+    if context.json() {
+        return context.out.line(database);
+    }
+    let style = context.out.style();
+    let number = |name: &str| database[name].as_u64().unwrap_or_default();
+    let text = |name: &str| database[name].as_str().unwrap_or_default().to_owned();
+    let mut fields = vec![
+        ("database", text("database")),
+        ("replica", text("replica")),
+        ("events", style.paint(Ink::Strong, &grouped(number("events")))),
+    ];
+    for (index, (root, logs)) in database["roots"].as_object().into_iter().flatten().enumerate() {
+        let logs = logs.as_object().map_or(0, serde_json::Map::len);
+        let root = style.paint(Ink::Name, root);
+        let label = if index == 0 { "roots" } else { "" };
+        fields.push((label, format!("{root}  {}", counted(logs as u64, "log"))));
+    }
+    let segments = counted(number("segments"), "segment");
+    fields.push(("log", format!("{} in {segments}", size(number("log_bytes")))));
+    fields.push(("index", size(number("index_bytes"))));
+    fields.push(("vv", text("vv")));
+    for (name, value) in fields {
+        let label = style.paint(Ink::Faint, &format!("{name:<9}"));
+        context.out.line(format_args!("{label}  {value}"))?;
+    }
+    Ok(())
 }
 
 fn document(statistics: &Statistics, vector: &VersionVector, clock: &Clockface) -> Value {

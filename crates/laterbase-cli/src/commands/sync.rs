@@ -11,16 +11,19 @@ use laterbase_client::{
     Background, BackgroundConfig, Backoff, Contact, ContactFile, HttpWire, Peer, PeerNotice,
     Report, SyncError, Token, TokenFile, sync_once,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::Context;
 use super::ending::Ending;
 use super::peer::{read, unknown};
 use super::stats::{counted, grouped, size};
+use super::{Context, Place};
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Ink};
 use crate::progress::Progress;
 use crate::refusals;
+#[cfg(feature = "remote")]
+use crate::remote::There;
 
 /// How often a peer is tried before it is given up.
 const ATTEMPTS: u32 = 5;
@@ -47,35 +50,61 @@ impl Sync {
     }
 
     pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
+        match context.open_or_forward()? {
+            Place::Here(database) => self.here(database, context),
+            #[cfg(feature = "remote")]
+            Place::There(there) => self.there(&there, context),
+        }
+    }
+
+    fn here(&self, database: Database, context: &mut Context) -> Result<(), Failure> {
         let peers = self.peers(context)?;
         let token = self.token.as_deref().map(token_in).transpose()?;
-        let database = context.open()?;
         if self.watch {
             return watch(database, context);
         }
-        let mut failures = Vec::new();
+        let directory = context.directory()?.to_owned();
+        let mut failed = None;
         for (peer, is_listed) in &peers {
-            let (done, report) =
-                with_retries(&database, peer, *is_listed, token.as_ref(), context)?;
-            show(peer, &done, &report, context)?;
+            let mut bar = Progress::of_events(context.json());
+            let one = OnePeer { peer, is_listed: *is_listed, token: token.as_ref() };
+            let synced = one.sync(&database, &directory, &mut |done, total| bar.step(done, total));
+            bar.finish();
+            show(&synced, context)?;
             context.out.flush()?;
-            if let Err(error) = done {
-                failures.push((peer.name.clone(), error));
-            }
+            failed = failed.or_else(|| synced.failure());
         }
         database.close().map_err(|error| refusals::closing(&error))?;
-        match failures.as_slice() {
-            [] => Ok(()),
-            [(name, error), ..] => {
-                let message = format!("{name}: {error}");
-                let hint = if error.is_passing() {
-                    "what came is kept; try again, it goes on where it was cut"
-                } else {
-                    "what came is kept; `laterbase status` shows what is lacking"
-                };
-                Err(Failure::new(Exit::Peer, message).hint(hint))
-            }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Has the process that serves the database do it.
+    #[cfg(feature = "remote")]
+    fn there(&self, there: &There, context: &mut Context) -> Result<(), Failure> {
+        if self.watch {
+            return Err(Failure::new(
+                Exit::Locked,
+                "the database is served, and kept in sync there",
+            )
+            .hint("`laterbase status` shows with whom"));
         }
+        if self.token.is_some() || self.peer.as_deref().is_some_and(|peer| peer.contains(':')) {
+            return Err(Failure::new(
+                Exit::Locked,
+                "a server syncs with the peers of its list alone",
+            )
+            .hint("add the peer with `laterbase peer add NAME URL`, and sync with NAME"));
+        }
+        let answer = there.post("/peers/sync", Some(&json!({ "peer": self.peer })))?;
+        let mut failed = None;
+        let documents = answer.get("peers").and_then(serde_json::Value::as_array);
+        for document in documents.into_iter().flatten() {
+            let synced = serde_json::from_value(document.clone());
+            let synced: Synced = synced.map_err(|error| there.foreign(error))?;
+            show(&synced, context)?;
+            failed = failed.or_else(|| synced.failure());
+        }
+        failed.map_or(Ok(()), Err)
     }
 
     /// Whom to sync with, and whether they are on the list.
@@ -113,89 +142,147 @@ pub(super) fn token_in(path: &Path) -> Result<Token, Failure> {
     Token::new(&text).map_err(|error| Failure::new(Exit::Refused, said(&error)))
 }
 
-/// Syncs with a peer, and tries again where that may help.
-fn with_retries(
-    database: &Database,
-    peer: &Peer,
+/// What came of syncing with a peer, as `--json` shows it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Synced {
+    peer: String,
+    replica: Option<String>,
+    synced: bool,
+    events_in: u64,
+    events_out: u64,
+    lacked_here: u64,
+    lacked_there: u64,
+    round_trips: u32,
+    bytes_in: u64,
+    bytes_out: u64,
+    error: Option<String>,
+    /// Whether it may help to try again.
+    may_retry: bool,
+    /// What a person should know.
+    notes: Vec<String>,
+}
+
+/// A peer to sync with.
+struct OnePeer<'a> {
+    peer: &'a Peer,
     is_listed: bool,
-    token: Option<&Token>,
-    context: &Context,
-) -> Result<(Result<(), SyncError>, Report), Failure> {
-    let directory = context.directory()?;
-    let file = ContactFile::new(directory, &peer.name);
-    let mut contact = if is_listed { file.read() } else { Contact::default() };
-    let kept = || TokenFile::new(directory, &peer.name).read().filter(|_| is_listed);
-    let wire = HttpWire::new(peer.address.clone(), REQUEST_TIMEOUT);
-    let mut wire = wire.with_token(token.cloned().or_else(kept));
-    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
-    let mut all = Report::default();
-    let mut bar = Progress::of_events(context.json());
-    loop {
-        let (done, report) =
-            sync_once(database, &mut wire, &contact, &SessionConfig::default(), &mut |report| {
+    /// In place of the one that is kept for it.
+    token: Option<&'a Token>,
+}
+
+impl OnePeer<'_> {
+    /// Syncs, and tries again where that may help.
+    fn sync(
+        &self,
+        database: &Database,
+        directory: &Path,
+        tell: &mut dyn FnMut(u64, u64),
+    ) -> Synced {
+        let Self { peer, is_listed, token } = *self;
+        let file = ContactFile::new(directory, &peer.name);
+        let mut contact = if is_listed { file.read() } else { Contact::default() };
+        let kept = || TokenFile::new(directory, &peer.name).read().filter(|_| is_listed);
+        let wire = HttpWire::new(peer.address.clone(), REQUEST_TIMEOUT);
+        let mut wire = wire.with_token(token.cloned().or_else(kept));
+        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+        let mut all = Report::default();
+        loop {
+            let config = SessionConfig::default();
+            let (done, report) = sync_once(database, &mut wire, &contact, &config, &mut |report| {
                 let progress = report.progress;
                 let done = progress.pull_events.saturating_add(progress.push_events);
                 let total = progress.pull_events_total.saturating_add(progress.push_events_total);
-                bar.step(done, total);
+                tell(done, total);
             });
-        contact.take(&report, done.as_ref().err().map(ToString::to_string));
-        all.add(&report);
-        let is_over = match &done {
-            Ok(()) => true,
-            Err(error) => !error.is_passing() || backoff.failures() + 1 >= ATTEMPTS,
-        };
-        if is_over {
-            bar.finish();
-            if is_listed {
-                // It is for people to look at, and no sync fails for it.
-                let _ = file.write(&contact);
+            contact.take(&report, done.as_ref().err().map(ToString::to_string));
+            all.add(&report);
+            let is_over = match &done {
+                Ok(()) => true,
+                Err(error) => !error.is_passing() || backoff.failures() + 1 >= ATTEMPTS,
+            };
+            if is_over {
+                if is_listed {
+                    // It is for people to look at, and no sync fails for it.
+                    let _ = file.write(&contact);
+                }
+                return Synced::new(peer, &done, &all);
             }
-            return Ok((done, all));
+            let asked = done.as_ref().err().map_or(Duration::ZERO, SyncError::retry_after);
+            std::thread::sleep(backoff.after_failure().max(asked));
         }
-        let asked = done.as_ref().err().map_or(Duration::ZERO, SyncError::retry_after);
-        std::thread::sleep(backoff.after_failure().max(asked));
     }
 }
 
-fn show(
-    peer: &Peer,
-    done: &Result<(), SyncError>,
-    report: &Report,
-    context: &mut Context,
-) -> Result<(), Failure> {
-    let progress = report.progress;
+/// Syncs with a peer of the list, or with all of them, for a server; none if there is no such
+/// peer.
+#[cfg(feature = "server")]
+pub(super) fn sync_listed(
+    database: &Database,
+    directory: &Path,
+    named: Option<&str>,
+) -> Option<Vec<serde_json::Value>> {
+    let listed = laterbase_client::Peers::read(directory).ok()?;
+    let peers: Vec<Peer> = match named {
+        Some(name) => vec![listed.find(name)?.clone()],
+        None => listed.iter().cloned().collect(),
+    };
+    let one = |peer: &Peer| {
+        let one = OnePeer { peer, is_listed: true, token: None };
+        json!(one.sync(database, directory, &mut |_, _| {}))
+    };
+    Some(peers.iter().map(one).collect())
+}
+
+impl Synced {
+    fn new(peer: &Peer, done: &Result<(), SyncError>, report: &Report) -> Self {
+        let progress = report.progress;
+        Self {
+            peer: peer.name.clone(),
+            replica: report.peer.map(|peer| peer.to_string()),
+            synced: done.is_ok(),
+            events_in: progress.pull_events,
+            events_out: progress.push_events,
+            lacked_here: report.lacked_here,
+            lacked_there: report.lacked_there,
+            round_trips: report.round_trips,
+            bytes_in: report.bytes_in,
+            bytes_out: report.bytes_out,
+            error: done.as_ref().err().map(ToString::to_string),
+            may_retry: done.as_ref().is_err_and(SyncError::is_passing),
+            notes: report.outcomes.iter().filter_map(worth_telling).collect(),
+        }
+    }
+
+    fn failure(&self) -> Option<Failure> {
+        let error = self.error.as_ref()?;
+        let hint = if self.may_retry {
+            "what came is kept; try again, it goes on where it was cut"
+        } else {
+            "what came is kept; `laterbase status` shows what is lacking"
+        };
+        Some(Failure::new(Exit::Peer, format_args!("{}: {error}", self.peer)).hint(hint))
+    }
+}
+
+fn show(synced: &Synced, context: &mut Context) -> Result<(), Failure> {
     if context.json() {
-        return context.out.line(json!({
-            "peer": peer.name,
-            "replica": report.peer.map(|peer| peer.to_string()),
-            "synced": done.is_ok(),
-            "events_in": progress.pull_events,
-            "events_out": progress.push_events,
-            "lacked_here": report.lacked_here,
-            "lacked_there": report.lacked_there,
-            "round_trips": report.round_trips,
-            "bytes_in": report.bytes_in,
-            "bytes_out": report.bytes_out,
-            "error": done.as_ref().err().map(ToString::to_string),
-        }));
+        return context.out.line(json!(synced));
     }
     let style = context.out.style();
-    let name = style.paint(Ink::Name, &peer.name);
-    let events = match (progress.pull_events, progress.push_events, done.is_ok()) {
+    let name = style.paint(Ink::Name, &synced.peer);
+    let events = match (synced.events_in, synced.events_out, synced.synced) {
         (0, 0, true) => "nothing to do".to_owned(),
         (pulled, pushed, _) => format!("{} in, {} out", counted(pulled, "event"), grouped(pushed)),
     };
-    let ended = if done.is_ok() { String::new() } else { style.paint(Ink::Bad, "not finished: ") };
-    let trips = counted(u64::from(report.round_trips), "round trip");
+    let ended = if synced.synced { String::new() } else { style.paint(Ink::Bad, "not finished: ") };
+    let trips = counted(u64::from(synced.round_trips), "round trip");
     context.out.line(format_args!(
         "{name}: {ended}{events}; {trips}, {} in, {} out",
-        size(report.bytes_in),
-        size(report.bytes_out)
+        size(synced.bytes_in),
+        size(synced.bytes_out)
     ))?;
-    for outcome in &report.outcomes {
-        if let Some(text) = worth_telling(outcome) {
-            context.out.line(format_args!("  {text}"))?;
-        }
+    for note in &synced.notes {
+        context.out.line(format_args!("  {note}"))?;
     }
     Ok(())
 }

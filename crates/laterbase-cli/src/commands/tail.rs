@@ -5,10 +5,12 @@ use std::time::Duration;
 use clap::Args;
 use laterbase::{Cursor, Database, Direction, Order, Query, Recorded, Start};
 
-use super::Context;
 use super::filters::Filters;
+use super::{Context, Place};
 use crate::failure::{Exit, Failure};
 use crate::refusals;
+#[cfg(feature = "remote")]
+use crate::remote::{Came, Follow, Pages, There};
 use crate::show::{COLUMNS, row, write_json};
 use crate::table::Table;
 use crate::values::Layout;
@@ -49,32 +51,91 @@ impl Tail {
             }
         };
         let query = self.filters.query()?.order(Order::Arrival);
-        let database = context.open_read_only()?;
         let mut table = (!ndjson).then(|| Table::new(&COLUMNS));
+        match context.open_to_read()? {
+            Place::Here(database) => self.here(&query, &database, table.as_mut(), context),
+            #[cfg(feature = "remote")]
+            Place::There(there) => self.there(&query, there, table.as_mut(), context),
+        }
+    }
+
+    fn here(
+        &self,
+        query: &Query,
+        database: &Database,
+        mut table: Option<&mut Table>,
+        context: &mut Context,
+    ) -> Result<(), Failure> {
         let start = match self.after {
             Some(after) => Start::After(after),
-            None => self.last_ones(&query, &database, table.as_mut(), context)?,
+            None => self.last_ones(query, database, table.as_deref_mut(), context)?,
         };
         if !self.follow && self.after.is_none() {
             return Ok(());
         }
         let mut subscription =
-            database.subscribe(&query, start).map_err(|error| refusals::reading(&error))?;
+            database.subscribe(query, start).map_err(|error| refusals::reading(&error))?;
         loop {
             let mut next = subscription.try_next().map_err(|error| refusals::reading(&error))?;
             if next.is_none() {
                 // Everything that is there has been shown: somebody may be waiting for it.
-                if let Some(table) = &mut table {
-                    table.release(&mut context.out)?;
-                }
-                context.out.flush()?;
+                release(table.as_deref_mut(), context)?;
                 if !self.follow {
                     return Ok(());
                 }
                 next = subscription.next(PAUSE).map_err(|error| refusals::reading(&error))?;
             }
             if let Some(recorded) = next {
-                show(&recorded, Some(subscription.cursor()), table.as_mut(), context)?;
+                let cursor = Some(subscription.cursor());
+                show(&recorded, cursor, table.as_deref_mut(), context)?;
+            }
+        }
+    }
+
+    /// The same at a server.
+    #[cfg(feature = "remote")]
+    fn there(
+        &self,
+        query: &Query,
+        there: There,
+        mut table: Option<&mut Table>,
+        context: &mut Context,
+    ) -> Result<(), Failure> {
+        let mut newest = self.after;
+        if newest.is_none() {
+            let mut backward = query.clone().limit(self.lines.max(1));
+            backward.direction = Direction::Backward;
+            let mut pages = Pages::new(there.clone(), &backward, None);
+            let last: Vec<Recorded> = pages.by_ref().collect::<Result<_, _>>()?;
+            // One cursor of the copy there gives those behind each of its events.
+            let one = pages.arrival_cursor();
+            let behind = |recorded: &Recorded| one.and_then(|one| one.moved_to(recorded.position));
+            if self.lines > 0 {
+                for recorded in last.iter().rev() {
+                    show(recorded, behind(recorded), table.as_deref_mut(), context)?;
+                }
+            }
+            newest = last.first().and_then(behind);
+        }
+        release(table.as_deref_mut(), context)?;
+        if !self.follow {
+            if let Some(after) = self.after {
+                for recorded in Pages::new(there, query, Some(after.to_string())) {
+                    let recorded = recorded?;
+                    let cursor = after.moved_to(recorded.position);
+                    show(&recorded, cursor, table.as_deref_mut(), context)?;
+                }
+            }
+            return release(table, context);
+        }
+        let mut follow = Follow::new(there, query, newest);
+        loop {
+            if let Came::Event(recorded, cursor) = follow.wait()? {
+                show(&recorded, Some(cursor), table.as_deref_mut(), context)?;
+            }
+            if !follow.has_more() {
+                // Everything that is there has been shown: somebody may be waiting for it.
+                release(table.as_deref_mut(), context)?;
             }
         }
     }
@@ -101,12 +162,17 @@ impl Tail {
                 show(recorded, *cursor, table.as_deref_mut(), context)?;
             }
         }
-        if let Some(table) = table {
-            table.release(&mut context.out)?;
-        }
-        context.out.flush()?;
+        release(table, context)?;
         Ok(newest.map_or(Start::Beginning, Start::After))
     }
+}
+
+/// Writes out what is held back.
+fn release(table: Option<&mut Table>, context: &mut Context) -> Result<(), Failure> {
+    if let Some(table) = table {
+        table.release(&mut context.out)?;
+    }
+    context.out.flush()
 }
 
 fn show(

@@ -20,6 +20,7 @@ mod mapping;
 mod ndjson;
 mod preserve;
 mod record;
+mod sink;
 mod source;
 mod writer;
 
@@ -31,4 +32,7 @@ pub use record::{Reason, Record, Refused, Visit};
 pub use source::{Fingerprint, Keys, Source, SourceError};
 
 pub(crate) use feed::{Feed, Item, Place, Recipe};
+pub(crate) use sink::{DatabaseSink, Sink};
+#[cfg(feature = "remote")]
+pub(crate) use sink::{Pushed, Settled};
 pub(crate) use writer::{Acknowledged, Writer, WriterEvent};

@@ -10,24 +10,18 @@
 
 use std::collections::{HashMap, HashSet};
 
-use laterbase::{
-    AppendError, Appended, CauseDraft, Commit, Database, Durability, EventDraft, EventId, KeyDraft,
-    Outcome, PushError, RootName, VersionVector,
-};
+use laterbase::{CauseDraft, EventId, RootName, VersionVector};
 
 use super::draft::Draft;
 use super::feed::{Pending, Place};
 use super::record::Reason;
-use crate::failure::Failure;
-use crate::refusals;
+use super::sink::{Pushed, Settled, Sink};
+use crate::failure::{Exit, Failure};
 
 /// What an import writes with.
-#[derive(Debug)]
-pub(crate) struct Writer<'d> {
-    database: &'d Database,
-    commit: Commit,
-    durability: Durability,
-    /// What this copy held when the import began.
+pub(crate) struct Writer<'s> {
+    sink: &'s mut dyn Sink,
+    /// What was held when the import began.
     held: VersionVector,
     /// What became of ids that had been given elsewhere.
     new_ids: HashMap<EventId, EventId>,
@@ -63,13 +57,11 @@ pub(crate) enum WriterEvent {
 
 type Tell<'t> = dyn FnMut(WriterEvent) -> Result<(), Failure> + 't;
 
-impl<'d> Writer<'d> {
-    pub(crate) fn new(database: &'d Database, durability: Durability) -> Result<Self, Failure> {
-        let held = database.version_vector().map_err(|error| refusals::reading(&error))?;
+impl<'s> Writer<'s> {
+    pub(crate) fn new(sink: &'s mut dyn Sink) -> Result<Self, Failure> {
+        let held = sink.held()?;
         Ok(Self {
-            database,
-            commit: database.commit(),
-            durability,
+            sink,
             held,
             new_ids: HashMap::new(),
             batch: Vec::new(),
@@ -92,15 +84,17 @@ impl<'d> Writer<'d> {
             self.settle(tell)?;
         }
         match self.push_draft(&pending.draft) {
-            Ok(()) => self.batch.push(pending),
-            Err(error) if is_full(&error) && !self.batch.is_empty() => {
+            Pushed::Taken => self.batch.push(pending),
+            Pushed::Full(_) if !self.batch.is_empty() => {
                 self.settle(tell)?;
                 match self.push_draft(&pending.draft) {
-                    Ok(()) => self.batch.push(pending),
-                    Err(error) => tell(refused(pending, &error))?,
+                    Pushed::Taken => self.batch.push(pending),
+                    Pushed::Full(message) | Pushed::Refused(message) => {
+                        tell(refused(pending, message))?;
+                    }
                 }
             }
-            Err(error) => tell(refused(pending, &error))?,
+            Pushed::Full(message) | Pushed::Refused(message) => tell(refused(pending, message))?,
         }
         Ok(())
     }
@@ -108,42 +102,40 @@ impl<'d> Writer<'d> {
     /// Appends what is in the commit and waits for it.
     pub(crate) fn settle(&mut self, tell: &mut Tell<'_>) -> Result<(), Failure> {
         while !self.batch.is_empty() {
-            self.commit.durability(self.durability);
-            let appended = self.database.append(&mut self.commit).and_then(laterbase::Ticket::wait);
-            match appended {
-                Ok(appended) => return self.acknowledge(&appended, tell),
-                Err(AppendError::PartlyApplied { applied, .. }) => {
-                    self.take_out_applied(&applied)?
-                }
-                Err(AppendError::IdempotencyConflict { index, existing }) => {
+            match self.sink.append()? {
+                Settled::Done { recorded, ids } => return self.acknowledge(recorded, &ids, tell),
+                Settled::PartlyApplied(applied) => self.take_out_applied(&applied)?,
+                Settled::Conflict { index, existing } => {
                     self.take_out_conflicting(index, existing, tell)?;
                 }
-                Err(error) => return Err(refusals::appending(&error)),
+                Settled::Refused(refusals) => self.take_out_refused(refusals, tell)?,
             }
         }
         self.clear();
         Ok(())
     }
 
-    fn acknowledge(&mut self, appended: &Appended, tell: &mut Tell<'_>) -> Result<(), Failure> {
+    fn acknowledge(
+        &mut self,
+        recorded: bool,
+        ids: &[EventId],
+        tell: &mut Tell<'_>,
+    ) -> Result<(), Failure> {
         let count = self.batch.len() as u64;
-        for (index, pending) in std::mem::take(&mut self.batch).iter().enumerate() {
-            if let Some(id) = appended.id(index) {
-                self.note(&pending.draft, id);
-            }
+        for (pending, id) in std::mem::take(&mut self.batch).iter().zip(ids) {
+            self.note(&pending.draft, *id);
         }
         self.clear();
-        match appended.outcome {
-            Outcome::AlreadyApplied => {
-                self.already_there = self.already_there.saturating_add(count);
-                Ok(())
-            }
-            Outcome::Recorded => {
-                self.imported = self.imported.saturating_add(count);
-                let first = appended.ids().min().unwrap_or(appended.commit);
-                let last = appended.ids().max().unwrap_or(appended.commit);
-                tell(WriterEvent::Acknowledged(Acknowledged { first, last, count }))
-            }
+        let (Some(first), Some(last)) = (ids.iter().min(), ids.iter().max()) else {
+            return Ok(());
+        };
+        if recorded {
+            self.imported = self.imported.saturating_add(count);
+            let (first, last) = (*first, *last);
+            tell(WriterEvent::Acknowledged(Acknowledged { first, last, count }))
+        } else {
+            self.already_there = self.already_there.saturating_add(count);
+            Ok(())
         }
     }
 
@@ -167,18 +159,33 @@ impl<'d> Writer<'d> {
     fn take_out_conflicting(
         &mut self,
         index: usize,
-        existing: EventId,
+        existing: String,
         tell: &mut Tell<'_>,
     ) -> Result<(), Failure> {
         let mut rest = std::mem::take(&mut self.batch);
         if index < rest.len() {
             let pending = rest.remove(index);
             let key = pending.draft.idempotency.as_deref().unwrap_or_default();
-            let reason = Reason::Conflict {
-                key: String::from_utf8_lossy(key).into_owned(),
-                existing: existing.to_string(),
-            };
+            let reason =
+                Reason::Conflict { key: String::from_utf8_lossy(key).into_owned(), existing };
             tell(WriterEvent::Refused { place: pending.place, reason })?;
+        }
+        self.push_again(rest)
+    }
+
+    /// Refuses the events that cannot be recorded, and makes the commit anew.
+    fn take_out_refused(
+        &mut self,
+        refusals: Vec<(usize, String)>,
+        tell: &mut Tell<'_>,
+    ) -> Result<(), Failure> {
+        let mut refusals: HashMap<usize, String> = refusals.into_iter().collect();
+        let mut rest = Vec::new();
+        for (index, pending) in std::mem::take(&mut self.batch).into_iter().enumerate() {
+            match refusals.remove(&index) {
+                Some(message) => tell(refused(pending, message))?,
+                None => rest.push(pending),
+            }
         }
         self.push_again(rest)
     }
@@ -187,33 +194,22 @@ impl<'d> Writer<'d> {
         self.clear();
         for pending in rest {
             // It went in before, when there was less room.
-            self.push_draft(&pending.draft).map_err(|error| refusals::pushing(&error))?;
-            self.batch.push(pending);
+            match self.push_draft(&pending.draft) {
+                Pushed::Taken => self.batch.push(pending),
+                Pushed::Full(_) | Pushed::Refused(_) => {
+                    let message = "an event that was taken before is not taken again";
+                    return Err(Failure::new(Exit::Internal, message));
+                }
+            }
         }
         Ok(())
     }
 
-    fn push_draft(&mut self, draft: &Draft) -> Result<(), PushError> {
-        let cause = self.cause(draft);
-        let tags: Vec<(&str, &str)> =
-            draft.tags.iter().map(|(root, key)| (root.as_str(), key.as_str())).collect();
-        let meta: Vec<(&str, &str)> =
-            draft.meta.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        self.commit.push_draft(
-            &draft.root,
-            &EventDraft {
-                key: draft.key.as_deref().map_or(KeyDraft::OwnId, KeyDraft::Text),
-                type_name: &draft.type_name,
-                version: draft.version,
-                valid_at: draft.valid_at_micros,
-                tags: &tags,
-                cause,
-                idempotency: draft.idempotency.as_deref(),
-                meta: &meta,
-                content_type: &draft.content_type,
-                payload: &draft.payload,
-            },
-        )?;
+    fn push_draft(&mut self, draft: &Draft) -> Pushed {
+        let pushed = self.sink.push(draft, self.cause(draft));
+        if pushed != Pushed::Taken {
+            return pushed;
+        }
         let index = self.counts.entry(draft.root.clone()).or_default();
         if let Some(original) = draft.original {
             self.local.insert(original.id, (draft.root.clone(), *index));
@@ -222,7 +218,7 @@ impl<'d> Writer<'d> {
         if let Some(key) = &draft.idempotency {
             self.keys.insert((draft.root.clone(), key.clone()));
         }
-        Ok(())
+        Pushed::Taken
     }
 
     fn cause(&self, draft: &Draft) -> CauseDraft {
@@ -244,7 +240,8 @@ impl<'d> Writer<'d> {
         let same_key =
             key.is_some_and(|key| self.keys.contains(&(draft.root.clone(), key.clone())));
         let cause = draft.original_cause.and_then(|cause| self.local.get(&cause));
-        same_key || cause.is_some_and(|(root, _)| *root != draft.root)
+        let is_far = |(root, _): &(String, u16)| !self.sink.knows_earlier() || *root != draft.root;
+        same_key || cause.is_some_and(is_far)
     }
 
     /// The id under which this copy holds the very event, or the one that it was a copy of.
@@ -266,7 +263,7 @@ impl<'d> Writer<'d> {
     }
 
     fn clear(&mut self) {
-        self.commit.clear();
+        self.sink.clear();
         self.batch.clear();
         self.keys.clear();
         self.local.clear();
@@ -274,15 +271,6 @@ impl<'d> Writer<'d> {
     }
 }
 
-/// Whether an event was refused only because the commit is full.
-fn is_full(error: &PushError) -> bool {
-    matches!(
-        error,
-        PushError::Draft(laterbase::DraftError::BatchFull { .. }) | PushError::TooManyRoots
-    )
-}
-
-fn refused(pending: Pending, error: &PushError) -> WriterEvent {
-    let reason = Reason::NotAllowed { message: error.to_string() };
-    WriterEvent::Refused { place: pending.place, reason }
+fn refused(pending: Pending, message: String) -> WriterEvent {
+    WriterEvent::Refused { place: pending.place, reason: Reason::NotAllowed { message } }
 }

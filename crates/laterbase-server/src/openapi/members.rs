@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::document::document;
 use crate::read::selection;
 use crate::write::{body, conditions};
-use crate::{admin, consumers};
+use crate::{admin, consumers, peers};
 
 /// Notes the members of the struct that is read from it, and gives nothing.
 struct Spy<'a>(&'a mut &'static [&'static str]);
@@ -76,6 +76,7 @@ fn every_body_is_described_with_the_members_that_it_takes_and_no_others() {
     let item = &schemas["FailIf"]["oneOf"][0]["properties"]["items"]["items"];
     check(item, members_of::<conditions::Item>());
     check(&schemas["Changes"], &selection::NAMES);
+    check(&schemas["WithWhom"], members_of::<peers::WithWhom>());
     check(&schemas["MakeConsumer"], members_of::<consumers::Make>());
     check(&schemas["Settle"], members_of::<consumers::Settle>());
     let rejected = &schemas["Settle"]["properties"]["reject"]["items"];

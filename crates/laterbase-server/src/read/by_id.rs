@@ -20,9 +20,7 @@ const AT_ONCE: usize = 8;
 /// Answers with the events and the ids of those that are not here.
 pub(super) fn answer(reading: &Reading, form: Form) -> Result<Response, Problem> {
     let (parameters, database) = (&reading.parameters, &reading.hosted.database);
-    let alone = ["vv", "lc", "after", "as_of", "order", "limit", "key", "tag", "type", "root"];
-    let ranges = ["tx_from", "tx_until", "valid_from", "valid_until"];
-    if let Some(other) = alone.into_iter().chain(ranges).find(|name| parameters.has(name)) {
+    if let Some(other) = parameters.names().find(|name| !matches!(*name, "keys" | "ce_mode")) {
         return Err(wrong(other, "`keys` names the events: leave this out"));
     }
     let text = parameters.one("keys")?.unwrap_or_default();

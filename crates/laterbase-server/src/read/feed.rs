@@ -68,6 +68,9 @@ pub(super) async fn answer(reading: Reading, selection: Selection) -> Result<Res
 fn check(selection: &Selection) -> Result<(), Problem> {
     let refused = |detail: &str| Err(Problem::bad_request(detail));
     match (&selection.query.cut, selection.query.order, selection.limit) {
+        _ if selection.query.direction == laterbase::Direction::Backward => {
+            refused("an event stream goes forward: leave `reverse` out")
+        }
         (laterbase::Cut::Latest, Order::Tx | Order::Arrival, None) => Ok(()),
         (_, _, Some(_)) => refused("an event stream has no `limit`: leave, and go on later"),
         (_, Order::Valid, _) => refused("an event stream is not in the order `valid`"),

@@ -106,10 +106,10 @@ impl Reading {
             return shared.admission.run(move || by_id::answer(&self, form)).await;
         }
         let selection = Selection::read(&self.parameters, self.root, form == Form::EventStream)?;
-        if let (None, Some(root)) = (self.root, &selection.query.root) {
-            let (database, roots) = (Some(self.hosted.name.as_str()), Roots::One(root.as_str()));
-            let asked = Asked { database, roots, verb: Verb::Read };
-            access::check(&self.shared, &self.headers, &asked)?;
+        if selection.reaches_beyond_roots() {
+            self.permitted(Roots::All)?;
+        } else if let (None, Some(root)) = (self.root, &selection.query.root) {
+            self.permitted(Roots::One(root.as_str()))?;
         }
         match form {
             Form::EventStream => feed::answer(self, selection).await,
@@ -123,6 +123,11 @@ impl Reading {
                 shared.admission.run(move || page(&self, selection, form)).await
             }
         }
+    }
+
+    fn permitted(&self, roots: Roots<'_>) -> Result<(), Problem> {
+        let asked = Asked { database: Some(self.hosted.name.as_str()), roots, verb: Verb::Read };
+        access::check(&self.shared, &self.headers, &asked)
     }
 
     /// Whether one event is asked for as a CloudEvent in binary mode: as it is no media type,
@@ -194,12 +199,15 @@ fn parameters_of(body: &[u8]) -> Result<Parameters, Problem> {
         }
         let is_list = matches!(name.as_str(), "tag" | "type" | "keys");
         match value {
-            Value::String(text) if name != "limit" => parameters.add(&name, text),
+            Value::String(text) if !matches!(name.as_str(), "limit" | "reverse") => {
+                parameters.add(&name, text)
+            }
             Value::Number(number) if name == "limit" => {
                 let number = Value::Number(number);
                 let whole = whole_number(&number).map(|whole| whole.to_string());
                 parameters.add(&name, whole.unwrap_or_else(|| number.to_string()));
             }
+            Value::Bool(value) if name == "reverse" => parameters.add(&name, value.to_string()),
             Value::Array(items) if is_list => {
                 let texts = items.into_iter().map(|item| item.as_str().map(str::to_owned));
                 let wrong = || Problem::bad_request(format_args!("`{name}` is a list of texts"));
@@ -217,8 +225,8 @@ fn parameters_of(body: &[u8]) -> Result<Parameters, Problem> {
             | Value::Array(_)
             | Value::Object(_) => {
                 let detail = format_args!(
-                    "`{name}` is a text, `limit` a number, and `tag`, `type` \
-                     and `keys` may be lists of texts"
+                    "`{name}` is a text, `limit` a number, `reverse` true or false, and `tag`, \
+                     `type` and `keys` may be lists of texts"
                 );
                 return Err(Problem::bad_request(detail));
             }

@@ -1,7 +1,8 @@
 //! What is asked for: the parameters of a listing as a query.
 
 use laterbase::{
-    Cut, Key, Order, Query, RootName, Tag, TimeRange, Timestamp, TypeName, VersionVector,
+    Cut, Direction, Follow, Key, Lineage, Order, Query, RootName, Tag, TimeRange, Timestamp,
+    TypeName, VersionVector,
 };
 use laterbase_json::time;
 
@@ -11,7 +12,7 @@ use crate::problem::{Kind, Problem};
 use crate::write::vector;
 
 /// The parameters that a body may have, too.
-pub(crate) const NAMES: [&str; 15] = [
+pub(crate) const NAMES: [&str; 19] = [
     "vv",
     "lc",
     "after",
@@ -20,12 +21,16 @@ pub(crate) const NAMES: [&str; 15] = [
     "key",
     "tag",
     "type",
+    "caused_by",
+    "causes_of",
+    "effects_of",
     "tx_from",
     "tx_until",
     "valid_from",
     "valid_until",
     "as_of",
     "order",
+    "reverse",
     "limit",
 ];
 
@@ -70,6 +75,9 @@ impl Selection {
             valid: range(parameters, "valid_from", "valid_until")?,
             unknown_to: unknown_to(parameters)?,
             cut: cut(parameters)?,
+            caused_by: parameters.parsed("caused_by")?,
+            lineage: lineage(parameters)?,
+            direction: direction(parameters)?,
             ..Query::default()
         };
         let place = parameters.one("after")?.map(Place::read).transpose()?;
@@ -108,7 +116,14 @@ impl Selection {
 
     /// Whether everything is read as of now in HLC order, so that a reader can catch up.
     pub(crate) fn catches_up(&self) -> bool {
-        self.query.order == Order::Tx && self.query.cut == Cut::Latest
+        let query = &self.query;
+        let forward = query.direction == Direction::Forward;
+        forward && query.order == Order::Tx && query.cut == Cut::Latest
+    }
+
+    /// Whether it follows causes, wherever they are: whoever asks must be allowed to read all.
+    pub(crate) fn reaches_beyond_roots(&self) -> bool {
+        self.query.caused_by.is_some() || self.query.lineage.is_some()
     }
 
     fn check_place(&self, follows: bool) -> Result<(), Problem> {
@@ -143,6 +158,23 @@ fn unknown_to(parameters: &Parameters) -> Result<Option<VersionVector>, Problem>
         (None, None) => return Ok(None),
     };
     vector(text).map(Some).map_err(|error| wrong(name, error))
+}
+
+fn lineage(parameters: &Parameters) -> Result<Option<Lineage>, Problem> {
+    match (parameters.parsed("causes_of")?, parameters.parsed("effects_of")?) {
+        (None, None) => Ok(None),
+        (Some(of), None) => Ok(Some(Lineage { of, follow: Follow::Causes })),
+        (None, Some(of)) => Ok(Some(Lineage { of, follow: Follow::Effects })),
+        (Some(_), Some(_)) => Err(wrong("effects_of", "give it or `causes_of`, not both")),
+    }
+}
+
+fn direction(parameters: &Parameters) -> Result<Direction, Problem> {
+    match parameters.one("reverse")? {
+        None | Some("false") => Ok(Direction::Forward),
+        Some("true") => Ok(Direction::Backward),
+        Some(_) => Err(wrong("reverse", "write true or false")),
+    }
 }
 
 /// The order that is asked for; a cursor's own if none is.

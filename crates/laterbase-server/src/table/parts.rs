@@ -69,6 +69,20 @@ pub(super) const AS_OF: Parameter = query(
 );
 pub(super) const ORDER: Parameter =
     query("order", "Order", "`tx` (by id), `valid` or `arrival`; `tx` if not given.");
+pub(super) const REVERSE: Parameter =
+    query("reverse", "Flag", "`true`: the last first. Not in streams.");
+pub(super) const CAUSED_BY: Parameter =
+    query("caused_by", "EventId", "Only events that followed directly from this one.");
+pub(super) const CAUSES_OF: Parameter = query(
+    "causes_of",
+    "EventId",
+    "Only events from which this one followed, over any number of steps.",
+);
+pub(super) const EFFECTS_OF: Parameter = query(
+    "effects_of",
+    "EventId",
+    "Only events that followed from this one, over any number of steps.",
+);
 pub(super) const LIMIT: Parameter =
     query("limit", "Limit", "How many events at the most: 1000 if not given, except in streams.");
 pub(super) const CE_MODE: Parameter = query(

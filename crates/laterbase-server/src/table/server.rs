@@ -4,7 +4,7 @@ use super::parts::{FRAMES, JSON, SESSION, content, get, ok};
 use super::{Answer, Content, Method, Route};
 use crate::access::Verb;
 use crate::problem::Kind;
-use crate::{admin, describe, live, openapi, sync_post};
+use crate::{admin, describe, live, openapi, peers, quarantine, sync_post};
 
 const HEALTH: &[Content] = &[content(JSON, "Health")];
 const DATABASE: &[Content] = &[content(JSON, "Database")];
@@ -83,6 +83,34 @@ pub(super) const ROUTES: &[Route] = &[
         ],
         run: |call| Box::pin(admin::make(call)),
         ..get("make-database", "/db/{db}", "Makes a database, if there is none of the name.")
+    },
+    Route {
+        verb: Verb::Read,
+        answers: &[ok("Batches that validators refused.", &[content(JSON, "Quarantine")])],
+        problems: &[Kind::NoSuchDatabase],
+        run: |call| Box::pin(quarantine::list(call)),
+        ..get("list-quarantine", "/db/{db}/quarantine", "Lists what is in quarantine.")
+    },
+    Route {
+        method: Method::Post,
+        verb: Verb::Admin,
+        answers: &[ok("What came of it.", &[content(JSON, "Retried")])],
+        problems: &[Kind::NoSuchDatabase, Kind::Storage],
+        run: |call| Box::pin(quarantine::retry(call)),
+        ..get(
+            "retry-quarantine",
+            "/db/{db}/quarantine/retry",
+            "Has the validators look at what is in quarantine again.",
+        )
+    },
+    Route {
+        method: Method::Post,
+        verb: Verb::Admin,
+        bodies: &[content(JSON, "WithWhom")],
+        answers: &[ok("What came of it, for each peer.", &[content(JSON, "Synced")])],
+        problems: &[Kind::NoSuchDatabase, Kind::NoSuchPeer, Kind::TooLarge, Kind::MediaType],
+        run: |call| Box::pin(peers::sync(call)),
+        ..get("sync-with-peers", "/db/{db}/peers/sync", "Syncs with the peers of the list, now.")
     },
     Route {
         method: Method::Post,
