@@ -96,10 +96,15 @@ impl Program {
             Ok(matches) => matches,
             Err(error) => return usage(&error, &arguments),
         };
-        let line = match CommandLine::from_arg_matches(&matches) {
+        #[cfg_attr(not(feature = "remote"), expect(unused_mut, reason = "as with servers"))]
+        let mut line = match CommandLine::from_arg_matches(&matches) {
             Ok(line) => line,
             Err(error) => return usage(&error, &arguments),
         };
+        #[cfg(feature = "remote")]
+        if let Err(error) = choose_place(&mut line.everywhere, &matches) {
+            return usage(&error, &arguments);
+        }
         let json = line.everywhere.json;
         let mut context = Context::new(line.everywhere, self.options, output);
         #[cfg(feature = "server")]
@@ -115,6 +120,32 @@ impl Program {
             }
         }
     }
+}
+
+/// Decides between a directory and a server: what the command line says goes before the
+/// environment.
+#[cfg(feature = "remote")]
+fn choose_place(
+    everywhere: &mut crate::commands::Everywhere,
+    matches: &clap::ArgMatches,
+) -> Result<(), clap::Error> {
+    use clap::error::ErrorKind;
+    use clap::parser::ValueSource;
+    if everywhere.url.is_none() || everywhere.db.is_none() {
+        return Ok(());
+    }
+    let is_said = |name| matches.value_source(name) == Some(ValueSource::CommandLine);
+    match (is_said("db"), is_said("url")) {
+        (true, false) => everywhere.url = None,
+        (false, true) => everywhere.db = None,
+        (true, true) => {
+            let message = "give --db or --url, not both";
+            return Err(CommandLine::command().error(ErrorKind::ArgumentConflict, message));
+        }
+        // Whoever works on a database is asked which one.
+        (false, false) => {}
+    }
+    Ok(())
 }
 
 /// What an embedding program does with the server before it listens.

@@ -18,6 +18,9 @@ use laterbase::{
 
 use crate::failure::{Exit, Failure};
 
+/// Nobody but the database records there.
+pub(crate) const RESERVED: &str = "roots that begin with `_` are the database's own";
+
 /// A database was not opened or created.
 pub(crate) fn opening(error: &OpenError, directory: &Path) -> Failure {
     let shown = directory.display();

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use ureq::http::Response;
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, SendBody};
 
 use crate::address::PeerAddress;
 use crate::http::{agent, failed, header};
@@ -142,6 +142,24 @@ impl Remote {
             request.send(body).map_err(|error| failed(error).into())
         })?;
         parsed(answer)
+    }
+
+    /// The same with a body of any length, which is sent as it is read, and once.
+    ///
+    /// # Errors
+    /// As [`Remote::post`].
+    pub fn send(
+        &self,
+        rest: &str,
+        media_type: &str,
+        body: impl Read + Send + Sync + 'static,
+    ) -> Result<Value, RemoteError> {
+        let mut request = self.streams.post(self.address.url(rest)).content_type(media_type);
+        if let Some(token) = &self.token {
+            request = request.header("authorization", token.header());
+        }
+        let sent = request.send(SendBody::from_owned_reader(body));
+        parsed(accepted(sent.map_err(failed)?)?)
     }
 
     fn asked(

@@ -36,6 +36,7 @@ pub(crate) enum Kind {
     TooLarge,
     UriTooLong,
     MediaType,
+    Bundle,
     RefusedEvent,
     RateLimit,
     HeadersTooLarge,
@@ -59,7 +60,7 @@ pub(crate) struct Facts {
 }
 
 /// All kinds, in the order of their declaration.
-pub(crate) const KINDS: [Facts; 37] = [
+pub(crate) const KINDS: [Facts; 38] = [
     Facts {
         kind: Kind::BadRequest,
         name: "bad-request",
@@ -259,6 +260,13 @@ pub(crate) const KINDS: [Facts; 37] = [
         status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
         title: "The body is of another type",
         advice: "`detail` lists the media types that are taken.",
+    },
+    Facts {
+        kind: Kind::Bundle,
+        name: "bundle",
+        status: StatusCode::UNPROCESSABLE_ENTITY,
+        title: "The bundle cannot be taken in",
+        advice: "Send a file that `laterbase export` wrote from a copy of this database.",
     },
     Facts {
         kind: Kind::RefusedEvent,

@@ -23,6 +23,7 @@ mod accept;
 mod access;
 mod admin;
 mod admission;
+mod bundles;
 mod call;
 mod cloud_events;
 mod config;
@@ -60,6 +61,7 @@ pub mod tokens;
 mod write;
 
 pub use access::{Asked, Authorizer, Denied, Roots, Verb, VerbError};
+pub use bundles::{BundleRefused, TakeBundle};
 pub use config::{Rate, ServerConfig};
 pub use databases::{Databases, DatabasesError, Hosted, MakeError};
 pub use desk::{Answer, Desk, Host, Turned};

@@ -23,6 +23,7 @@ use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Pr
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::admission::Admission;
+use crate::bundles::{BundleRefused, TakeBundle};
 use crate::call::{Call, RequestId};
 use crate::config::ServerConfig;
 use crate::databases::{Databases, Hosted};
@@ -62,6 +63,7 @@ pub(crate) struct Shared {
     pub(crate) gossip: Gossip,
     pub(crate) peers: Peers,
     pub(crate) sync_now: SyncNow,
+    pub(crate) take_bundle: TakeBundle,
     pub(crate) made: Made,
     pub(crate) folds: Folds,
     /// Where other processes of this machine reach the server.
@@ -93,6 +95,9 @@ impl Server {
             gossip,
             peers: Arc::new(|_| Vec::new()),
             sync_now: Arc::new(|_, peer| peer.is_none().then(Vec::new)),
+            take_bundle: Arc::new(|_, _| {
+                Err(BundleRefused::Wrong("this server takes no bundles in".to_owned()))
+            }),
             made: Arc::new(|_| {}),
             published: OnceLock::new(),
             folds: Folds::default(),
@@ -115,6 +120,15 @@ impl Server {
     pub fn with_sync_now(mut self, sync_now: SyncNow) -> Self {
         if let Some(shared) = Arc::get_mut(&mut self.shared) {
             shared.sync_now = sync_now;
+        }
+        self
+    }
+
+    /// With somebody who takes bundles in.
+    #[must_use]
+    pub fn with_bundles(mut self, take: TakeBundle) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.take_bundle = take;
         }
         self
     }

@@ -20,6 +20,7 @@ use laterbase_event::{EventId, Position, Timestamp};
 use siphasher::sip::SipHasher13;
 
 use crate::query::Order;
+use crate::recorded::Recorded;
 
 const VERSION: u8 = 1;
 
@@ -115,11 +116,15 @@ impl Cursor {
         }
     }
 
-    /// The same copy's cursor behind another position; `None` in other orders than that of arrival.
+    /// The cursor of the same copy behind an event that was read there, in an order.
     #[must_use]
-    pub fn moved_to(&self, position: Position) -> Option<Self> {
-        self.position()?;
-        Some(Self { copy: self.copy, place: CursorPlace::Arrival(position) })
+    pub fn behind(&self, recorded: &Recorded, order: Order) -> Self {
+        let place = match order {
+            Order::Tx => CursorPlace::Tx(recorded.event.id),
+            Order::Valid => CursorPlace::Valid(recorded.event.valid_at, recorded.event.id),
+            Order::Arrival => CursorPlace::Arrival(recorded.position),
+        };
+        Self { copy: self.copy, place }
     }
 
     fn encode(&self) -> Vec<u8> {

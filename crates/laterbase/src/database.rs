@@ -393,12 +393,7 @@ impl Database {
     /// A cursor behind an event, in an order of reading: everything up to it was seen.
     #[must_use]
     pub fn cursor_behind(&self, recorded: &Recorded, order: Order) -> Cursor {
-        let place = match order {
-            Order::Tx => CursorPlace::Tx(recorded.event.id),
-            Order::Valid => CursorPlace::Valid(recorded.event.valid_at, recorded.event.id),
-            Order::Arrival => CursorPlace::Arrival(recorded.position),
-        };
-        Cursor { copy: self.handle.inner.copy, place }
+        self.cursor().behind(recorded, order)
     }
 
     /// Events from a point on, and then each new one, in arrival order.

@@ -705,3 +705,27 @@ fn events_that_share_an_id_are_folded_wherever_they_stand() {
         }
     }
 }
+
+#[test]
+fn a_reader_beside_the_writer_can_send_what_is_flushed_and_takes_nothing_in() {
+    let fixture = Fixture::new();
+    for key in ["1", "2"] {
+        fixture.append(&NewEvent::new("ship", key, "seen").json(&1).unwrap());
+    }
+    let flushed = fixture.db.sync_port().unwrap().heads();
+    let mut held_back = fixture.db.commit();
+    held_back.durability(Durability::Relaxed);
+    held_back.push(&NewEvent::new("ship", "3", "seen").json(&1).unwrap()).unwrap();
+    fixture.db.append(&mut held_back).unwrap().wait().unwrap();
+    let dir = fixture.dir.path();
+    let reader = Database::open_read_only(dir, options()).unwrap();
+    let mut port = reader.export_port().unwrap();
+    assert_eq!(port.heads(), flushed);
+    port.flush().unwrap();
+    let (log, head) = flushed.iter().next().unwrap();
+    let mut batches = Vec::new();
+    port.read(log, 0, u64::MAX, &mut batches).unwrap();
+    assert_eq!(batches.len(), 2);
+    assert_eq!(port.end_before(log, head.seq).unwrap().seq, 2);
+    assert!(matches!(reader.sync_port(), Err(laterbase::AppendError::ReadOnly)));
+}

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::{Context, Place};
 use crate::failure::{Exit, Failure};
 use crate::output::Ink;
-use crate::refusals;
+use crate::refusals::{self, RESERVED};
 use crate::values::{
     DurabilityName, Moment, StreamName, expected, moment, name_value, stream_name, tag,
 };
@@ -67,6 +67,9 @@ impl Append {
         if self.expect.is_some() && self.stream.key.is_none() {
             return Err(Failure::new(Exit::Usage, "--expect needs a stream, ROOT/KEY")
                 .hint("an event whose key is its own id begins a stream of its own"));
+        }
+        if self.stream.root.is_reserved() {
+            return Err(Failure::new(Exit::Refused, RESERVED).hint("record under another root"));
         }
         let (id, recorded, version) = match context.open_or_forward()? {
             Place::Here(database) => self.append(database, &event)?,

@@ -5,15 +5,22 @@ use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use laterbase::sync::{HashTag, Head, Heads, LogId, Replica as _, SessionConfig, SyncPort};
-use laterbase::{ReplicaId, VersionVector};
+use laterbase::sync::{
+    HashTag, Head, Heads, LogId, Replica as _, SessionConfig, StoreError, SyncPort,
+};
+use laterbase::{Database, ReplicaId, VersionVector};
+#[cfg(feature = "remote")]
+use laterbase_client::FRAMES_TYPE;
 use laterbase_client::{BundleError, ContactFile, Exported, Imported, export, import};
-use serde_json::{Value, json};
+#[cfg(feature = "server")]
+use laterbase_server::BundleRefused;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::Context;
 use super::peer::{read, unknown};
 use super::stats::{counted, size};
 use super::sync::worth_telling;
+use super::{Context, Place};
 use crate::failure::{Exit, Failure};
 use crate::output::Ink;
 use crate::refusals;
@@ -22,8 +29,8 @@ use crate::values::version_vector;
 /// Write what a peer lacks to a file, for import-bundle elsewhere
 ///
 /// Without --for and --since: everything. The file is what a sync would send, and can be taken in
-/// by every copy of this database, and as often as you like. The database must not be served or
-/// written to elsewhere meanwhile.
+/// by every copy of this database, and as often as you like. It holds what was on the device when
+/// it was begun; another process may serve the database or write to it meanwhile.
 #[derive(Debug, Args)]
 pub(crate) struct Export {
     /// The file to write
@@ -47,8 +54,8 @@ pub(crate) struct ImportBundle {
 
 impl Export {
     pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
-        let database = context.open()?;
-        let mut port = database.sync_port().map_err(|error| refusals::appending(&error))?;
+        let database = context.open_read_only()?;
+        let mut port = database.export_port().map_err(|error| refusals::appending(&error))?;
         let since = match (&self.peer, &self.since) {
             (Some(peer), _) => heads_of(peer, &port, context)?,
             (None, Some(vector)) => heads_at(vector, &port),
@@ -58,8 +65,6 @@ impl Export {
         let exported = target
             .write(|out| export(&mut port, &since, out))
             .map_err(|error| bundling(&error, &self.file))?;
-        drop(port);
-        database.close().map_err(|error| refusals::closing(&error))?;
         if context.json() {
             return context.out.line(json!({
                 "file": self.file.display().to_string(),
@@ -137,15 +142,58 @@ impl<'a> Target<'a> {
 
 impl ImportBundle {
     pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
-        let database = context.open()?;
-        let mut input = open_file(&self.file)?;
-        let mut port = database.sync_port().map_err(|error| refusals::appending(&error))?;
-        let imported = import(&mut port, &mut input, &SessionConfig::default());
-        drop(port);
-        database.close().map_err(|error| refusals::closing(&error))?;
-        let imported = imported.map_err(|error| bundling(&error, &self.file))?;
-        show(&imported, context)
+        let taken = match context.open_or_forward()? {
+            Place::Here(database) => {
+                let input = open_file(&self.file)?;
+                let taken = take_in(&database, &mut { input });
+                database.close().map_err(|error| refusals::closing(&error))?;
+                taken.map_err(|error| bundling(&error, &self.file))?
+            }
+            #[cfg(feature = "remote")]
+            Place::There(there) => {
+                let taken = there.send("/bundle", FRAMES_TYPE, open_file(&self.file)?)?;
+                serde_json::from_value(taken).map_err(|error| there.foreign(error))?
+            }
+        };
+        show(&taken, context)
     }
+}
+
+/// What came of a bundle, as `--json` shows it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Taken {
+    from: Option<String>,
+    events: u64,
+    bytes: u64,
+    lacking: Vec<Lacking>,
+    /// What a person should know.
+    notes: Vec<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Lacking {
+    root: String,
+    log: String,
+    lacking: u64,
+}
+
+/// Takes a bundle into a database.
+pub(super) fn take_in(database: &Database, input: &mut dyn Read) -> Result<Taken, BundleError> {
+    let mut port = database.sync_port().map_err(|_| BundleError::Store(StoreError::Failed))?;
+    let Imported { from, events, bytes, lacking, outcomes } =
+        import(&mut port, input, &SessionConfig::default())?;
+    let lacks = |(log, count): (&LogId, &u64)| Lacking {
+        root: log.root.as_str().to_owned(),
+        log: log.replica.to_string(),
+        lacking: *count,
+    };
+    Ok(Taken {
+        from: from.map(|from| from.to_string()),
+        events,
+        bytes,
+        lacking: lacking.iter().map(lacks).collect(),
+        notes: outcomes.iter().filter_map(worth_telling).collect(),
+    })
 }
 
 /// A bundle's file, to read.
@@ -153,29 +201,34 @@ pub(super) fn open_file(path: &Path) -> Result<BufReader<File>, Failure> {
     File::open(path).map(BufReader::new).map_err(|error| bundling(&error.into(), path))
 }
 
-pub(super) fn show(imported: &Imported, context: &mut Context) -> Result<(), Failure> {
-    let lacking: u64 = imported.lacking.values().sum();
+/// Takes a bundle in for a server.
+#[cfg(feature = "server")]
+pub(super) fn take_for(
+    database: &Database,
+    input: &mut dyn Read,
+) -> Result<serde_json::Value, BundleRefused> {
+    take_in(database, input).map(|taken| json!(taken)).map_err(|error| match error {
+        BundleError::Store(_) => BundleRefused::Failed(error.to_string()),
+        BundleError::File(_)
+        | BundleError::NoBundle
+        | BundleError::Frame(_)
+        | BundleError::CutOff
+        | BundleError::OtherDatabase { .. }
+        | BundleError::Refused { .. } => BundleRefused::Wrong(error.to_string()),
+    })
+}
+
+fn show(taken: &Taken, context: &mut Context) -> Result<(), Failure> {
     if context.json() {
-        let one = |(log, count): (&LogId, &u64)| {
-            json!({
-                "root": log.root.as_str(), "log": log.replica.to_string(), "lacking": count,
-            })
-        };
-        return context.out.line(json!({
-            "from": imported.from.map(|from| from.to_string()),
-            "events": imported.events,
-            "bytes": imported.bytes,
-            "lacking": imported.lacking.iter().map(one).collect::<Vec<Value>>(),
-        }));
+        return context.out.line(json!(taken));
     }
-    let from = imported.from.map_or_else(String::new, |from| format!(" from replica {from}"));
-    let events = counted(imported.events, "new event");
-    context.out.line(format_args!("took in {events}{from}, {}", size(imported.bytes)))?;
-    for outcome in &imported.outcomes {
-        if let Some(text) = worth_telling(outcome) {
-            context.out.line(format_args!("  {text}"))?;
-        }
+    let from = taken.from.as_ref().map_or_else(String::new, |from| format!(" from replica {from}"));
+    let events = counted(taken.events, "new event");
+    context.out.line(format_args!("took in {events}{from}, {}", size(taken.bytes)))?;
+    for note in &taken.notes {
+        context.out.line(format_args!("  {note}"))?;
     }
+    let lacking: u64 = taken.lacking.iter().map(|log| log.lacking).sum();
     if lacking > 0 {
         context.out.line(format_args!(
             "{} of its writer are still lacking: the bundle begins later; export it there with \

@@ -5,6 +5,8 @@ use std::path::Path;
 #[cfg(feature = "remote")]
 use laterbase::OpenError;
 use laterbase::{Database, Options};
+#[cfg(feature = "remote")]
+use laterbase_client::PeerAddress;
 
 use super::Everywhere;
 use crate::failure::{Exit, Failure};
@@ -65,7 +67,7 @@ impl Context {
     /// The directory that was named.
     pub(crate) fn directory(&self) -> Result<&Path, Failure> {
         #[cfg(feature = "remote")]
-        if self.everywhere.url.is_some() {
+        if self.url()?.is_some() {
             return Err(Failure::new(Exit::Usage, "this command works on a database's directory")
                 .hint("leave --url and LATERBASE_URL out, and pass --db DIR"));
         }
@@ -91,13 +93,6 @@ impl Context {
         self.options.clone()
     }
 
-    /// The database, for writing.
-    pub(crate) fn open(&self) -> Result<Database, Failure> {
-        let directory = self.directory()?;
-        Database::open(directory, self.options())
-            .map_err(|error| refusals::opening(&error, directory))
-    }
-
     /// The database, for reading: beside another process that writes, too.
     pub(crate) fn open_read_only(&self) -> Result<Database, Failure> {
         let directory = self.directory()?;
@@ -108,7 +103,7 @@ impl Context {
     /// The database, for writing: here, or at the process that serves it.
     pub(crate) fn open_or_forward(&self) -> Result<Place, Failure> {
         #[cfg(feature = "remote")]
-        if let Some(url) = &self.everywhere.url {
+        if let Some(url) = self.url()? {
             return Ok(Place::There(self.at(url.clone())?));
         }
         let directory = self.directory()?;
@@ -129,14 +124,24 @@ impl Context {
     /// that was named.
     pub(crate) fn open_to_read(&self) -> Result<Place, Failure> {
         #[cfg(feature = "remote")]
-        if let Some(url) = &self.everywhere.url {
+        if let Some(url) = self.url()? {
             return Ok(Place::There(self.at(url.clone())?));
         }
         self.open_read_only().map(Place::Here)
     }
 
+    /// The server that was named.
     #[cfg(feature = "remote")]
-    fn at(&self, address: laterbase_client::PeerAddress) -> Result<There, Failure> {
+    fn url(&self) -> Result<Option<&PeerAddress>, Failure> {
+        if self.everywhere.url.is_some() && self.everywhere.db.is_some() {
+            let message = "LATERBASE_DB and LATERBASE_URL are both set";
+            return Err(Failure::new(Exit::Usage, message).hint("pass --db DIR or --url URL"));
+        }
+        Ok(self.everywhere.url.as_ref())
+    }
+
+    #[cfg(feature = "remote")]
+    fn at(&self, address: PeerAddress) -> Result<There, Failure> {
         let token = self.everywhere.access_token.as_deref();
         let token = token.map(super::sync::token_in).transpose()?;
         Ok(There::new(address, token))

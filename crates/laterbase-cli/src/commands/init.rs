@@ -21,17 +21,25 @@ pub(crate) struct Init {
     #[cfg(feature = "sync")]
     #[arg(long, value_name = "URL|BUNDLE")]
     join: Option<String>,
+    /// Show the token in this file there, and keep it for the syncs to come
+    #[cfg(feature = "sync")]
+    #[arg(long, value_name = "FILE", requires = "join")]
+    token: Option<PathBuf>,
 }
 
 impl Init {
     pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
         if self.directory.is_some() {
             context.everywhere.db = self.directory;
+            #[cfg(feature = "remote")]
+            {
+                context.everywhere.url = None;
+            }
         }
         let directory = context.directory()?.to_owned();
         #[cfg(feature = "sync")]
         if let Some(from) = &self.join {
-            return join::run(from, &directory, context);
+            return join::run(from, self.token.as_deref(), &directory, context);
         }
         let database = Database::create(&directory, context.options())
             .map_err(|error| refusals::opening(&error, &directory))?;
@@ -62,7 +70,7 @@ mod join {
     use std::time::Duration;
 
     use laterbase::{Database, DatabaseId};
-    use laterbase_client::{HttpWire, Peer, PeerAddress, Peers};
+    use laterbase_client::{HttpWire, Peer, PeerAddress, Peers, TokenFile, WireError};
 
     use super::super::{Context, bundle, sync};
     use super::said;
@@ -73,7 +81,13 @@ mod join {
     const PEER_NAME: &str = "origin";
     const TIMEOUT: Duration = Duration::from_secs(30);
 
-    pub(super) fn run(from: &str, directory: &Path, context: &mut Context) -> Result<(), Failure> {
+    pub(super) fn run(
+        from: &str,
+        token: Option<&Path>,
+        directory: &Path,
+        context: &mut Context,
+    ) -> Result<(), Failure> {
+        let token = token.map(sync::token_in).transpose()?;
         if !from.contains("://") && Path::new(from).is_file() {
             let id = bundle::database_of(Path::new(from))?;
             create(directory, id, context)?;
@@ -85,9 +99,15 @@ mod join {
             from.parse().map_err(|error: laterbase_client::AddressError| {
                 Failure::new(Exit::Usage, error).hint("--join takes a URL, or a bundle's file")
             })?;
-        let described = HttpWire::new(address.clone(), TIMEOUT).describe().map_err(|error| {
-            Failure::new(Exit::Peer, format_args!("{address}: {error}"))
-                .hint("is `laterbase serve` running there?")
+        let wire = HttpWire::new(address.clone(), TIMEOUT).with_token(token.clone());
+        let described = wire.describe().map_err(|error| {
+            let is_denied = matches!(error, WireError::Refused { status: 401 | 403, .. });
+            let hint = if is_denied {
+                "pass a token that may read and relay all roots with --token FILE"
+            } else {
+                "is `laterbase serve` running there?"
+            };
+            Failure::new(Exit::Peer, format_args!("{address}: {error}")).hint(hint)
         })?;
         let id = described.database.parse().map_err(|_| {
             Failure::new(Exit::Peer, format_args!("{address} does not say which database it is"))
@@ -97,6 +117,10 @@ mod join {
             peers.add(Peer { name: PEER_NAME.to_owned(), address: address.clone() })
         });
         added.map_err(|error| Failure::new(Exit::Storage, error))?;
+        if let Some(token) = &token {
+            let kept = TokenFile::new(directory, PEER_NAME).write(token);
+            kept.map_err(|error| Failure::new(Exit::Storage, error))?;
+        }
         let done = sync::Sync::with(PEER_NAME).run(context);
         done.map_err(|failure| made(failure, "sync", directory))
     }

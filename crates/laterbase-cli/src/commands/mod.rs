@@ -88,7 +88,6 @@ pub(crate) struct Everywhere {
     /// Work on the database of this server, and not on a directory
     #[cfg(feature = "remote")]
     #[arg(long, global = true, value_name = "URL", env = "LATERBASE_URL", hide_env_values = true)]
-    #[arg(conflicts_with = "db")]
     pub(crate) url: Option<laterbase_client::PeerAddress>,
     /// Show the token in this file to the server
     #[cfg(feature = "remote")]

@@ -1,11 +1,11 @@
 //! `laterbase read`: events by every access path.
 
 use clap::Args;
-use laterbase::{Cut, Direction, Query, VersionVector};
+use laterbase::{Cursor, Cut, Direction, Query, VersionVector};
 
 use super::Context;
 use super::filters::Filters;
-use super::listing::{After, Listing, after};
+use super::listing::Listing;
 use crate::failure::{Exit, Failure};
 use crate::output::Ink;
 use crate::show::{COLUMNS, CSV_HEADER, row, write_csv, write_json};
@@ -46,8 +46,8 @@ pub(crate) struct Read {
     #[arg(long, value_name = "N", help_heading = "How")]
     limit: Option<u64>,
     /// Go on after the cursor that an earlier read ended with
-    #[arg(long, value_name = "CURSOR", value_parser = after, help_heading = "How")]
-    after: Option<After>,
+    #[arg(long, value_name = "CURSOR", help_heading = "How")]
+    after: Option<Cursor>,
     /// How to write them
     #[arg(long, value_enum, default_value_t = Layout::Table, help_heading = "How")]
     #[arg(conflicts_with = "json")]
@@ -58,7 +58,7 @@ impl Read {
     pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
         let layout = if context.json() { Layout::Json } else { self.format };
         let query = self.query()?;
-        let mut events = Listing::new(context.open_to_read()?, query, self.after)?;
+        let mut events = Listing::new(context.open_to_read()?, &query)?;
         match layout {
             Layout::Table => table(&mut events, self.limit, context),
             Layout::Json => document(&mut events, context),
@@ -78,7 +78,8 @@ impl Read {
         query.order = self.order.into();
         query.direction = if self.reverse { Direction::Backward } else { Direction::Forward };
         query.limit = self.limit;
-        if let Some(After::Cursor(cursor)) = &self.after
+        query.after = self.after;
+        if let Some(cursor) = &query.after
             && cursor.order() != query.order
         {
             let order = format!("{:?}", cursor.order()).to_lowercase();

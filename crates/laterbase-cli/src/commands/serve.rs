@@ -19,6 +19,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::Context;
+use super::bundle;
 use super::status;
 use super::sync::{line, sync_listed};
 use crate::failure::{Exit, Failure};
@@ -93,6 +94,7 @@ impl Serve {
             let background = keep_in_touch(hosted, &sync, json);
             lock(&kept).insert(hosted.name.clone(), background);
         }))
+        .with_bundles(Arc::new(|hosted, input| bundle::take_for(&hosted.database, input)))
         .with_sync_now(Arc::new(|hosted, peer| {
             sync_listed(&hosted.database, &hosted.directory, peer)
         }))

@@ -105,11 +105,9 @@ impl Tail {
         if newest.is_none() {
             let mut backward = query.clone().limit(self.lines.max(1));
             backward.direction = Direction::Backward;
-            let mut pages = Pages::new(there.clone(), &backward, None);
+            let mut pages = Pages::new(there.clone(), &backward);
             let last: Vec<Recorded> = pages.by_ref().collect::<Result<_, _>>()?;
-            // One cursor of the copy there gives those behind each of its events.
-            let one = pages.arrival_cursor();
-            let behind = |recorded: &Recorded| one.and_then(|one| one.moved_to(recorded.position));
+            let behind = |recorded: &Recorded| pages.cursor_behind(recorded);
             if self.lines > 0 {
                 for recorded in last.iter().rev() {
                     show(recorded, behind(recorded), table.as_deref_mut(), context)?;
@@ -120,10 +118,10 @@ impl Tail {
         release(table.as_deref_mut(), context)?;
         if !self.follow {
             if let Some(after) = self.after {
-                for recorded in Pages::new(there, query, Some(after.to_string())) {
+                for recorded in Pages::new(there, &query.clone().after(after)) {
                     let recorded = recorded?;
-                    let cursor = after.moved_to(recorded.position);
-                    show(&recorded, cursor, table.as_deref_mut(), context)?;
+                    let cursor = after.behind(&recorded, Order::Arrival);
+                    show(&recorded, Some(cursor), table.as_deref_mut(), context)?;
                 }
             }
             return release(table, context);

@@ -76,6 +76,9 @@ impl Sink for DatabaseSink<'_> {
     }
 
     fn push(&mut self, draft: &Draft, cause: CauseDraft) -> Pushed {
+        if draft.root.starts_with('_') {
+            return Pushed::Refused(refusals::RESERVED.to_owned());
+        }
         let tags: Vec<(&str, &str)> =
             draft.tags.iter().map(|(root, key)| (root.as_str(), key.as_str())).collect();
         let meta: Vec<(&str, &str)> =

@@ -11,6 +11,7 @@ mod pages;
 mod sink;
 mod write;
 
+use std::io::Read;
 use std::time::Duration;
 
 use laterbase_client::{PeerAddress, Problem, Remote, RemoteError, Token, WireError};
@@ -54,6 +55,17 @@ impl There {
         posted.map_err(|error| self.failed(&error))
     }
 
+    /// Has what a file holds taken in.
+    pub(crate) fn send(
+        &self,
+        rest: &str,
+        media_type: &str,
+        file: impl Read + Send + Sync + 'static,
+    ) -> Result<Value, Failure> {
+        let sent = self.remote.send(rest, media_type, file);
+        sent.map_err(|error| self.failed(&error))
+    }
+
     /// Why the server did not do what it was asked to.
     fn failed(&self, error: &RemoteError) -> Failure {
         let address = self.remote.address();
@@ -79,12 +91,26 @@ impl There {
 }
 
 fn refused(problem: &Problem) -> Failure {
-    let failure = Failure::new(exit_of(problem), problem);
+    let failure = Failure::new(exit_of(problem), reason(problem));
     match problem.kind.as_str() {
         "unauthorized" | "forbidden" => failure
             .hint("pass a token that allows it with --access-token FILE; `laterbase token` has it"),
         "no-such-database" => failure.hint("name another one: --url http://HOST:PORT/db/NAME"),
         _ => failure,
+    }
+}
+
+/// Why, in the words that are used where there is no server in between.
+fn reason(problem: &Problem) -> String {
+    let errors = problem.members.get("errors").and_then(Value::as_array);
+    if let Some([one]) = errors.map(Vec::as_slice)
+        && let Some(detail) = one.get("detail").and_then(Value::as_str)
+    {
+        return detail.to_owned();
+    }
+    match problem.status {
+        409 | 412 | 422 if !problem.detail.is_empty() => problem.detail.clone(),
+        _ => problem.to_string(),
     }
 }
 

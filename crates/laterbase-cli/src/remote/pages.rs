@@ -27,13 +27,17 @@ pub(super) type Parameters = Vec<(&'static str, String)>;
 #[derive(Debug)]
 pub(crate) struct Pages {
     there: There,
+    order: Order,
     parameters: Parameters,
     left: Option<u64>,
-    /// Behind the page.
+    /// Behind the page, as the server says it.
     next: Option<String>,
     is_over: bool,
     page: VecDeque<Recorded>,
-    cursor: Option<String>,
+    /// Some cursor of the copy there.
+    of_copy: Option<Cursor>,
+    /// Behind the last event that was given.
+    cursor: Option<Cursor>,
 }
 
 #[derive(Deserialize)]
@@ -49,33 +53,29 @@ struct PageIn<'a> {
 }
 
 impl Pages {
-    /// What `query` asks for, behind the place `after` of an earlier listing.
-    pub(crate) fn new(there: There, query: &Query, after: Option<String>) -> Self {
+    /// What `query` asks for.
+    pub(crate) fn new(there: There, query: &Query) -> Self {
         Self {
             there,
+            order: query.order,
             parameters: parameters(query),
             left: query.limit,
-            next: after,
+            next: query.after.map(|after| after.to_string()),
             is_over: false,
             page: VecDeque::new(),
-            cursor: None,
+            of_copy: query.after,
+            cursor: query.after,
         }
     }
 
-    /// Where to go on behind the last page that was read; behind the last of all, where what
-    /// arrives later begins, if the listing is in that order.
-    pub(crate) fn place(&self) -> Option<&str> {
-        let behind_all = || self.cursor.as_deref().filter(|_| self.is_in_arrival_order());
-        self.next.as_deref().or_else(behind_all)
+    /// Where to go on behind the last event that was given.
+    pub(crate) fn cursor(&self) -> Option<Cursor> {
+        self.cursor
     }
 
-    /// A cursor of the copy there, if the listing is in order of arrival and has begun.
-    pub(crate) fn arrival_cursor(&self) -> Option<Cursor> {
-        self.place()?.parse().ok()
-    }
-
-    fn is_in_arrival_order(&self) -> bool {
-        self.parameters.contains(&("order", "arrival".to_owned()))
+    /// Where to go on behind an event of this listing.
+    pub(crate) fn cursor_behind(&self, recorded: &Recorded) -> Option<Cursor> {
+        self.of_copy.map(|cursor| cursor.behind(recorded, self.order))
     }
 
     fn fetch(&mut self) -> Result<(), Failure> {
@@ -88,9 +88,12 @@ impl Pages {
             serde_json::from_str(&text).map_err(|error| self.there.foreign(error))?;
         self.page = events(&self.there, &page.events)?.into();
         self.left = self.left.map(|left| left.saturating_sub(self.page.len() as u64));
+        // A place while catching up begins with a cursor.
+        let place = page.next.as_deref().or(page.cursor.as_deref());
+        let cursor = place.and_then(|place| place.split('~').next()?.parse().ok());
+        self.of_copy = cursor.or(self.of_copy);
         self.is_over = page.next.is_none();
         self.next = page.next;
-        self.cursor = page.cursor;
         Ok(())
     }
 }
@@ -101,6 +104,7 @@ impl Iterator for Pages {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if let Some(recorded) = self.page.pop_front() {
+                self.cursor = self.cursor_behind(&recorded);
                 return Some(Ok(recorded));
             }
             if self.is_over || self.left == Some(0) {

@@ -1,11 +1,12 @@
 //! Encryption: copies that sync over TLS with a server that they trust, and with no other.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
+use crate::served::{Following, Served};
 use crate::support::{Sandbox, answer, ndjson};
 
 /// After so long something is stuck.
@@ -44,29 +45,6 @@ impl Papers {
     }
 }
 
-/// A process that ends with the test.
-struct Served {
-    child: Child,
-    url: String,
-}
-
-impl Served {
-    fn start(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut first = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
-        let url = first.trim().strip_prefix("listening on ").unwrap().to_owned();
-        Self { child, url }
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 fn append(sandbox: &Sandbox, db: &str, key: &str) {
     let stream = format!("shipment/{key}");
     sandbox.run(["append", "--db", db, &stream, "seen", "--data", "{}"]).success();
@@ -77,34 +55,9 @@ fn count(sandbox: &Sandbox, db: &str) -> usize {
     ndjson(&read.stdout).len()
 }
 
-/// A process that shows the events of a database as they come.
-struct Following {
-    child: Child,
-    lines: BufReader<std::process::ChildStdout>,
-}
-
-impl Following {
-    fn start(sandbox: &Sandbox, db: &str) -> Self {
-        let follow = ["tail", "--db", db, "--follow", "--json", "--lines", "100"];
-        let mut child = sandbox.command(follow).stdout(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap());
-        Self { child, lines }
-    }
-
-    /// Waits for the next event; its key.
-    fn next(&mut self) -> String {
-        let mut line = String::new();
-        self.lines.read_line(&mut line).unwrap();
-        let event: serde_json::Value = serde_json::from_str(&line).unwrap();
-        event["key"].as_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Following {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// The key of the next event that a process shows.
+fn next_key(following: &mut Following) -> String {
+    following.next()["key"].as_str().unwrap().to_owned()
 }
 
 #[test]
@@ -136,14 +89,15 @@ fn copies_sync_over_tls_with_whom_they_trust() {
     answer(papers.trusting(&sandbox, &["sync", "--db", "truck"]), "").success();
     assert_eq!(count(&sandbox, "truck"), 1);
     // As events come, both ways, over a connection that is kept.
-    let mut at_hub = Following::start(&sandbox, "hub");
+    let follow = ["tail", "--db", "hub", "--follow", "--json", "--lines", "100"];
+    let mut at_hub = Following::start(sandbox.command(follow));
     append(&sandbox, "truck", "2");
     let serve = ["serve", "--db", "truck", "--listen", "127.0.0.1:0", "--sync-every", "3600"];
     let truck = Served::start(papers.trusting(&sandbox, &serve));
-    assert_eq!([at_hub.next(), at_hub.next()], ["1", "2"]);
+    assert_eq!([next_key(&mut at_hub), next_key(&mut at_hub)], ["1", "2"]);
     let posted = post(&truck.url);
     assert!(posted.starts_with("HTTP/1.1 201"), "{posted}");
-    assert_eq!(at_hub.next(), "3");
+    assert_eq!(next_key(&mut at_hub), "3");
 }
 
 /// An event over plain HTTP to a server of this machine.

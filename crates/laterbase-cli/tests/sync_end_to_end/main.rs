@@ -12,8 +12,10 @@
 mod commands;
 mod copies;
 mod encryption;
+mod forwarding;
 mod network;
 mod node;
 mod proxy;
+mod served;
 #[path = "../support/mod.rs"]
 mod support;

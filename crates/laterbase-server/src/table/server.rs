@@ -4,7 +4,7 @@ use super::parts::{FRAMES, JSON, SESSION, content, get, ok};
 use super::{Answer, Content, Method, Route};
 use crate::access::Verb;
 use crate::problem::Kind;
-use crate::{admin, describe, live, openapi, peers, quarantine, sync_post};
+use crate::{admin, bundles, describe, live, openapi, peers, quarantine, sync_post};
 
 const HEALTH: &[Content] = &[content(JSON, "Health")];
 const DATABASE: &[Content] = &[content(JSON, "Database")];
@@ -102,6 +102,15 @@ pub(super) const ROUTES: &[Route] = &[
             "/db/{db}/quarantine/retry",
             "Has the validators look at what is in quarantine again.",
         )
+    },
+    Route {
+        method: Method::Post,
+        verb: Verb::Relay,
+        bodies: &[content(FRAMES, "Bytes")],
+        answers: &[ok("What came of it.", &[content(JSON, "Taken")])],
+        problems: &[Kind::NoSuchDatabase, Kind::MediaType, Kind::Bundle, Kind::Storage],
+        run: |call| Box::pin(bundles::take(call)),
+        ..get("take-bundle", "/db/{db}/bundle", "Takes in a file that `laterbase export` wrote.")
     },
     Route {
         method: Method::Post,

@@ -21,7 +21,7 @@ use super::chains::{Belongs, Place};
 use super::codec::Zstd;
 use crate::append::AppendError;
 use crate::database::Database;
-use crate::inner::{Inner, Writer};
+use crate::inner::Inner;
 use crate::progress::Durability;
 use crate::read::ReadError;
 
@@ -61,6 +61,20 @@ impl Database {
         inner.wait_for(heads.commit.saturating_sub(1), Durability::Flushed)?;
         Ok(SyncPort { inner, heads, failed: Cell::new(false) })
     }
+
+    /// A port to send from, of a database that may be open for reading alone: what another process
+    /// has flushed so far. It takes nothing in.
+    ///
+    /// # Errors
+    /// [`AppendError`] if what is held cannot be read, or cannot be made durable.
+    pub fn export_port(&self) -> Result<SyncPort, AppendError> {
+        if self.inner().writer().is_some() {
+            return self.sync_port();
+        }
+        let inner = Arc::clone(self.inner());
+        let heads = inner.heads_at()?;
+        Ok(SyncPort { inner, heads, failed: Cell::new(false) })
+    }
 }
 
 impl SyncPort {
@@ -77,10 +91,6 @@ impl SyncPort {
     /// [`AppendError`] if it cannot be recorded. The fork itself is kept all the same.
     pub fn record(&mut self, outcome: &Outcome) -> Result<(), AppendError> {
         self.inner.record_outcome(outcome)
-    }
-
-    fn writer(&self) -> Result<&Writer, StoreError> {
-        self.inner.writer().ok_or(StoreError::Failed)
     }
 
     /// The answer, or nothing, and then the session ends at the next flush.
@@ -264,6 +274,10 @@ impl SyncPort {
 
     fn try_flush(&mut self) -> Result<(), AppendError> {
         let inner = &self.inner;
+        if inner.writer().is_none() {
+            // Nothing was taken in, and what is sent is what was there when it began.
+            return Ok(());
+        }
         inner.record_reincarnations()?;
         if self.heads.commit == inner.next_commit() {
             return inner.check_failure();
@@ -360,7 +374,7 @@ impl Replica for SyncPort {
     }
 
     fn flush(&mut self) -> Result<(), StoreError> {
-        if self.failed.get() || self.writer().is_err() {
+        if self.failed.get() {
             return Err(StoreError::Failed);
         }
         self.try_flush().map_err(|error| store_error(&AdmitError::Append(error)))
