@@ -135,7 +135,7 @@ fn choose_place(
         return Ok(());
     }
     let is_said = |name| matches.value_source(name) == Some(ValueSource::CommandLine);
-    match (is_said("db"), is_said("url")) {
+    match (is_said("db"), is_said("server_url")) {
         (true, false) => everywhere.url = None,
         (false, true) => everywhere.db = None,
         (true, true) => {

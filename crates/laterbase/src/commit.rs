@@ -11,8 +11,8 @@
 use std::ops::Range;
 
 use laterbase_event::{
-    BatchBuilder, CauseDraft, DraftError, EventDraft, Key, KeyDraft, Limits, NameError, RootName,
-    Timestamp,
+    BatchBuilder, CauseDraft, DraftError, EventDraft, EventId, Key, KeyDraft, Limits, NameError,
+    RootName, Timestamp,
 };
 
 use crate::condition::{AppendCondition, Expectation, Expected};
@@ -90,8 +90,21 @@ pub(crate) struct KeyedEvent {
     root_bytes: usize,
     /// Its index in the commit.
     pub(crate) index: usize,
-    /// Everything that a repetition must repeat.
+    /// Everything that a repetition must repeat, its cause apart.
     pub(crate) content: ContentHash,
+    /// The cause, which a repetition must repeat, too.
+    pub(crate) cause: KeyedCause,
+}
+
+/// What an event with an idempotency key followed from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyedCause {
+    None,
+    /// The event of the same commit with this index.
+    Earlier(usize),
+    /// Some event of the same commit.
+    SameCommit,
+    Id(EventId),
 }
 
 /// An event cannot be part of a commit.
@@ -267,12 +280,27 @@ impl Commit {
             bytes.extend_from_slice(key);
             let key = from..bytes.len();
             let root_bytes = root.len();
-            let keyed = KeyedEvent { term, key, root_bytes, index: in_commit, content };
+            let cause = self.keyed_cause(part as u16, draft.cause);
+            let keyed = KeyedEvent { term, key, root_bytes, index: in_commit, content, cause };
             self.demands.keyed.push(keyed);
         }
         self.order.push(Slot { part: part as u16, index });
         self.demands.events += 1;
         Ok(in_commit)
+    }
+
+    fn keyed_cause(&self, part: u16, cause: CauseDraft) -> KeyedCause {
+        match cause {
+            CauseDraft::None => KeyedCause::None,
+            CauseDraft::Id(id) => KeyedCause::Id(id),
+            CauseDraft::Back { .. } => KeyedCause::SameCommit,
+            CauseDraft::Earlier { index_in_batch } => {
+                // A cause is near, as a rule.
+                let slot = Slot { part, index: index_in_batch };
+                let found = self.order.iter().rposition(|of| *of == slot);
+                found.map_or(KeyedCause::SameCommit, KeyedCause::Earlier)
+            }
+        }
     }
 
     /// Sets what the append promises.

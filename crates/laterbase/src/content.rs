@@ -6,21 +6,14 @@
 
 use std::hash::Hasher;
 
-use laterbase_event::{CauseDraft, EventDraft, EventId, EventView, KeyDraft};
+use laterbase_event::{EventDraft, EventView, KeyDraft};
 use siphasher::sip128::Hasher128;
 
 use crate::terms::TermHasher;
 
-/// A hash of what an event says.
+/// A hash of what an event says, its cause apart: that has several forms that mean the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ContentHash(u128);
-
-/// What an event followed from, as far as it can be compared.
-enum ComparedCause {
-    None,
-    SameCommit,
-    Id(EventId),
-}
 
 /// The parts of an event in a form that drafts and recorded events share.
 struct Content<'a> {
@@ -29,7 +22,6 @@ struct Content<'a> {
     version: u32,
     valid_at_us: Option<i64>,
     tags: Vec<(&'a str, &'a str)>,
-    cause: ComparedCause,
     meta: Vec<(&'a str, &'a str)>,
     content_type: &'a str,
     payload: &'a [u8],
@@ -49,11 +41,6 @@ impl ContentHash {
             version: draft.version,
             valid_at_us: draft.valid_at,
             tags: sorted(draft.tags.iter().copied().filter(|tag| !is_own(tag))),
-            cause: match draft.cause {
-                CauseDraft::None => ComparedCause::None,
-                CauseDraft::Id(id) => ComparedCause::Id(id),
-                CauseDraft::Earlier { .. } | CauseDraft::Back { .. } => ComparedCause::SameCommit,
-            },
             meta: sorted(draft.meta.iter().copied()),
             content_type: draft.content_type,
             payload: draft.payload,
@@ -63,19 +50,12 @@ impl ContentHash {
 
     /// Of a recorded event.
     pub(crate) fn of_view(hasher: &TermHasher, event: &EventView<'_>) -> Self {
-        let commit = event.header().commit();
-        let in_commit = |cause: EventId| cause.replica() == commit.replica() && cause >= commit;
         let content = Content {
             key: (!event.key_is_own_id()).then(|| event.key()),
             type_name: event.type_name(),
             version: event.version(),
             valid_at_us: (!event.valid_is_default()).then(|| event.valid_at().as_micros()),
             tags: sorted(event.tags()),
-            cause: match event.cause() {
-                None => ComparedCause::None,
-                Some(cause) if in_commit(cause) => ComparedCause::SameCommit,
-                Some(cause) => ComparedCause::Id(cause),
-            },
             meta: sorted(event.meta()),
             content_type: event.content_type(),
             payload: event.payload(),
@@ -106,11 +86,6 @@ impl Content<'_> {
                 text(Some(name.as_bytes()));
                 text(Some(value.as_bytes()));
             }
-        }
-        match self.cause {
-            ComparedCause::None => text(None),
-            ComparedCause::SameCommit => text(Some(&[])),
-            ComparedCause::Id(id) => text(Some(&id.as_u128().to_le_bytes())),
         }
         ContentHash(out.finish128().as_u128())
     }

@@ -12,7 +12,7 @@ use laterbase_event::{EventId, EventView, Position};
 use laterbase_index::{Family, PendingEntries, Range};
 
 use crate::append::AppendError;
-use crate::commit::{Demands, KeyedEvent};
+use crate::commit::{Demands, KeyedCause, KeyedEvent};
 use crate::condition::{After, AppendCondition, ConditionMatch, Expectation};
 use crate::content::ContentHash;
 use crate::cursor::CursorError;
@@ -139,8 +139,9 @@ fn already_applied(view: &View, demands: &Demands) -> Result<Option<Vec<EventId>
     let mut applied = Vec::new();
     for keyed in &demands.keyed {
         let wanted = demands.key_of(keyed);
-        let Some((id, content)) = find_keyed(view, keyed.term, wanted)? else { continue };
-        if content != keyed.content {
+        let Some(found) = find_keyed(view, keyed.term, wanted)? else { continue };
+        let id = found.id;
+        if found.content != keyed.content || !found.follows_from(keyed.cause, &applied) {
             return Err(AppendError::IdempotencyConflict { index: keyed.index, existing: id });
         }
         applied.push((keyed.index, id));
@@ -167,14 +168,46 @@ fn check_repeated(keyed: &[KeyedEvent], demands: &Demands) -> Result<(), AppendE
     Ok(())
 }
 
+/// A recorded event that has an idempotency key.
+struct Keyed {
+    id: EventId,
+    content: ContentHash,
+    cause: Option<EventId>,
+    commit: EventId,
+}
+
+impl Keyed {
+    /// Whether its cause is the one that a repetition names: by id, or by its place in the commit,
+    /// of whose events `applied` are recorded.
+    fn follows_from(&self, cause: KeyedCause, applied: &[(usize, EventId)]) -> bool {
+        let in_commit =
+            |cause: EventId| cause.replica() == self.commit.replica() && cause >= self.commit;
+        match (cause, self.cause) {
+            (KeyedCause::None, recorded) => recorded.is_none(),
+            (_, None) => false,
+            (KeyedCause::Id(id), Some(recorded)) => id == recorded,
+            (KeyedCause::SameCommit, Some(recorded)) => in_commit(recorded),
+            (KeyedCause::Earlier(index), Some(recorded)) => {
+                match applied.binary_search_by_key(&index, |(index, _)| *index) {
+                    Ok(at) => applied.get(at).is_some_and(|(_, id)| *id == recorded),
+                    Err(_) => in_commit(recorded),
+                }
+            }
+        }
+    }
+}
+
 /// The first event under a root with an idempotency key, and what it says.
-pub(crate) fn find_keyed(
+fn find_keyed(
     view: &View,
     term: TermHash,
     wanted: (&str, &[u8]),
-) -> Result<Option<(EventId, ContentHash)>, ReadError> {
-    find_keyed_with(view, term, wanted, |event, _| {
-        (event.id(), ContentHash::of_view(&view.hasher, event))
+) -> Result<Option<Keyed>, ReadError> {
+    find_keyed_with(view, term, wanted, |event, _| Keyed {
+        id: event.id(),
+        content: ContentHash::of_view(&view.hasher, event),
+        cause: event.cause(),
+        commit: event.header().commit(),
     })
 }
 

@@ -11,8 +11,8 @@ mod support;
 
 use laterbase::{
     After, AppendCondition, AppendError, Cause, ConditionItem, ConditionMatch, Cut, Database,
-    Direction, Durability, Expected, Follow, Lineage, NewEvent, Options, Order, Outcome, Query,
-    TimeRange, Timestamp, VersionVector,
+    Direction, Durability, EventId, Expected, Follow, Lineage, NewEvent, Options, Order, Outcome,
+    Query, Ticket, TimeRange, Timestamp, VersionVector,
 };
 use support::{Fixture, at, event, keys, stream, tag};
 
@@ -307,4 +307,60 @@ fn a_validator_refuses_with_its_message() {
     assert_eq!(error.to_string(), "refused by a validator: nothing gets lost");
     assert_eq!(db.append(&mut commit).unwrap().wait().unwrap().len(), 1);
     let _ = Timestamp::from_micros(0);
+}
+
+#[test]
+fn a_repetition_may_name_the_cause_by_its_id_or_by_its_place_in_the_commit() {
+    let chain = |keys: &str| {
+        let link = |key: char| event("link").idempotency_key(key.to_string());
+        keys.chars().map(link).collect::<Vec<_>>()
+    };
+    // Recorded together, or one by one; repeated the other way round.
+    for together in [true, false] {
+        let fixture = Fixture::new();
+        let events = chain("abc");
+        let mut ids: Vec<EventId> = Vec::new();
+        let mut both = fixture.db.commit();
+        for (index, event) in events.iter().enumerate() {
+            let mut event = event.clone();
+            if together {
+                event.cause = index.checked_sub(1).map_or(Cause::None, Cause::Earlier);
+                both.push(&event).unwrap();
+            } else {
+                event.cause = ids.last().map_or(Cause::None, |id| Cause::Id(*id));
+                ids.push(fixture.append(&event).id(0).unwrap());
+            }
+        }
+        if together {
+            let appended = fixture.db.append(&mut both).unwrap().wait().unwrap();
+            ids = appended.ids().collect();
+        }
+        let mut again = fixture.db.commit();
+        for (index, event) in events.iter().enumerate() {
+            let mut one = fixture.db.commit();
+            let mut event = event.clone();
+            event.cause = index.checked_sub(1).map_or(Cause::None, |at| Cause::Id(ids[at]));
+            one.push(&event).unwrap();
+            let appended = fixture.db.append(&mut one).unwrap().wait().unwrap();
+            assert_eq!(appended.outcome, Outcome::AlreadyApplied);
+            event.cause = index.checked_sub(1).map_or(Cause::None, Cause::Earlier);
+            again.push(&event).unwrap();
+        }
+        let appended = fixture.db.append(&mut again).unwrap().wait().unwrap();
+        assert_eq!(appended.ids().collect::<Vec<_>>(), ids);
+        // Another cause is another event.
+        for wrong in [Cause::None, Cause::Id(ids[0]), Cause::Earlier(0)] {
+            let mut other = fixture.db.commit();
+            other.push(&event("new").idempotency_key("d")).unwrap();
+            let mut event = events[2].clone();
+            event.cause = wrong;
+            other.push(&event).unwrap();
+            let error = fixture.db.append(&mut other).and_then(Ticket::wait).unwrap_err();
+            let is_conflict = matches!(error, AppendError::IdempotencyConflict { index: 1, .. });
+            // As far as can be known: an earlier event that has not been recorded is some event of
+            // the commit.
+            let is_unknown = together && wrong == Cause::Earlier(0);
+            assert!(is_conflict != is_unknown, "{together} {wrong:?}: {error}");
+        }
+    }
 }

@@ -87,7 +87,8 @@ pub(crate) struct Everywhere {
     pub(crate) db: Option<PathBuf>,
     /// Work on the database of this server, and not on a directory
     #[cfg(feature = "remote")]
-    #[arg(long, global = true, value_name = "URL", env = "LATERBASE_URL", hide_env_values = true)]
+    #[arg(id = "server_url", long = "url", global = true, value_name = "URL")]
+    #[arg(env = "LATERBASE_URL", hide_env_values = true)]
     pub(crate) url: Option<laterbase_client::PeerAddress>,
     /// Show the token in this file to the server
     #[cfg(feature = "remote")]

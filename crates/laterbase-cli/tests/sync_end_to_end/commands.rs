@@ -73,11 +73,24 @@ fn mistakes_say_what_to_do_next() {
 }
 
 #[test]
-fn a_served_database_is_read_beside_it_and_not_written() {
+fn a_database_that_another_process_writes_and_does_not_serve_stays_its_own() {
+    let sandbox = Sandbox::with_database();
+    let mut watch = sandbox.command(["sync", "--watch"]);
+    let mut watch = watch.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut first = String::new();
+    let mut said = std::io::BufReader::new(watch.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut said, &mut first).unwrap();
+    let locked = sandbox.run(["append", "shipment/1", "seen", "--data", "{}"]);
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+    let locked = locked.code(6);
+    assert!(locked.stderr.contains("is open for writing elsewhere"), "{}", locked.stderr);
+}
+
+#[test]
+fn databases_in_folders_are_served_under_their_names() {
     let sandbox = Sandbox::with_database();
     let mut server = Node::start(&sandbox, "db");
-    let locked = sandbox.run(["append", "shipment/1", "seen", "--data", "{}"]).code(6);
-    assert!(locked.stderr.contains("is open for writing elsewhere"), "{}", locked.stderr);
     let event = b"{\"key\":\"1\",\"type\":\"seen\",\"data\":{}}";
     let (status, _) =
         ask(server.address, "POST", "/e/shipment", "application/json", event).unwrap();
@@ -99,6 +112,11 @@ fn a_served_database_is_read_beside_it_and_not_written() {
     assert_eq!(names, ["default", "port-of_rotterdam"]);
     let url = format!("{}/db/port-of_rotterdam", server.url());
     sandbox.run(["init", "--db", "copy", "--join", &url]).success();
+    // And found by their folders.
+    let append = ["append", "shipment/1", "seen", "--data", "{}", "--db", "db/port-of_rotterdam"];
+    sandbox.run(append).success();
+    assert_eq!(sandbox.run(["read", "--url", &url]).success().stdout.lines().count(), 2);
+    assert_eq!(sandbox.read(&["shipment/1"]).len(), 1);
 }
 
 #[test]

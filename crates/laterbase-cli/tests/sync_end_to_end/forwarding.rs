@@ -112,7 +112,7 @@ fn commands_write_through_a_server_as_they_do_without_one() {
         said(&sandbox, &events)
     };
     let plain = read(["--db", "plain"]);
-    assert_eq!(plain.lines().filter(|line| line.starts_with('{')).count(), 20, "{plain}");
+    assert_eq!(plain.lines().filter(|line| line.starts_with('{')).count(), 21, "{plain}");
     for place in places {
         assert_eq!(read(place), plain);
     }
