@@ -184,19 +184,24 @@ fn body(answer: Response<Body>, bytes_max: u64) -> Result<(Vec<u8>, Option<WireE
 }
 
 /// What an error of the library means for the flight.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever else goes wrong, it is not known whether the flight arrived"
+)]
 pub(crate) fn failed(error: Error) -> WireError {
+    #[cfg(feature = "tls")]
+    if let Error::Io(error) = &error
+        && let Some(untrusted) = crate::tls::untrusted(error)
+    {
+        return untrusted;
+    }
     let message = error.to_string();
     match error {
-        #[cfg(feature = "tls")]
-        Error::Io(error) if crate::tls::is_untrusted(&error) => {
-            WireError::Untrusted { message: error.to_string() }
-        }
         Error::HostNotFound | Error::ConnectionFailed => WireError::Unreachable { message },
         Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
             WireError::Unreachable { message: "nobody listens there".to_owned() }
         }
         Error::Protocol(_) | Error::Http(_) | Error::BadUri(_) => WireError::Foreign,
-        // Whatever else goes wrong, it is not known whether the flight arrived.
         _ => WireError::Lost { message },
     }
 }

@@ -21,25 +21,41 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-/// The certificates of those whom this process trusts, read once.
-fn authorities() -> &'static [CertificateDer<'static>] {
-    static READ: OnceLock<Vec<CertificateDer<'static>>> = OnceLock::new();
-    // What cannot be read is not trusted; the handshake says so.
-    READ.get_or_init(|| rustls_native_certs::load_native_certs().certs)
+/// Whom this process trusts, read once; and what could not be read.
+struct Trusted {
+    authorities: Vec<CertificateDer<'static>>,
+    trouble: Vec<String>,
 }
 
-/// Whether a connection failed because its certificate is not trusted.
-pub(crate) fn is_untrusted(error: &io::Error) -> bool {
+fn trusted() -> &'static Trusted {
+    static READ: OnceLock<Trusted> = OnceLock::new();
+    READ.get_or_init(|| {
+        let read = rustls_native_certs::load_native_certs();
+        let mut trouble: Vec<String> = read.errors.iter().map(ToString::to_string).collect();
+        if read.certs.is_empty() {
+            trouble.push("no authority is trusted".to_owned());
+        }
+        Trusted { authorities: read.certs, trouble }
+    })
+}
+
+/// Why a connection failed, if it did because the peer's certificate is not trusted.
+pub(crate) fn untrusted(error: &io::Error) -> Option<WireError> {
     let source = error.get_ref().and_then(|source| source.downcast_ref::<rustls::Error>());
-    matches!(source, Some(rustls::Error::InvalidCertificate(_)))
+    let is_it = matches!(source, Some(rustls::Error::InvalidCertificate(_)));
+    let message = || {
+        let trouble = trusted().trouble.iter().map(|trouble| format!("; {trouble}"));
+        format!("{error}{}", trouble.collect::<String>())
+    };
+    is_it.then(|| WireError::Untrusted { message: message() })
 }
 
 /// How requests over HTTP are encrypted.
 pub(crate) fn of_requests() -> TlsConfig {
-    let trusted: Vec<_> =
-        authorities().iter().map(|one| Certificate::from_der(one).to_owned()).collect();
+    let roots: Vec<_> =
+        trusted().authorities.iter().map(|one| Certificate::from_der(one).to_owned()).collect();
     TlsConfig::builder()
-        .root_certs(RootCerts::new_with_certs(&trusted))
+        .root_certs(RootCerts::new_with_certs(&roots))
         .unversioned_rustls_crypto_provider(provider())
         .build()
 }
@@ -50,12 +66,12 @@ pub(crate) fn of_requests() -> TlsConfig {
 /// [`WireError::Unreachable`] if nobody could prove to be that host.
 pub(crate) fn encrypt(address: &PeerAddress, stream: TcpStream) -> Result<Encrypted, WireError> {
     let failed = |message: String| WireError::Unreachable { message };
-    let mut trusted = RootCertStore::empty();
-    trusted.add_parsable_certificates(authorities().iter().cloned());
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(trusted().authorities.iter().cloned());
     let config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&version::TLS13])
         .map_err(|error| failed(error.to_string()))?
-        .with_root_certificates(trusted)
+        .with_root_certificates(roots)
         .with_no_client_auth();
     let name = ServerName::try_from(address.host().to_owned());
     let name = name.map_err(|error| failed(error.to_string()))?;

@@ -122,8 +122,20 @@ mod tests {
     use crate::write_json;
 
     const LINES: [&str; 2] = [
-        r#"{"id":"01M7YVZY8K000FTRJT7KKJFCK3","root":"ship","key":"7","type":"seen","version":2,"valid_at":"2026-03-01T12:00:00Z","tx":"TX","seq":3,"origin":"ORIGIN","tags":["truck:7"],"cause":"01M7YVZZM9000371QD66ER9RDN","idempotency_key":"k","meta":{"by":"me"},"data":{"a":1.50},"position":9,"arrival":"2026-03-01T12:00:01Z"}"#,
-        r#"{"id":"01M7YVZY8K000FTRJT7KKJFCK3","root":"ship","key":"01M7YVZY8K000FTRJT7KKJFCK3","type":"seen","version":1,"valid_at":"2026-03-01T12:00:00Z","tx":"TX","seq":3,"origin":"ORIGIN","idempotency_key_base64":"/w==","content_type":"image/png","data_base64":"AP8=","position":9,"arrival":"2026-03-01T12:00:01Z"}"#,
+        concat!(
+            r#"{"id":"01M7YVZY8K000FTRJT7KKJFCK3","root":"ship","key":"7","type":"seen","#,
+            r#""version":2,"valid_at":"2026-03-01T12:00:00Z","tx":"TX","seq":3,"origin":"ORIGIN","#,
+            r#""tags":["truck:7"],"cause":"01M7YVZZM9000371QD66ER9RDN","idempotency_key":"k","#,
+            r#""meta":{"by":"me"},"data":{"a":1.50},"position":9,"#,
+            r#""arrival":"2026-03-01T12:00:01Z"}"#,
+        ),
+        concat!(
+            r#"{"id":"01M7YVZY8K000FTRJT7KKJFCK3","root":"ship","#,
+            r#""key":"01M7YVZY8K000FTRJT7KKJFCK3","#,
+            r#""type":"seen","version":1,"valid_at":"2026-03-01T12:00:00Z","tx":"TX","seq":3,"#,
+            r#""origin":"ORIGIN","idempotency_key_base64":"/w==","content_type":"image/png","#,
+            r#""data_base64":"AP8=","position":9,"arrival":"2026-03-01T12:00:01Z"}"#,
+        ),
     ];
 
     #[test]

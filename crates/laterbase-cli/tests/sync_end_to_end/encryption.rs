@@ -76,6 +76,11 @@ fn copies_sync_over_tls_with_whom_they_trust() {
     let stranger = sandbox.run(["init", "--db", "stranger", "--join", &hub.url]);
     assert_eq!(stranger.code, 12, "{}", stranger.stderr);
     assert!(stranger.stderr.contains("SSL_CERT_FILE"), "{}", stranger.stderr);
+    // A file that is not there trusts nobody, and is named.
+    let mut lost = sandbox.command(["stats", "--url", &hub.url]);
+    lost.env_remove("LATERBASE_DB").env_remove("SSL_CERT_DIR").env("SSL_CERT_FILE", "nowhere.pem");
+    let lost = answer(lost, "");
+    assert!(lost.code == 12 && lost.stderr.contains("nowhere.pem"), "{}", lost.stderr);
     // Nor does the hub answer who does not encrypt.
     let mut plain = TcpStream::connect(hub.url.strip_prefix("https://").unwrap()).unwrap();
     plain.set_read_timeout(Some(PATIENCE)).unwrap();

@@ -11,7 +11,8 @@ macro_rules! listing {
     ($($first:expr),*) => {
         &[
             $($first,)* VV, LC, AFTER, KEYS, KEY, TAG, TYPE, CAUSED_BY, CAUSES_OF, EFFECTS_OF,
-            TX_FROM, TX_UNTIL, VALID_FROM, VALID_UNTIL, AS_OF, ORDER, REVERSE, LIMIT, CE_MODE, LAST_EVENT_ID, IF_NONE_MATCH_READ,
+            TX_FROM, TX_UNTIL, VALID_FROM, VALID_UNTIL, AS_OF, ORDER, REVERSE, LIMIT, CE_MODE,
+            LAST_EVENT_ID, IF_NONE_MATCH_READ,
         ]
     };
 }
