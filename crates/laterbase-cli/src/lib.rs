@@ -22,6 +22,8 @@ mod program;
 mod progress;
 mod refusals;
 pub mod sample;
+#[cfg(feature = "server")]
+mod settings;
 mod show;
 mod table;
 mod values;

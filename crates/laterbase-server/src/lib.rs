@@ -62,7 +62,7 @@ pub use access::{Asked, Authorizer, Denied, Roots, Verb, VerbError};
 pub use config::{Rate, ServerConfig};
 pub use databases::{Databases, DatabasesError, Hosted, MakeError};
 pub use desk::{Answer, Desk, Host, Turned};
-pub use listen::{ListenError, Listening, check_address};
+pub use listen::{ListenError, Listening, check_address, check_reach};
 pub use names::{DEFAULT_DATABASE, is_database_name};
 pub use notice::{Notice, Notices, What};
 pub use peers::{PeerStanding, Peers};

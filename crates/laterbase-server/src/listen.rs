@@ -27,8 +27,6 @@ use crate::config::ServerConfig;
 use crate::patient::Patient;
 use crate::routes::{Server, Shared};
 
-/// How long a client may take to send the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// Bytes of a request's head and of what is read of its body at once. A longer head is answered by
 /// hyper itself: 431, without a document.
 const BUFFER_BYTES_MAX: usize = 128 << 10;
@@ -92,6 +90,18 @@ pub fn check_address(text: &str) -> Result<SocketAddr, ListenError> {
     found.ok_or_else(none)
 }
 
+/// Whether a server may listen there: on this machine, or where its configuration has TLS and an
+/// authorizer, or `insecure_network`.
+///
+/// # Errors
+/// [`ListenError::NotLoopback`].
+pub fn check_reach(address: SocketAddr, config: &ServerConfig) -> Result<(), ListenError> {
+    if address.ip().is_loopback() || config.may_be_reached() {
+        return Ok(());
+    }
+    Err(ListenError::NotLoopback { address })
+}
+
 impl Listening {
     /// Listens on `address`; port 0 takes a free one.
     ///
@@ -99,9 +109,7 @@ impl Listening {
     /// [`ListenError`]; [`ListenError::NotLoopback`] if other machines could reach it and its
     /// configuration has neither TLS and an authorizer, nor `insecure_network`.
     pub fn new(server: Server, address: SocketAddr) -> Result<Self, ListenError> {
-        if !address.ip().is_loopback() && !server.shared().config.may_be_reached() {
-            return Err(ListenError::NotLoopback { address });
-        }
+        check_reach(address, &server.shared().config)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(IO_THREADS)
             .thread_name("laterbase-http")
@@ -210,9 +218,11 @@ async fn accept(
 ) {
     let router = server.router();
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER_BYTES_MAX);
-    let mut ended = pin!(ended);
     let config = &server.shared().config;
+    http.timer(TokioTimer::new())
+        .header_read_timeout(config.head_timeout)
+        .max_buf_size(BUFFER_BYTES_MAX);
+    let mut ended = pin!(ended);
     let places = Arc::new(Semaphore::new(connections_max(config.connections_max)));
     loop {
         let mut next = pin!(listener.accept());
@@ -307,7 +317,7 @@ impl Connection {
         #[cfg(feature = "tls")]
         if let Some(tls) = &config.tls {
             // Whoever does not finish the handshake, or speaks no TLS, is not answered.
-            let shaken = tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await;
+            let shaken = tokio::time::timeout(config.head_timeout, tls.accept(stream)).await;
             if let Ok(Ok(stream)) = shaken {
                 self.answer(Patient::new(stream, config.write_timeout)).await;
             }
