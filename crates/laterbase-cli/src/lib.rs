@@ -16,6 +16,8 @@
 mod commands;
 pub mod failure;
 pub mod import;
+#[cfg(feature = "server")]
+mod logging;
 pub mod output;
 pub mod pointer;
 mod program;

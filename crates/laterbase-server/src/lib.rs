@@ -12,7 +12,8 @@
 //!                                                └─▶ live              sync over a WebSocket
 //! ```
 //! Whatever touches a database blocks, and runs on threads for that. A peer at fault ends its own
-//! session and is named in a [`Notice`]. What the endpoints take and answer is described in
+//! session and is named in a [`Notice`]; notices and requests go to `tracing`, too, for which a
+//! program may install a subscriber. What the endpoints take and answer is described in
 //! `docs/reference/http.md`.
 //!
 //! With the feature `tokens` a `tokens::Guard` decides who may do what; any other [`Authorizer`]
@@ -56,6 +57,7 @@ mod table;
 mod tls;
 #[cfg(feature = "tokens")]
 pub mod tokens;
+mod trace;
 mod write;
 
 pub use access::{Asked, Authorizer, Denied, Roots, Verb, VerbError};

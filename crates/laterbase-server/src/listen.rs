@@ -26,6 +26,7 @@ use crate::call::Client;
 use crate::config::ServerConfig;
 use crate::patient::Patient;
 use crate::routes::{Server, Shared};
+use crate::trace;
 
 /// Bytes of a request's head and of what is read of its body at once. A longer head is answered by
 /// hyper itself: 431, without a document.
@@ -237,6 +238,7 @@ async fn accept(
             Some(Ok((stream, client))) => {
                 let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
                     server.shared().metrics.connections_refused.fetch_add(1, Ordering::Relaxed);
+                    trace::connection_refused(client.ip());
                     continue;
                 };
                 let _ = stream.set_nodelay(true);

@@ -36,6 +36,7 @@ use crate::rate::Rates;
 use crate::representation::tell_apart;
 use crate::request::from_here;
 use crate::table::{self, Route};
+use crate::trace;
 
 /// Takes what gossip told: the database's name, and what came of it.
 pub type Gossip = Arc<dyn Fn(&str, &Heard) + Send + Sync>;
@@ -176,6 +177,7 @@ impl Shared {
     }
 
     pub(crate) fn notice(&self, notice: &Notice) {
+        trace::notice(notice);
         (self.notices)(notice);
     }
 
@@ -253,6 +255,8 @@ async fn answer(
     let path = path.map_err(|_| Problem::bad_request("the path is not UTF-8"))?;
     let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let call = Call { shared, route, parts, body, path };
+    let hosted = call.shared.databases.get(call.database()).filter(|_| call.is_of_a_database());
+    trace::routed(route.id, hosted.as_ref().map(|hosted| hosted.name.as_str()));
     call.permitted()?;
     (route.run)(call).await
 }

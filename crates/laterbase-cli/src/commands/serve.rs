@@ -20,7 +20,8 @@ use super::Context;
 use super::status;
 use super::sync::line;
 use crate::failure::{Exit, Failure};
-use crate::output::{self, Ink};
+use crate::logging;
+use crate::output::Ink;
 use crate::refusals;
 use crate::settings::{Given, Plan, Settings};
 
@@ -55,7 +56,7 @@ impl Serve {
         check_reach(address, &config).map_err(|error| wrong_address(&settings, &error))?;
         let databases = Databases::open(&directory, &context.options(), &config)
             .map_err(|error| opening(&error))?;
-        let json = context.json();
+        logging::install(&settings.plan);
         let backgrounds: Arc<Mutex<Backgrounds>> = Arc::default();
         let (told, kept) = (Arc::clone(&backgrounds), Arc::clone(&backgrounds));
         let sync = settings.plan.background.clone();
@@ -63,7 +64,7 @@ impl Serve {
         let server = Server::new(
             databases.clone(),
             Arc::clone(&config),
-            Arc::new(move |notice: &Notice| output::complain(&notice_line(notice, json))),
+            Arc::new(|_: &Notice| {}),
             Arc::new(move |database: &str, heard: &Heard| {
                 if let Some(background) = lock(&told).get(database) {
                     background.hear(heard);
@@ -71,7 +72,7 @@ impl Serve {
             }),
         )
         .with_made(Arc::new(move |hosted| {
-            let background = keep_in_touch(hosted, &sync, json);
+            let background = keep_in_touch(hosted, &sync);
             lock(&kept).insert(hosted.name.clone(), background);
         }))
         .with_peers(Arc::new(|hosted| status::peer_standings(&hosted.database, &hosted.directory)));
@@ -79,13 +80,10 @@ impl Serve {
         let listening_on = Listening::new(server, address).map_err(|error| listening(&error))?;
         announce(&databases, &listening_on, context)?;
         if is_insecure(&settings.plan) && !listening_on.address().ip().is_loopback() {
-            output::complain(
-                "warning: other machines can read, write and listen in: there are no tokens or no \
-                 encryption (--insecure-network)\n",
-            );
+            logging::warn_of_the_network();
         }
         for hosted in databases.all() {
-            let background = keep_in_touch(&hosted, &starts, json);
+            let background = keep_in_touch(&hosted, &starts);
             lock(&backgrounds).insert(hosted.name.clone(), background);
         }
         let (_stop, told) = watch::channel(false);
@@ -166,12 +164,15 @@ fn lock(backgrounds: &Mutex<Backgrounds>) -> MutexGuard<'_, Backgrounds> {
 }
 
 /// Syncs a database with its peers from now on.
-fn keep_in_touch(hosted: &Hosted, config: &BackgroundConfig, json: bool) -> Background {
+fn keep_in_touch(hosted: &Hosted, config: &BackgroundConfig) -> Background {
+    let database = hosted.name.clone();
     Background::start(
         hosted.database.clone(),
         hosted.directory.clone(),
         config.clone(),
-        Arc::new(move |notice: &PeerNotice| output::complain(&line(notice, json))),
+        Arc::new(move |notice: &PeerNotice| {
+            logging::peer(&database, notice, line(notice, false).trim_end());
+        }),
     )
 }
 
@@ -199,15 +200,6 @@ fn announce(
         }
     }
     context.out.flush()
-}
-
-fn notice_line(notice: &Notice, json: bool) -> String {
-    if json {
-        let peer = notice.peer.map(|peer| peer.to_string());
-        let (database, text) = (&notice.database, notice.to_string());
-        return format!("{}\n", json!({ "database": database, "peer": peer, "notice": text }));
-    }
-    format!("{notice}\n")
 }
 
 fn opening(error: &DatabasesError) -> Failure {

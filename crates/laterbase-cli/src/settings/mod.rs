@@ -24,5 +24,5 @@ mod units;
 
 pub(crate) use flags::Given;
 pub(crate) use gather::Settings;
-pub(crate) use plan::Plan;
+pub(crate) use plan::{LogFormat, Plan};
 pub(crate) use source::Source;

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on says so"
 )]
 
+mod log;
 mod served;
 mod settings;
 #[path = "../support/mod.rs"]

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
 /// After so long something is stuck.
@@ -12,6 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Served {
     child: Child,
     address: String,
+    errors: BufReader<ChildStderr>,
 }
 
 impl Served {
@@ -20,16 +21,17 @@ impl Served {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut first = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+        let mut errors = BufReader::new(child.stderr.take().unwrap());
         let address = first
             .split("http://")
             .nth(1)
             .map(|rest| rest.trim_end().split('"').next().unwrap_or_default().to_owned());
         let Some(address) = address else {
             let mut said = String::new();
-            child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+            errors.read_to_string(&mut said).unwrap();
             panic!("it does not listen: {first} {said}");
         };
-        Self { child, address }
+        Self { child, address, errors }
     }
 
     /// A request with these headers: all of the answer.
@@ -47,12 +49,19 @@ impl Served {
         String::from_utf8_lossy(&said).into_owned()
     }
 
+    /// The next line that it writes to standard error.
+    pub(crate) fn next_line(&mut self) -> String {
+        let mut line = String::new();
+        self.errors.read_line(&mut line).unwrap();
+        line
+    }
+
     /// Tells it to end; what it wrote to standard error.
     pub(crate) fn end(mut self) -> String {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
         let mut said = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        self.errors.read_to_string(&mut said).unwrap();
         assert!(self.child.wait().unwrap().success(), "{said}");
         said
     }
