@@ -265,6 +265,9 @@ impl Inner {
             Ok(written) => {
                 self.bell.ring_maintenance();
                 let commit = written.commit.as_u64();
+                if let Some(took) = written.synced {
+                    self.progress.flush_counts.count(took);
+                }
                 if written.flushed {
                     self.progress.record_flushed(commit, written.position);
                     // Others only learn of it later: nothing that was acknowledged is in danger.

@@ -19,6 +19,7 @@ use laterbase_log::{Log, LogReader, Recovery, TornTail};
 
 use crate::database::Database;
 use crate::environment::{EntropyError, Environment, SystemEnvironment};
+use crate::flush_times::monotonic;
 use crate::follow::{EVERYTHING, FollowError, readable_to};
 use crate::host::{Bell, Threads};
 use crate::identity::{IDENTITY_FILE, Identity, IdentityError, State};
@@ -339,6 +340,8 @@ impl Opening {
         pending.reserve(self.options.pending_entries_max);
         let mut spare = PendingEntries::new();
         spare.reserve(self.options.pending_entries_max);
+        let mut log_writer = log.writer;
+        log_writer.time_syncs(monotonic);
         let writer = Writer {
             indexer: Mutex::new(Indexer {
                 index,
@@ -347,7 +350,7 @@ impl Opening {
                 failure: None,
                 broken: None,
             }),
-            writer: Mutex::new(Some(log.writer)),
+            writer: Mutex::new(Some(log_writer)),
             front: Mutex::new(Front { clock, log: Some(log.front), pending, headers: Vec::new() }),
             maintenance: Mutex::new(log.maintenance),
             lock: Mutex::new(Some(lock)),

@@ -366,6 +366,27 @@ fn a_state_that_was_written_on_several_lines_stands_on_one() {
 }
 
 #[test]
+fn metrics_tell_how_often_rows_were_folded_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = serve(dir.path());
+    let rebases = || {
+        let (_, page) = server.ask("GET", "/metrics", &[], b"");
+        let name = "laterbase_fold_rebases_total{database=\"default\",sort=\"aggregates\",";
+        let line = page.lines().find(|line| line.starts_with(name)).map(str::to_owned);
+        line.unwrap().rsplit(' ').next().unwrap().to_owned()
+    };
+    put(&server, "a", 1, None);
+    get(&server, "/a/tank/a");
+    put(&server, "a", 2, None);
+    get(&server, "/a/tank/a");
+    assert_eq!(rebases(), "0");
+    put(&server, "a", 3, Some("2026-01-01T00:00:00Z"));
+    get(&server, "/a/tank/a");
+    get(&server, "/a/tank/a");
+    assert_eq!(rebases(), "1");
+}
+
+#[test]
 fn metrics_tell_how_far_a_fold_is_behind() {
     let dir = tempfile::tempdir().unwrap();
     let server = serve(dir.path());

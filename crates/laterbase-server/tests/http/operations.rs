@@ -97,6 +97,17 @@ fn health_and_metrics_tell_what_goes_on() {
     }
     let flushes = page.lines().find(|line| line.starts_with("laterbase_flushes_total{"));
     assert!(!flushes.unwrap().ends_with(" 0"), "{page}");
+    // Each of these had the device sync.
+    let value = |name: &str| {
+        let line = page.lines().find(|line| line.starts_with(name));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+    };
+    let synced = value("laterbase_flush_seconds_count{database=\"default\"}");
+    assert_eq!(synced, value("laterbase_flushes_total{database=\"default\"}"), "{page}");
+    let all = value("laterbase_flush_seconds_bucket{database=\"default\",le=\"+Inf\"}");
+    assert_eq!(all, synced, "{page}");
+    assert!(value("laterbase_flush_seconds_sum{database=\"default\"}").is_some(), "{page}");
+    assert!(page.contains("laterbase_flush_seconds_bucket{database=\"default\",le=\"0.00005\"} "));
 }
 
 #[test]
