@@ -14,10 +14,10 @@
 //! Whatever touches a database blocks, and runs on threads for that. A peer at fault ends its own
 //! session and is named in a [`Notice`]; notices and requests go to `tracing`, too, for which a
 //! program may install a subscriber. What the endpoints take and answer is described in
-//! `docs/reference/http.md`.
+//! `docs/reference/http.md`; how one is put together, at [`Server`].
 //!
 //! With the feature `tokens` a `tokens::Guard` decides who may do what; any other [`Authorizer`]
-//! can. Left out: TLS, hence every address but those of this machine.
+//! can.
 #![forbid(unsafe_code)]
 
 mod accept;
@@ -51,6 +51,7 @@ mod read;
 mod representation;
 mod request;
 mod routes;
+mod server;
 mod sync_post;
 mod table;
 #[cfg(feature = "tls")]
@@ -68,6 +69,7 @@ pub use listen::{ListenError, Listening, check_address, check_reach};
 pub use names::{DEFAULT_DATABASE, is_database_name};
 pub use notice::{Notice, Notices, What};
 pub use peers::{PeerStanding, Peers};
-pub use routes::{Gossip, Made, Server};
+pub use routes::{Gossip, Made};
+pub use server::Server;
 #[cfg(feature = "tls")]
 pub use tls::{Tls, TlsError};

@@ -1,6 +1,7 @@
 //! Listening, until it is told to stop: on this machine only, unless connections are encrypted and
 //! clients show tokens.
 
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
@@ -17,6 +18,7 @@ use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use laterbase::NameError;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -25,7 +27,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use crate::call::Client;
 use crate::config::ServerConfig;
 use crate::patient::Patient;
-use crate::routes::{Server, Shared};
+use crate::routes::Shared;
+use crate::server::Server;
 use crate::trace;
 
 /// Bytes of a request's head and of what is read of its body at once. A longer head is answered by
@@ -55,6 +58,29 @@ pub enum ListenError {
         /// The address.
         address: SocketAddr,
     },
+    /// What an aggregate's root or a view was called is no such name.
+    #[error("`{name}` cannot name aggregates or a view: {why}")]
+    Name {
+        /// The name.
+        name: String,
+        /// Why.
+        why: NameError,
+    },
+    /// What a database was called is no such name.
+    #[error(
+        "`{name}` is no name of a database: write up to 63 of a-z, 0-9, _ and -, a letter or digit \
+         first, and not the first part of another path, such as `sync`"
+    )]
+    DatabaseName {
+        /// The name.
+        name: String,
+    },
+    /// Two databases have one name.
+    #[error("there is a database `{name}` already: give each a name of its own")]
+    Twice {
+        /// The name.
+        name: String,
+    },
     /// The system refuses.
     #[error("cannot listen on {address}: {source}")]
     Bind {
@@ -69,9 +95,8 @@ pub enum ListenError {
 }
 
 /// A server that listens and does not answer yet.
-#[derive(Debug)]
 pub struct Listening {
-    server: Server,
+    shared: Arc<Shared>,
     runtime: Runtime,
     listener: TcpListener,
     address: SocketAddr,
@@ -110,7 +135,8 @@ impl Listening {
     /// [`ListenError`]; [`ListenError::NotLoopback`] if other machines could reach it and its
     /// configuration has neither TLS and an authorizer, nor `insecure_network`.
     pub fn new(server: Server, address: SocketAddr) -> Result<Self, ListenError> {
-        check_reach(address, &server.shared().config)?;
+        check_reach(address, server.server_config())?;
+        let shared = server.into_shared()?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(IO_THREADS)
             .thread_name("laterbase-http")
@@ -122,7 +148,7 @@ impl Listening {
         let failed = |source| ListenError::Bind { address, source };
         let listener = runtime.block_on(TcpListener::bind(address)).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { server, runtime, listener, address, signals })
+        Ok(Self { shared, runtime, listener, address, signals })
     }
 
     /// Where it listens.
@@ -134,7 +160,7 @@ impl Listening {
     /// The same with the scheme: `https://127.0.0.1:7410`.
     #[must_use]
     pub fn url(&self) -> String {
-        let is_encrypted = self.server.shared().config.is_encrypted();
+        let is_encrypted = self.shared.config.is_encrypted();
         let scheme = if is_encrypted { "https" } else { "http" };
         format!("{scheme}://{}", self.address)
     }
@@ -142,19 +168,25 @@ impl Listening {
     /// Answers until the process is told to end (SIGINT, SIGTERM) or `stop` changes; then lets
     /// requests come to their end for a while.
     pub fn run(self, stop: watch::Receiver<bool>) {
-        let Self { server, runtime, listener, signals, .. } = self;
-        let grace = server.shared().config.grace;
+        let Self { shared, runtime, listener, signals, .. } = self;
+        let grace = shared.config.grace;
         runtime.block_on(async {
             let ended = until_ended(signals, stop);
             let (closing, _) = watch::channel(false);
-            accept(&server, &listener, &closing, ended).await;
+            accept(&shared, &listener, &closing, ended).await;
             drop(listener);
-            server.shared().ending.send_replace(true);
+            shared.ending.send_replace(true);
             closing.send_replace(true);
             // Whoever does not come to an end is cut off.
             let _ = tokio::time::timeout(grace, closing.closed()).await;
         });
         runtime.shutdown_timeout(grace);
+    }
+}
+
+impl fmt::Debug for Listening {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Listening").field("address", &self.address).finish_non_exhaustive()
     }
 }
 
@@ -212,14 +244,14 @@ async fn until_ended(signals: Signals, mut stop: watch::Receiver<bool>) {
 
 /// Serves connections until `ended`. Each holds a receiver of `closing` for as long as it lasts.
 async fn accept(
-    server: &Server,
+    shared: &Arc<Shared>,
     listener: &TcpListener,
     closing: &watch::Sender<bool>,
     ended: impl Future<Output = ()>,
 ) {
-    let router = server.router();
+    let router = shared.router();
     let mut http = http1::Builder::new();
-    let config = &server.shared().config;
+    let config = &shared.config;
     http.timer(TokioTimer::new())
         .header_read_timeout(config.head_timeout)
         .max_buf_size(BUFFER_BYTES_MAX);
@@ -237,7 +269,7 @@ async fn accept(
             None => return,
             Some(Ok((stream, client))) => {
                 let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                    server.shared().metrics.connections_refused.fetch_add(1, Ordering::Relaxed);
+                    shared.metrics.connections_refused.fetch_add(1, Ordering::Relaxed);
                     trace::connection_refused(client.ip());
                     continue;
                 };
@@ -248,7 +280,7 @@ async fn accept(
                     http: http.clone(),
                     service,
                     closing: closing.subscribe(),
-                    _counted: Counted::new(server),
+                    _counted: Counted::new(shared),
                     _place: place,
                 };
                 tokio::spawn(connection.serve(Arc::clone(config), stream));
@@ -292,9 +324,9 @@ impl Service<Request<Incoming>> for WithClient {
 struct Counted(Arc<Shared>);
 
 impl Counted {
-    fn new(server: &Server) -> Self {
-        server.shared().metrics.connections.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(server.shared()))
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.metrics.connections.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(shared))
     }
 }
 

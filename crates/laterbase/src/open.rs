@@ -10,7 +10,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 
 use laterbase_event::{Clock, DatabaseId, Hlc, Position, ReplicaId};
 use laterbase_index::{IndexConfig, IndexFollower, IndexWriter, PendingEntries};
@@ -255,6 +255,7 @@ impl Opening {
         let inner = Arc::new(Inner {
             storage: self.storage,
             environment: self.environment,
+            validators: RwLock::new(self.options.validators.clone()),
             options: self.options,
             database: identity.database,
             replica: AtomicU64::new(identity.replica.as_u64()),
@@ -321,7 +322,7 @@ impl Opening {
         self,
         identity: Identity,
         lock: WriterLock,
-        log: Log,
+        mut log: Log,
         mut index: IndexWriter,
         mut report: OpenReport,
     ) -> Result<Database, OpenError> {
@@ -340,8 +341,7 @@ impl Opening {
         pending.reserve(self.options.pending_entries_max);
         let mut spare = PendingEntries::new();
         spare.reserve(self.options.pending_entries_max);
-        let mut log_writer = log.writer;
-        log_writer.time_syncs(monotonic);
+        log.writer.time_syncs(monotonic);
         let writer = Writer {
             indexer: Mutex::new(Indexer {
                 index,
@@ -350,7 +350,7 @@ impl Opening {
                 failure: None,
                 broken: None,
             }),
-            writer: Mutex::new(Some(log_writer)),
+            writer: Mutex::new(Some(log.writer)),
             front: Mutex::new(Front { clock, log: Some(log.front), pending, headers: Vec::new() }),
             maintenance: Mutex::new(log.maintenance),
             lock: Mutex::new(Some(lock)),
@@ -362,6 +362,7 @@ impl Opening {
         let inner = Arc::new(Inner {
             storage: self.storage,
             environment: self.environment,
+            validators: RwLock::new(self.options.validators.clone()),
             options: self.options,
             database: identity.database,
             replica: AtomicU64::new(identity.replica.as_u64()),

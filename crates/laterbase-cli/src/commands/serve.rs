@@ -10,8 +10,8 @@ use laterbase_client::{Background, BackgroundConfig, PeerNotice};
 #[cfg(feature = "tokens")]
 use laterbase_server::tokens::{Guard, PublicKey};
 use laterbase_server::{
-    Databases, DatabasesError, Hosted, ListenError, Listening, Notice, Server, ServerConfig,
-    check_address, check_reach,
+    Databases, DatabasesError, Hosted, ListenError, Listening, Server, ServerConfig, check_address,
+    check_reach,
 };
 use serde_json::json;
 use tokio::sync::watch;
@@ -61,21 +61,17 @@ impl Serve {
         let (told, kept) = (Arc::clone(&backgrounds), Arc::clone(&backgrounds));
         let sync = settings.plan.background.clone();
         let starts = sync.clone();
-        let server = Server::new(
-            databases.clone(),
-            Arc::clone(&config),
-            Arc::new(|_: &Notice| {}),
-            Arc::new(move |database: &str, heard: &Heard| {
+        let server = Server::of(databases.clone())
+            .gossip(Arc::new(move |database: &str, heard: &Heard| {
                 if let Some(background) = lock(&told).get(database) {
                     background.hear(heard);
                 }
-            }),
-        )
-        .with_made(Arc::new(move |hosted| {
-            let background = keep_in_touch(hosted, &sync);
-            lock(&kept).insert(hosted.name.clone(), background);
-        }))
-        .with_peers(Arc::new(|hosted| status::peer_standings(&hosted.database, &hosted.directory)));
+            }))
+            .made(Arc::new(move |hosted| keep_in_touch(hosted, &sync, &kept)))
+            .peers(Arc::new(|hosted| match &hosted.directory {
+                Some(directory) => status::peer_standings(&hosted.database, directory),
+                None => Vec::new(),
+            }));
         let server = context.furnished(server);
         let listening_on = Listening::new(server, address).map_err(|error| listening(&error))?;
         announce(&databases, &listening_on, context)?;
@@ -83,8 +79,7 @@ impl Serve {
             logging::warn_of_the_network();
         }
         for hosted in databases.all() {
-            let background = keep_in_touch(&hosted, &starts);
-            lock(&backgrounds).insert(hosted.name.clone(), background);
+            keep_in_touch(&hosted, &starts, &backgrounds);
         }
         let (_stop, told) = watch::channel(false);
         listening_on.run(told);
@@ -163,17 +158,20 @@ fn lock(backgrounds: &Mutex<Backgrounds>) -> MutexGuard<'_, Backgrounds> {
     backgrounds.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Syncs a database with its peers from now on.
-fn keep_in_touch(hosted: &Hosted, config: &BackgroundConfig) -> Background {
+/// Syncs a database with its peers from now on. One that an embedding program opened itself has no
+/// list of them.
+fn keep_in_touch(hosted: &Hosted, config: &BackgroundConfig, all: &Mutex<Backgrounds>) {
+    let Some(directory) = hosted.directory.clone() else { return };
     let database = hosted.name.clone();
-    Background::start(
+    let background = Background::start(
         hosted.database.clone(),
-        hosted.directory.clone(),
+        directory,
         config.clone(),
         Arc::new(move |notice: &PeerNotice| {
             logging::peer(&database, notice, line(notice, false).trim_end());
         }),
-    )
+    );
+    lock(all).insert(hosted.name.clone(), background);
 }
 
 /// Says where the server is, at once: whoever started it waits for that.
@@ -219,6 +217,10 @@ fn listening(error: &ListenError) -> Failure {
     match error {
         ListenError::Address { .. } | ListenError::NotLoopback { .. } => {
             Failure::new(Exit::Usage, error)
+        }
+        // What the program names, and not whoever runs it.
+        ListenError::Name { .. } | ListenError::DatabaseName { .. } | ListenError::Twice { .. } => {
+            Failure::new(Exit::Internal, error)
         }
         ListenError::Bind { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
             Failure::new(Exit::Locked, error)

@@ -57,7 +57,7 @@ impl View for Full {
 fn serve(directory: &std::path::Path) -> Running {
     drop(laterbase::Database::create(directory, Options::default()).unwrap());
     Running::furnished(directory, ServerConfig::default(), |server| {
-        server.aggregate::<Tank>("tank".try_into().unwrap()).view("full", Full)
+        server.aggregate::<Tank>("tank").view_of("full", Full)
     })
 }
 
@@ -246,7 +246,7 @@ fn serve_lazily(directory: &std::path::Path) -> Running {
     options.flush_interval_ms = 600_000;
     drop(laterbase::Database::create(directory, options.clone()).unwrap());
     Running::over(directory, options, ServerConfig::default(), |server| {
-        server.aggregate::<Tank>("tank".try_into().unwrap()).view("full", Full)
+        server.aggregate::<Tank>("tank").view_of("full", Full)
     })
 }
 
@@ -303,7 +303,7 @@ impl View for Both {
 
 fn serve_both(directory: &std::path::Path) -> Running {
     drop(laterbase::Database::create(directory, Options::default()).unwrap());
-    Running::furnished(directory, ServerConfig::default(), |server| server.view("both", Both))
+    Running::furnished(directory, ServerConfig::default(), |server| server.view_of("both", Both))
 }
 
 #[test]

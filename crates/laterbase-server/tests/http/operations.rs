@@ -64,7 +64,7 @@ fn clients_make_so_many_databases_and_somebody_is_told_of_each() {
     let told: Arc<Mutex<Vec<String>>> = Arc::default();
     let tell = Arc::clone(&told);
     let server = Running::furnished(directory.path(), config, |server| {
-        server.with_made(Arc::new(move |hosted| tell.lock().unwrap().push(hosted.name.clone())))
+        server.made(Arc::new(move |hosted| tell.lock().unwrap().push(hosted.name.clone())))
     });
     for (name, expected) in [("x", 201), ("x", 200), ("y", 201), ("z", 409), ("y", 200)] {
         let (status, text) = server.ask("PUT", &format!("/db/{name}"), &[], b"");
