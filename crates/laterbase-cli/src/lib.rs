@@ -16,6 +16,8 @@
 mod commands;
 pub mod failure;
 pub mod import;
+#[cfg(feature = "server")]
+mod logging;
 pub mod output;
 pub mod pointer;
 mod program;
@@ -24,6 +26,8 @@ mod refusals;
 #[cfg(feature = "remote")]
 mod remote;
 pub mod sample;
+#[cfg(feature = "server")]
+mod settings;
 mod show;
 mod table;
 mod values;

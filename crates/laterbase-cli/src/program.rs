@@ -67,9 +67,7 @@ impl Program {
     ///     }
     /// }
     ///
-    /// let root = "shipment".try_into()?;
-    /// Program::new().server(move |server| server.aggregate::<Shipment>(root)).run();
-    /// # Ok::<(), laterbase::NameError>(())
+    /// Program::new().server(|server| server.aggregate::<Shipment>("shipment")).run();
     /// ```
     #[cfg(feature = "server")]
     #[must_use]

@@ -27,6 +27,7 @@ use crate::storage::{AlignedBuffer, OpenMode, StorageError, StorageFile};
 use laterbase_event::{Hlc, Position};
 use std::io::IoSlice;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How many chunks one write gathers.
 const SLICES_MAX: usize = 16;
@@ -52,6 +53,10 @@ pub struct LogWriter {
     /// Up to here the active segment's blocks were written before.
     filled_to: u64,
     zeroes: AlignedBuffer,
+    /// What syncs are timed by, if they are.
+    clock: Option<fn() -> Duration>,
+    /// How long the syncs of the group at work took, if there were any.
+    synced: Option<Duration>,
 }
 
 /// A committed group.
@@ -63,6 +68,9 @@ pub struct Written {
     pub position: Position,
     /// Everything up to here is on the device, too.
     pub flushed: bool,
+    /// How long the device took to sync, if it was asked to and [`LogWriter::time_syncs`] was
+    /// called before.
+    pub synced: Option<Duration>,
 }
 
 impl LogWriter {
@@ -85,11 +93,18 @@ impl LogWriter {
             unsynced: false,
             filled_to: if filled { u64::MAX } else { end.offset },
             zeroes: AlignedBuffer::new(),
+            clock: None,
+            synced: None,
         };
         writer.open_direct()?;
         writer.shared.progress.set_written(writer.last_commit, writer.last_position);
         writer.shared.progress.set_flushed(writer.last_commit, writer.last_position);
         Ok(writer)
+    }
+
+    /// Times each sync from now on by a clock that never goes back.
+    pub fn time_syncs(&mut self, clock: fn() -> Duration) {
+        self.clock = Some(clock);
     }
 
     /// Writes the group, and syncs if it was taken with [`Sync::Flush`].
@@ -123,7 +138,8 @@ impl LogWriter {
         group.chunks.clear();
         self.shared.change_ring(|ring| ring.settle(count));
         self.shared.give_list(group.chunks);
-        Ok(Written { commit: self.last_commit, position: self.last_position, flushed })
+        let synced = self.synced.take();
+        Ok(Written { commit: self.last_commit, position: self.last_position, flushed, synced })
     }
 
     /// Ends the log in good order: flushes everything and marks the end, so that the next opening
@@ -180,8 +196,13 @@ impl LogWriter {
     }
 
     fn sync(&mut self) -> Result<(), StorageError> {
+        let began = self.clock.map(|clock| (clock, clock()));
         activate::sync_file(&*self.active.file)?;
         self.unsynced = false;
+        if let Some((clock, began)) = began {
+            let took = clock().saturating_sub(began);
+            self.synced = Some(self.synced.unwrap_or_default() + took);
+        }
         Ok(())
     }
 

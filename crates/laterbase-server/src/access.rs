@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::http::{HeaderMap, header};
+use tracing::Span;
 
 use crate::observe::REQUEST_ID;
 use crate::problem::{Kind, Problem};
@@ -185,6 +186,8 @@ pub(crate) struct Standing {
     root: Option<String>,
     verb: Verb,
     asked: Instant,
+    /// Of the request that it is about.
+    span: Span,
 }
 
 impl Standing {
@@ -208,6 +211,7 @@ impl Standing {
             root: root.map(str::to_owned),
             verb,
             asked: Instant::now(),
+            span: Span::current(),
         }
     }
 
@@ -232,7 +236,7 @@ impl Standing {
     /// Tells the operator why the stream ends.
     pub(crate) fn tell(&self, problem: &Problem) {
         let request = self.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
-        self.shared.tell(request.unwrap_or("-"), problem);
+        self.span.in_scope(|| self.shared.tell(request.unwrap_or("-"), problem));
     }
 }
 

@@ -49,7 +49,7 @@ pub(crate) async fn make(call: Call) -> Result<Response, Problem> {
         .map_err(|error| Problem::bad_request(format_args!("`database`: {error}")))?;
     let server = Arc::clone(&shared);
     let make = move || {
-        let made = server.databases.make(&name, id, &server.config);
+        let made = server.databases.make(&name, id);
         let (hosted, made) = made.map_err(|error| not_made(&error))?;
         if made {
             server.publish(&hosted);

@@ -17,6 +17,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::Span;
 
 use crate::config::ServerConfig;
 use crate::problem::Problem;
@@ -135,9 +136,10 @@ async fn run_at<T: Send + 'static>(
     place: OwnedSemaphorePermit,
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
+    let span = Span::current();
     let done = tokio::task::spawn_blocking(move || {
         let _place = place;
-        work()
+        span.in_scope(work)
     });
     done.await.unwrap_or_else(|error| match error.try_into_panic() {
         Ok(panic) => Err(Problem::failed(format_args!("panicked: {}", message(panic.as_ref())))),

@@ -45,6 +45,11 @@ impl Call {
         self.part("db").unwrap_or(DEFAULT_DATABASE)
     }
 
+    /// Whether the route is one of a database.
+    pub(crate) fn is_of_a_database(&self) -> bool {
+        self.route.path.contains("{db}")
+    }
+
     pub(crate) fn hosted(&self) -> Result<Arc<Hosted>, Problem> {
         self.shared.hosted(self.database())
     }
@@ -90,7 +95,7 @@ impl Call {
 
     /// Whether the route's verb is allowed, as far as the path says for what.
     pub(crate) fn permitted(&self) -> Result<(), Problem> {
-        let database = self.route.path.contains("{db}").then(|| self.database());
+        let database = self.is_of_a_database().then(|| self.database());
         let roots = match self.route.root_of {
             RootOf::Path => self.part("root").into(),
             RootOf::Consumer => Roots::Any,

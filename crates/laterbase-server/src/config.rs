@@ -58,6 +58,8 @@ pub struct ServerConfig {
     pub insecure_network: bool,
     /// Whether each answer is told as a notice.
     pub log_requests: bool,
+    /// How long the head of a request may take to arrive, and a connection to be encrypted.
+    pub head_timeout: Duration,
     /// How long a request may take to arrive, and how long a GET may take to be answered. What
     /// may change something is waited for.
     pub request_timeout: Duration,
@@ -103,6 +105,7 @@ impl Default for ServerConfig {
             tls: None,
             insecure_network: false,
             log_requests: false,
+            head_timeout: Duration::from_secs(15),
             request_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(60),
             grace: Duration::from_secs(10),

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use laterbase::{Database, DatabaseId, OpenError, Options, Position, ReplicaId};
+use laterbase::{Database, DatabaseId, OpenError, Options, Position, ReplicaId, Validators};
 use tokio::sync::watch;
 
 use crate::config::ServerConfig;
@@ -20,8 +20,8 @@ use crate::news::Newsroom;
 pub struct Hosted {
     /// Its name in paths.
     pub name: String,
-    /// Where it is.
-    pub directory: PathBuf,
+    /// Where it is, if the server was told.
+    pub directory: Option<PathBuf>,
     /// The database.
     pub database: Database,
     pub(crate) desk: Desk<Database>,
@@ -37,6 +37,9 @@ pub struct Hosted {
 #[derive(Clone, Debug, Default)]
 pub struct Databases {
     by_name: Arc<RwLock<BTreeMap<String, Arc<Hosted>>>>,
+    config: Arc<ServerConfig>,
+    /// Who looks at the events of all of them.
+    validators: Arc<RwLock<Validators>>,
     /// Where new ones are made, and how; none if the server was given open databases only.
     nursery: Option<Arc<Nursery>>,
 }
@@ -142,11 +145,15 @@ impl Databases {
             options: options.clone(),
             making: Mutex::default(),
         };
-        let databases = Self { nursery: Some(Arc::new(nursery)), ..Self::default() };
+        let databases = Self {
+            nursery: Some(Arc::new(nursery)),
+            config: Arc::clone(config),
+            ..Self::default()
+        };
         for (name, directory) in found {
             let database = Database::open(&directory, options.clone())
                 .map_err(|source| DatabasesError::Open { directory: directory.clone(), source })?;
-            databases.add(name, directory, database, config);
+            databases.add(name, directory, database);
         }
         if databases.all().is_empty() {
             return Err(DatabasesError::Missing { directory: directory.to_owned() });
@@ -154,14 +161,35 @@ impl Databases {
         Ok(databases)
     }
 
-    /// Adds a database that is open.
-    pub fn add(
+    /// Adds a database that is open, and says where it is.
+    pub fn add(&self, name: String, directory: PathBuf, database: Database) -> Arc<Hosted> {
+        self.add_with(name, Some(directory), database, &self.config)
+    }
+
+    /// The configuration that they were opened with.
+    pub(crate) fn config(&self) -> &Arc<ServerConfig> {
+        &self.config
+    }
+
+    /// Has these look at the events of all databases, those that are still to come, too.
+    pub(crate) fn demand(&self, validators: &Validators) {
+        let mut known = self.validators.write().unwrap_or_else(PoisonError::into_inner);
+        *known = std::mem::take(&mut *known).and(validators);
+        for hosted in self.all() {
+            hosted.database.add_validators(validators);
+        }
+    }
+
+    pub(crate) fn add_with(
         &self,
         name: String,
-        directory: PathBuf,
+        directory: Option<PathBuf>,
         database: Database,
         config: &Arc<ServerConfig>,
     ) -> Arc<Hosted> {
+        // Held until it is among them: one that comes with others' demands misses none.
+        let validators = self.validators.read().unwrap_or_else(PoisonError::into_inner);
+        database.add_validators(&validators);
         let desk = Desk::new(database.clone(), Arc::clone(config));
         let news = Arc::new(watch::Sender::new(Position::NONE));
         let newsroom = Newsroom::open(&database, &news);
@@ -189,7 +217,6 @@ impl Databases {
         &self,
         name: &str,
         id: Option<DatabaseId>,
-        config: &Arc<ServerConfig>,
     ) -> Result<(Arc<Hosted>, bool), MakeError> {
         if let Some(hosted) = self.get(name) {
             return same(hosted, id).map(|hosted| (hosted, false));
@@ -199,7 +226,7 @@ impl Databases {
         if let Some(hosted) = self.get(name) {
             return same(hosted, id).map(|hosted| (hosted, false));
         }
-        let (count, max) = (self.all().len(), config.databases_max);
+        let (count, max) = (self.all().len(), self.config.databases_max);
         if count >= max {
             return Err(MakeError::TooMany { max });
         }
@@ -214,7 +241,7 @@ impl Databases {
         };
         let database =
             made.map_err(|source| MakeError::Open { directory: directory.clone(), source })?;
-        Ok((self.add(name.to_owned(), directory, database, config), true))
+        Ok((self.add(name.to_owned(), directory, database), true))
     }
 
     /// The database of this name.

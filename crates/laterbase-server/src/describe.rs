@@ -137,7 +137,7 @@ pub(crate) async fn metrics(call: Call) -> Result<Response, Problem> {
             .into_iter()
             .map(|hosted| metrics::Described {
                 peers: (shared.peers)(&hosted),
-                folds: shared.folds.lags(&hosted.name),
+                folds: shared.folds.numbers(&hosted.name),
                 hosted,
             })
             .collect();

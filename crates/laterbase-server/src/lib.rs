@@ -12,11 +12,12 @@
 //!                                                └─▶ live              sync over a WebSocket
 //! ```
 //! Whatever touches a database blocks, and runs on threads for that. A peer at fault ends its own
-//! session and is named in a [`Notice`]. What the endpoints take and answer is described in
-//! `docs/reference/http.md`.
+//! session and is named in a [`Notice`]; notices and requests go to `tracing`, too, for which a
+//! program may install a subscriber. What the endpoints take and answer is described in
+//! `docs/reference/http.md`; how one is put together, at [`Server`].
 //!
 //! With the feature `tokens` a `tokens::Guard` decides who may do what; any other [`Authorizer`]
-//! can. Left out: TLS, hence every address but those of this machine.
+//! can.
 #![forbid(unsafe_code)]
 
 mod accept;
@@ -52,12 +53,14 @@ mod read;
 mod representation;
 mod request;
 mod routes;
+mod server;
 mod sync_post;
 mod table;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(feature = "tokens")]
 pub mod tokens;
+mod trace;
 mod write;
 
 pub use access::{Asked, Authorizer, Denied, Roots, Verb, VerbError};
@@ -65,10 +68,11 @@ pub use bundles::{BundleRefused, TakeBundle};
 pub use config::{Rate, ServerConfig};
 pub use databases::{Databases, DatabasesError, Hosted, MakeError};
 pub use desk::{Answer, Desk, Host, Turned};
-pub use listen::{ListenError, Listening, check_address};
+pub use listen::{ListenError, Listening, check_address, check_reach};
 pub use names::{DEFAULT_DATABASE, is_database_name};
 pub use notice::{Notice, Notices, What};
 pub use peers::{PeerStanding, Peers, SyncNow};
-pub use routes::{Gossip, Made, Server};
+pub use routes::{Gossip, Made};
+pub use server::Server;
 #[cfg(feature = "tls")]
 pub use tls::{Tls, TlsError};

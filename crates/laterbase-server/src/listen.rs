@@ -1,6 +1,7 @@
 //! Listening, until it is told to stop: on this machine only, unless connections are encrypted and
 //! clients show tokens.
 
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
@@ -17,6 +18,7 @@ use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use laterbase::NameError;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -25,10 +27,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use crate::call::Client;
 use crate::config::ServerConfig;
 use crate::patient::Patient;
-use crate::routes::{Server, Shared};
+use crate::routes::Shared;
+use crate::server::Server;
+use crate::trace;
 
-/// How long a client may take to send the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// Bytes of a request's head and of what is read of its body at once. A longer head is answered by
 /// hyper itself: 431, without a document.
 const BUFFER_BYTES_MAX: usize = 128 << 10;
@@ -56,6 +58,29 @@ pub enum ListenError {
         /// The address.
         address: SocketAddr,
     },
+    /// What an aggregate's root or a view was called is no such name.
+    #[error("`{name}` cannot name aggregates or a view: {why}")]
+    Name {
+        /// The name.
+        name: String,
+        /// Why.
+        why: NameError,
+    },
+    /// What a database was called is no such name.
+    #[error(
+        "`{name}` is no name of a database: write up to 63 of a-z, 0-9, _ and -, a letter or digit \
+         first, and not the first part of another path, such as `sync`"
+    )]
+    DatabaseName {
+        /// The name.
+        name: String,
+    },
+    /// Two databases have one name.
+    #[error("there is a database `{name}` already: give each a name of its own")]
+    Twice {
+        /// The name.
+        name: String,
+    },
     /// The system refuses.
     #[error("cannot listen on {address}: {source}")]
     Bind {
@@ -70,9 +95,8 @@ pub enum ListenError {
 }
 
 /// A server that listens and does not answer yet.
-#[derive(Debug)]
 pub struct Listening {
-    server: Server,
+    shared: Arc<Shared>,
     runtime: Runtime,
     listener: TcpListener,
     address: SocketAddr,
@@ -92,6 +116,18 @@ pub fn check_address(text: &str) -> Result<SocketAddr, ListenError> {
     found.ok_or_else(none)
 }
 
+/// Whether a server may listen there: on this machine, or where its configuration has TLS and an
+/// authorizer, or `insecure_network`.
+///
+/// # Errors
+/// [`ListenError::NotLoopback`].
+pub fn check_reach(address: SocketAddr, config: &ServerConfig) -> Result<(), ListenError> {
+    if address.ip().is_loopback() || config.may_be_reached() {
+        return Ok(());
+    }
+    Err(ListenError::NotLoopback { address })
+}
+
 impl Listening {
     /// Listens on `address`; port 0 takes a free one.
     ///
@@ -99,9 +135,8 @@ impl Listening {
     /// [`ListenError`]; [`ListenError::NotLoopback`] if other machines could reach it and its
     /// configuration has neither TLS and an authorizer, nor `insecure_network`.
     pub fn new(server: Server, address: SocketAddr) -> Result<Self, ListenError> {
-        if !address.ip().is_loopback() && !server.shared().config.may_be_reached() {
-            return Err(ListenError::NotLoopback { address });
-        }
+        check_reach(address, server.server_config())?;
+        let shared = server.into_shared()?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(IO_THREADS)
             .thread_name("laterbase-http")
@@ -113,8 +148,8 @@ impl Listening {
         let failed = |source| ListenError::Bind { address, source };
         let listener = runtime.block_on(TcpListener::bind(address)).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let listening = Self { server, runtime, listener, address, signals };
-        let shared = listening.server.shared();
+        let listening = Self { shared, runtime, listener, address, signals };
+        let shared = &listening.shared;
         // Set once: a server listens at one place.
         let _ = shared.published.set(listening.local_url());
         shared.databases.all().iter().for_each(|hosted| shared.publish(hosted));
@@ -144,7 +179,7 @@ impl Listening {
     }
 
     fn url_at(&self, address: SocketAddr) -> String {
-        let is_encrypted = self.server.shared().config.is_encrypted();
+        let is_encrypted = self.shared.config.is_encrypted();
         let scheme = if is_encrypted { "https" } else { "http" };
         format!("{scheme}://{address}")
     }
@@ -152,19 +187,25 @@ impl Listening {
     /// Answers until the process is told to end (SIGINT, SIGTERM) or `stop` changes; then lets
     /// requests come to their end for a while.
     pub fn run(self, stop: watch::Receiver<bool>) {
-        let Self { server, runtime, listener, signals, .. } = self;
-        let grace = server.shared().config.grace;
+        let Self { shared, runtime, listener, signals, .. } = self;
+        let grace = shared.config.grace;
         runtime.block_on(async {
             let ended = until_ended(signals, stop);
             let (closing, _) = watch::channel(false);
-            accept(&server, &listener, &closing, ended).await;
+            accept(&shared, &listener, &closing, ended).await;
             drop(listener);
-            server.shared().ending.send_replace(true);
+            shared.ending.send_replace(true);
             closing.send_replace(true);
             // Whoever does not come to an end is cut off.
             let _ = tokio::time::timeout(grace, closing.closed()).await;
         });
         runtime.shutdown_timeout(grace);
+    }
+}
+
+impl fmt::Debug for Listening {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Listening").field("address", &self.address).finish_non_exhaustive()
     }
 }
 
@@ -222,16 +263,18 @@ async fn until_ended(signals: Signals, mut stop: watch::Receiver<bool>) {
 
 /// Serves connections until `ended`. Each holds a receiver of `closing` for as long as it lasts.
 async fn accept(
-    server: &Server,
+    shared: &Arc<Shared>,
     listener: &TcpListener,
     closing: &watch::Sender<bool>,
     ended: impl Future<Output = ()>,
 ) {
-    let router = server.router();
+    let router = shared.router();
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER_BYTES_MAX);
+    let config = &shared.config;
+    http.timer(TokioTimer::new())
+        .header_read_timeout(config.head_timeout)
+        .max_buf_size(BUFFER_BYTES_MAX);
     let mut ended = pin!(ended);
-    let config = &server.shared().config;
     let places = Arc::new(Semaphore::new(connections_max(config.connections_max)));
     loop {
         let mut next = pin!(listener.accept());
@@ -245,7 +288,8 @@ async fn accept(
             None => return,
             Some(Ok((stream, client))) => {
                 let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                    server.shared().metrics.connections_refused.fetch_add(1, Ordering::Relaxed);
+                    shared.metrics.connections_refused.fetch_add(1, Ordering::Relaxed);
+                    trace::connection_refused(client.ip());
                     continue;
                 };
                 let _ = stream.set_nodelay(true);
@@ -255,7 +299,7 @@ async fn accept(
                     http: http.clone(),
                     service,
                     closing: closing.subscribe(),
-                    _counted: Counted::new(server),
+                    _counted: Counted::new(shared),
                     _place: place,
                 };
                 tokio::spawn(connection.serve(Arc::clone(config), stream));
@@ -299,9 +343,9 @@ impl Service<Request<Incoming>> for WithClient {
 struct Counted(Arc<Shared>);
 
 impl Counted {
-    fn new(server: &Server) -> Self {
-        server.shared().metrics.connections.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(server.shared()))
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.metrics.connections.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(shared))
     }
 }
 
@@ -326,7 +370,7 @@ impl Connection {
         #[cfg(feature = "tls")]
         if let Some(tls) = &config.tls {
             // Whoever does not finish the handshake, or speaks no TLS, is not answered.
-            let shaken = tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await;
+            let shaken = tokio::time::timeout(config.head_timeout, tls.accept(stream)).await;
             if let Ok(Ok(stream)) = shaken {
                 self.answer(Patient::new(stream, config.write_timeout)).await;
             }

@@ -21,6 +21,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use laterbase::ReplicaId;
 use laterbase::sync::{Outcome, Session, SessionConfig, Status, SyncPort};
 use tokio::sync::mpsc;
+use tracing::{Instrument as _, Span};
 
 use crate::access::Standing;
 use crate::call::Call;
@@ -57,9 +58,13 @@ pub(crate) async fn upgrade(mut call: Call) -> Result<Response, Problem> {
     let place = Arc::clone(&shared.live).try_acquire_owned().map_err(|_| Problem::busy())?;
     let message_bytes_max = shared.config.body_bytes_max;
     let upgrade = upgrade.max_message_size(message_bytes_max).max_frame_size(message_bytes_max);
-    Ok(upgrade.on_upgrade(move |socket| async move {
-        serve(shared, hosted, socket, standing).await;
-        drop(place);
+    let span = Span::current();
+    Ok(upgrade.on_upgrade(move |socket| {
+        let served = async move {
+            serve(shared, hosted, socket, standing).await;
+            drop(place);
+        };
+        served.instrument(span)
     }))
 }
 

@@ -10,8 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use laterbase::FlushTimes;
+
 use crate::databases::Hosted;
-use crate::folds::FoldLag;
+use crate::folds::FoldNumbers;
 use crate::peers::PeerStanding;
 
 /// Upper bounds of the buckets for commits, in microseconds.
@@ -83,7 +85,7 @@ pub(crate) struct Load {
 pub(crate) struct Described {
     pub(crate) hosted: Arc<Hosted>,
     pub(crate) peers: Vec<PeerStanding>,
-    pub(crate) folds: Vec<FoldLag>,
+    pub(crate) folds: Vec<FoldNumbers>,
 }
 
 impl Metrics {
@@ -124,17 +126,15 @@ impl Times {
     }
 
     fn write(&self, name: &str, database: &str, outcome: &str, page: &mut Page) {
-        let count = self.count.load(Ordering::Relaxed) as f64;
-        let labels = [("database", database), ("outcome", outcome)];
-        for (bound, bucket) in BUCKETS_US.iter().zip(&self.buckets) {
-            let le = (*bound as f64 / 1e6).to_string();
-            let labels = [labels[0], labels[1], ("le", &le)];
-            page.sample(name, "_bucket", &labels, bucket.load(Ordering::Relaxed) as f64);
-        }
-        page.sample(name, "_bucket", &[labels[0], labels[1], ("le", "+Inf")], count);
-        let seconds = self.sum_us.load(Ordering::Relaxed) as f64 / 1e6;
-        page.sample(name, "_sum", &labels, seconds);
-        page.sample(name, "_count", &labels, count);
+        let bounds = BUCKETS_US.iter().zip(&self.buckets);
+        let histogram = Histogram {
+            buckets: bounds
+                .map(|(bound, count)| (*bound as f64 / 1e6, count.load(Ordering::Relaxed)))
+                .collect(),
+            sum: self.sum_us.load(Ordering::Relaxed) as f64 / 1e6,
+            count: self.count.load(Ordering::Relaxed),
+        };
+        page.histogram(name, &[("database", database), ("outcome", outcome)], &histogram);
     }
 }
 
@@ -177,10 +177,19 @@ struct Page {
     text: String,
 }
 
+/// How long things took, in seconds.
+struct Histogram {
+    /// Upper bounds, and how many kept them.
+    buckets: Vec<(f64, u64)>,
+    sum: f64,
+    count: u64,
+}
+
 /// Numbers of one database.
 struct Numbers {
     events: f64,
     flushes: f64,
+    flush_times: Histogram,
     log_bytes: f64,
     index_waiting: f64,
     index_lag: f64,
@@ -199,6 +208,17 @@ impl Page {
             let _ = write!(self.text, "{}{label}=\"{text}\"", if index == 0 { '{' } else { ',' });
         }
         let _ = writeln!(self.text, "{} {value}", if labels.is_empty() { "" } else { "}" });
+    }
+
+    fn histogram(&mut self, name: &str, labels: &[(&str, &str)], histogram: &Histogram) {
+        for (bound, count) in &histogram.buckets {
+            let le = bound.to_string();
+            self.sample(name, "_bucket", &[labels, &[("le", &le)]].concat(), *count as f64);
+        }
+        let count = histogram.count as f64;
+        self.sample(name, "_bucket", &[labels, &[("le", "+Inf")]].concat(), count);
+        self.sample(name, "_sum", labels, histogram.sum);
+        self.sample(name, "_count", labels, count);
     }
 
     fn databases(&mut self, databases: &[Described]) {
@@ -236,6 +256,11 @@ impl Page {
                 self.sample(name, "", &[("database", database)], value(numbers));
             }
         }
+        let name = "laterbase_flush_seconds";
+        self.family(name, "histogram", "Syncs of the device by the log.");
+        for (database, numbers) in &numbers {
+            self.histogram(name, &[("database", database)], &numbers.flush_times);
+        }
         self.family("laterbase_peer_lag_events", "gauge", "Events that a peer lacks of here.");
         for Described { hosted, peers, .. } in databases {
             for peer in peers {
@@ -243,12 +268,36 @@ impl Page {
                 self.sample("laterbase_peer_lag_events", "", &labels, peer.they_lack as f64);
             }
         }
-        let name = "laterbase_fold_lag_positions";
-        self.family(name, "gauge", "Positions that a fold has yet to take note of when asked.");
-        for Described { hosted, folds, .. } in databases {
-            for FoldLag { sort, name: fold, positions } in folds {
-                let labels = [("database", hosted.name.as_str()), ("sort", sort), ("fold", fold)];
-                self.sample(name, "", &labels, *positions as f64);
+        self.folds(databases);
+    }
+
+    fn folds(&mut self, databases: &[Described]) {
+        type Column = (&'static str, &'static str, &'static str, fn(&FoldNumbers) -> u64);
+        let columns: [Column; 2] = [
+            (
+                "laterbase_fold_lag_positions",
+                "gauge",
+                "Positions that a fold has yet to take note of when asked.",
+                |fold| fold.lag_positions,
+            ),
+            (
+                "laterbase_fold_rebases_total",
+                "counter",
+                "Rows that were folded again, since events came late.",
+                |fold| fold.rebased,
+            ),
+        ];
+        for (name, kind, about, value) in columns {
+            self.family(name, kind, about);
+            for Described { hosted, folds, .. } in databases {
+                for fold in folds {
+                    let labels = [
+                        ("database", hosted.name.as_str()),
+                        ("sort", fold.sort),
+                        ("fold", fold.name.as_str()),
+                    ];
+                    self.sample(name, "", &labels, value(fold) as f64);
+                }
             }
         }
     }
@@ -258,11 +307,19 @@ impl Page {
 fn numbers(hosted: &Hosted) -> Option<Numbers> {
     let statistics = hosted.database.statistics().ok()?;
     let quarantined = hosted.database.quarantined().ok()?;
+    let times = &statistics.flush_times;
+    let bounds = FlushTimes::BOUNDS.iter().zip(times.buckets);
+    let flush_times = Histogram {
+        buckets: bounds.map(|(bound, count)| (bound.as_secs_f64(), count)).collect(),
+        sum: times.sum.as_secs_f64(),
+        count: times.count,
+    };
     let behind = statistics.events.saturating_sub(statistics.indexed.as_u64());
     Some(Numbers {
         events: hosted.database.event_count().ok()? as f64,
         index_lag: behind as f64,
         flushes: statistics.flushes as f64,
+        flush_times,
         log_bytes: statistics.segments.iter().map(|segment| segment.file_bytes).sum::<u64>() as f64,
         index_waiting: statistics.index.memtable_entries as f64,
         quarantined: quarantined.iter().map(|batch| batch.events.len()).sum::<usize>() as f64,

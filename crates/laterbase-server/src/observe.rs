@@ -3,18 +3,20 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::json;
+use tracing::{Instrument as _, Level};
 
 use crate::call::{Client, RequestId};
 use crate::notice::{Notice, What};
 use crate::problem::{Kind, Problem};
 use crate::routes::Shared;
+use crate::trace;
 
 /// The header that names a request.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -66,28 +68,32 @@ pub(crate) async fn observe(
     if let Some(name) = &named {
         request.headers_mut().insert(REQUEST_ID, name.clone());
     }
+    let span = trace::request(&id, &method, &uri);
     let mut response = match within_bounds(&shared, &request) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => next.run(request).instrument(span.clone()).await,
         Err(problem) => problem.into_response(),
     };
     if let Some(name) = named {
         response.headers_mut().insert(REQUEST_ID, name);
     }
     let route = response.extensions().get::<AnsweredBy>().map_or(NO_ROUTE, |by| by.0);
-    shared.metrics.count_answer(route, response.status().as_u16());
+    let (status, took) = (response.status().as_u16(), began.elapsed());
+    shared.metrics.count_answer(route, status);
+    let level = if shared.config.log_requests { Level::INFO } else { Level::DEBUG };
+    trace::answered(&span, level, status, took);
     if shared.config.log_requests {
-        shared.notice(&answered(&id, &method, &uri, response.status().as_u16(), began));
+        shared.notice(&answered(&id, &method, &uri, status, took));
     }
     response
 }
 
-fn answered(id: &str, method: &Method, uri: &Uri, status: u16, began: Instant) -> Notice {
+fn answered(id: &str, method: &Method, uri: &Uri, status: u16, took: Duration) -> Notice {
     let what = What::Answered {
         request: id.to_owned(),
         method: method.to_string(),
         path: uri.path().to_owned(),
         status,
-        micros: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
+        micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
     };
     Notice { database: String::new(), peer: None, what }
 }

@@ -1,11 +1,10 @@
-//! The server: its state, and the way of a request to the route that answers it.
+//! The state of a server, and the way of a request to the route that answers it.
 //!
 //! ```text
 //!   observe (id, bounds, counts) ─▶ CORS ─▶ tell_apart ─▶ gzip ─▶ from_here ─▶ path ─▶ dispatch
 //!     dispatch: method ─▶ access::check ─▶ the route's function, which takes a place (admission)
 //! ```
 
-use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
@@ -15,15 +14,13 @@ use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use laterbase::sync::Heard;
-use laterbase::{Aggregate, RootName, View};
-use serde::Serialize;
 use tokio::sync::{Semaphore, watch};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate as _};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::admission::Admission;
-use crate::bundles::{BundleRefused, TakeBundle};
+use crate::bundles::TakeBundle;
 use crate::call::{Call, RequestId};
 use crate::config::ServerConfig;
 use crate::databases::{Databases, Hosted};
@@ -36,18 +33,15 @@ use crate::problem::{Kind, Problem};
 use crate::rate::Rates;
 use crate::representation::tell_apart;
 use crate::request::from_here;
+use crate::server::Parts;
 use crate::table::{self, Route};
+use crate::trace;
 
 /// Takes what gossip told: the database's name, and what came of it.
 pub type Gossip = Arc<dyn Fn(&str, &Heard) + Send + Sync>;
 
 /// Takes a database that a client made.
 pub type Made = Arc<dyn Fn(&Arc<Hosted>) + Send + Sync>;
-
-/// A server that does not listen yet.
-pub struct Server {
-    shared: Arc<Shared>,
-}
 
 /// What all requests share.
 pub(crate) struct Shared {
@@ -72,17 +66,10 @@ pub(crate) struct Shared {
     pub(crate) ending: watch::Sender<bool>,
 }
 
-impl Server {
-    /// A server of these databases. Notices go to `notices`, and to `gossip` what peers
-    /// announced.
-    #[must_use]
-    pub fn new(
-        databases: Databases,
-        config: Arc<ServerConfig>,
-        notices: Notices,
-        gossip: Gossip,
-    ) -> Self {
-        let shared = Shared {
+impl Shared {
+    pub(crate) fn new(databases: Databases, parts: Parts) -> Self {
+        let Parts { config, notices, gossip, peers, sync_now, take_bundle, made, folds } = parts;
+        Self {
             databases,
             admission: Admission::new(&config),
             live: Arc::new(Semaphore::new(config.live_max)),
@@ -93,86 +80,22 @@ impl Server {
             names: Names::new(),
             notices,
             gossip,
-            peers: Arc::new(|_| Vec::new()),
-            sync_now: Arc::new(|_, peer| peer.is_none().then(Vec::new)),
-            take_bundle: Arc::new(|_, _| {
-                Err(BundleRefused::Wrong("this server takes no bundles in".to_owned()))
-            }),
-            made: Arc::new(|_| {}),
+            peers,
+            sync_now,
+            take_bundle,
+            made,
             published: OnceLock::new(),
-            folds: Folds::default(),
+            folds,
             ending: watch::Sender::new(false),
-        };
-        Self { shared: Arc::new(shared) }
-    }
-
-    /// With somebody who knows of peers, for descriptions and metrics.
-    #[must_use]
-    pub fn with_peers(mut self, peers: Peers) -> Self {
-        if let Some(shared) = Arc::get_mut(&mut self.shared) {
-            shared.peers = peers;
         }
-        self
     }
 
-    /// With somebody who syncs with peers when a client asks for it.
-    #[must_use]
-    pub fn with_sync_now(mut self, sync_now: SyncNow) -> Self {
-        if let Some(shared) = Arc::get_mut(&mut self.shared) {
-            shared.sync_now = sync_now;
-        }
-        self
-    }
-
-    /// With somebody who takes bundles in.
-    #[must_use]
-    pub fn with_bundles(mut self, take: TakeBundle) -> Self {
-        if let Some(shared) = Arc::get_mut(&mut self.shared) {
-            shared.take_bundle = take;
-        }
-        self
-    }
-
-    /// With somebody who takes care of databases that clients make, such as by syncing them.
-    #[must_use]
-    pub fn with_made(mut self, made: Made) -> Self {
-        if let Some(shared) = Arc::get_mut(&mut self.shared) {
-            shared.made = made;
-        }
-        self
-    }
-
-    /// Shows the aggregates of a root: `GET /db/{db}/a/{root}` and `…/{root}/{key}`, for every
-    /// database.
-    #[must_use]
-    pub fn aggregate<A: Aggregate + Serialize>(mut self, root: RootName) -> Self {
-        if let Some(shared) = Arc::get_mut(&mut self.shared) {
-            shared.folds.name_aggregate::<A>(root);
-        }
-        self
-    }
-
-    /// Shows a view: `GET /db/{db}/v/{name}`, for every database.
-    #[must_use]
-    pub fn view<V>(mut self, name: impl Into<String>, view: V) -> Self
-    where
-        V: View<Row: Serialize> + Clone,
-    {
-        if let Some(shared) = Arc::get_mut(&mut self.shared) {
-            shared.folds.name_view(name.into(), view);
-        }
-        self
-    }
-
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-
-    pub(crate) fn router(&self) -> Router {
+    /// Takes requests to the routes that answer them.
+    pub(crate) fn router(self: &Arc<Self>) -> Router {
         let mut router = Router::new();
         for (path, routes) in table::paths() {
             let routes: Arc<[&'static Route]> = routes.into();
-            let shared = Arc::clone(&self.shared);
+            let shared = Arc::clone(self);
             let handler =
                 move |request: Request| dispatch(Arc::clone(&shared), Arc::clone(&routes), request);
             router = router.route(path, any(handler));
@@ -180,25 +103,15 @@ impl Server {
         let gzip = CompressionLayer::new().compress_when(
             DefaultPredicate::new().and(NotForContentType::const_new("application/vnd.")),
         );
-        let config = Arc::clone(&self.shared.config);
+        let config = Arc::clone(&self.config);
         let here = from_fn(move |request, next| from_here(Arc::clone(&config), request, next));
         router = router.fallback(nothing).layer(here).layer(gzip).layer(map_response(tell_apart));
-        if let Some(cors) = cors(&self.shared.config.cors_origins) {
+        if let Some(cors) = cors(&self.config.cors_origins) {
             router = router.layer(cors);
         }
-        router.layer(from_fn_with_state(Arc::clone(&self.shared), observe))
+        router.layer(from_fn_with_state(Arc::clone(self), observe))
     }
-}
 
-impl fmt::Debug for Server {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Server")
-            .field("databases", &self.shared.databases)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Shared {
     pub(crate) fn hosted(&self, name: &str) -> Result<Arc<Hosted>, Problem> {
         self.databases.get(name).ok_or_else(|| Problem::no_such_database(name))
     }
@@ -215,6 +128,7 @@ impl Shared {
     }
 
     pub(crate) fn notice(&self, notice: &Notice) {
+        trace::notice(notice);
         (self.notices)(notice);
     }
 
@@ -292,6 +206,8 @@ async fn answer(
     let path = path.map_err(|_| Problem::bad_request("the path is not UTF-8"))?;
     let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let call = Call { shared, route, parts, body, path };
+    let hosted = call.shared.databases.get(call.database()).filter(|_| call.is_of_a_database());
+    trace::routed(route.id, hosted.as_ref().map(|hosted| hosted.name.as_str()));
     call.permitted()?;
     (route.run)(call).await
 }

@@ -46,8 +46,7 @@ fn serve_until_the_input_ends() {
     Database::create(&directory, Options::default()).unwrap().close().unwrap();
     let config = Arc::new(ServerConfig::default());
     let databases = Databases::open(&directory, &Options::default(), &config).unwrap();
-    let quiet = (Arc::new(|_: &_| {}), Arc::new(|_: &str, _: &_| {}));
-    let server = laterbase_server::Server::new(databases, config, quiet.0, quiet.1);
+    let server = laterbase_server::Server::of(databases);
     let listening = Listening::new(server, check_address("127.0.0.1:0").unwrap()).unwrap();
     println!("\nserving {}", listening.address());
     let (stop, told) = watch::channel(false);

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use laterbase_event::{
     DatabaseId, EventId, EventView, Hlc, Limits, Position, ReplicaId, VersionVector,
@@ -28,6 +28,7 @@ use crate::reclaim::Reclaimer;
 use crate::recorded::Recorded;
 use crate::subscription::{Start, Subscription};
 use crate::ticket::Ticket;
+use crate::validator::Validators;
 use crate::walk::{Events, plan};
 
 /// An open database: a cheap handle to clone and to share between threads.
@@ -235,6 +236,15 @@ impl Database {
         &self.handle.report
     }
 
+    /// Adds validators to those of the options. Commits that were made before keep to what there
+    /// was then, and nothing that is recorded is looked at again. Every copy of the database
+    /// should have the same ones.
+    pub fn add_validators(&self, validators: &Validators) {
+        let known = &self.handle.inner.validators;
+        let mut known = known.write().unwrap_or_else(PoisonError::into_inner);
+        *known = std::mem::take(&mut *known).and(validators);
+    }
+
     /// A commit to push events to. Keep it and [`Commit::clear`] it: a warm one allocates nothing.
     #[must_use]
     pub fn commit(&self) -> Commit {
@@ -242,7 +252,7 @@ impl Database {
         let options = &inner.options;
         let payload_bytes_max = u32::try_from(options.payload_bytes_max).unwrap_or(u32::MAX);
         let limits = Limits { payload_bytes_max: payload_bytes_max.min(Limits::PAYLOAD_BYTES_MAX) };
-        Commit::new(inner.hasher, limits, options.validators.clone(), options.durability)
+        Commit::new(inner.hasher, limits, inner.validators(), options.durability)
     }
 
     /// Records a commit: all of it or nothing.

@@ -10,7 +10,7 @@
 //! writes) or by the background threads in `host.rs`; without threads, `Database::step` runs them.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 
 use laterbase_event::{Clock, DatabaseId, EventView, Hlc, Position, Timestamp, VersionVector};
 use laterbase_index::{
@@ -33,6 +33,7 @@ use crate::read::{Access, ReadError};
 use crate::replay::feed;
 use crate::sync::{Catalog, Remembered};
 use crate::terms::TermHasher;
+use crate::validator::Validators;
 use crate::walk::View;
 
 /// Warm buffers that are kept while nobody reads; more go as they come.
@@ -44,6 +45,8 @@ pub(crate) struct Inner {
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) environment: Arc<dyn Environment>,
     pub(crate) options: Options,
+    /// Those of the options, and those that came later.
+    pub(crate) validators: RwLock<Validators>,
     pub(crate) database: DatabaseId,
     /// The id under which this copy writes now. Changed under the lock of the front alone.
     pub(crate) replica: AtomicU64,
@@ -247,6 +250,11 @@ impl Inner {
         led.map(|()| true)
     }
 
+    /// Who looks at events, as of now.
+    pub(crate) fn validators(&self) -> Validators {
+        self.validators.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Writes what is staged; the caller holds the writer and wakes the others afterwards.
     pub(crate) fn lead(
         &self,
@@ -265,6 +273,9 @@ impl Inner {
             Ok(written) => {
                 self.bell.ring_maintenance();
                 let commit = written.commit.as_u64();
+                if let Some(took) = written.synced {
+                    self.progress.flush_counts.count(took);
+                }
                 if written.flushed {
                     self.progress.record_flushed(commit, written.position);
                     // Others only learn of it later: nothing that was acknowledged is in danger.

@@ -44,6 +44,7 @@ mod database;
 mod decide;
 mod environment;
 mod filter;
+mod flush_times;
 mod fold;
 mod follow;
 mod host;
@@ -80,6 +81,7 @@ pub use consumer::{
 pub use cursor::{Cursor, CursorError};
 pub use database::{CloseError, Database, Found};
 pub use environment::{EntropyError, Environment, SystemEnvironment};
+pub use flush_times::FlushTimes;
 pub use fold::{
     Aggregate, Aggregates, ApplyError, Changed, Changes, Failure, Fold, FoldConfig, FoldError,
     FoldEvent, FoldOrder, Folded, Keyed, Moment, Page, PageCursor, PageRequest, Projection,

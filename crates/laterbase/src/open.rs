@@ -10,7 +10,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 
 use laterbase_event::{Clock, DatabaseId, Hlc, Position, ReplicaId};
 use laterbase_index::{IndexConfig, IndexFollower, IndexWriter, PendingEntries};
@@ -19,6 +19,7 @@ use laterbase_log::{Log, LogReader, Recovery, TornTail};
 
 use crate::database::Database;
 use crate::environment::{EntropyError, Environment, SystemEnvironment};
+use crate::flush_times::monotonic;
 use crate::follow::{EVERYTHING, FollowError, readable_to};
 use crate::host::{Bell, Threads};
 use crate::identity::{IDENTITY_FILE, Identity, IdentityError, State};
@@ -256,6 +257,7 @@ impl Opening {
         let inner = Arc::new(Inner {
             storage: self.storage,
             environment: self.environment,
+            validators: RwLock::new(self.options.validators.clone()),
             options: self.options,
             database: identity.database,
             replica: AtomicU64::new(identity.replica.as_u64()),
@@ -325,7 +327,7 @@ impl Opening {
         self,
         identity: Identity,
         lock: WriterLock,
-        log: Log,
+        mut log: Log,
         mut index: IndexWriter,
         mut report: OpenReport,
     ) -> Result<Database, OpenError> {
@@ -344,6 +346,7 @@ impl Opening {
         pending.reserve(self.options.pending_entries_max);
         let mut spare = PendingEntries::new();
         spare.reserve(self.options.pending_entries_max);
+        log.writer.time_syncs(monotonic);
         let writer = Writer {
             indexer: Mutex::new(Indexer {
                 index,
@@ -364,6 +367,7 @@ impl Opening {
         let inner = Arc::new(Inner {
             storage: self.storage,
             environment: self.environment,
+            validators: RwLock::new(self.options.validators.clone()),
             options: self.options,
             database: identity.database,
             replica: AtomicU64::new(identity.replica.as_u64()),

@@ -17,6 +17,8 @@ use std::thread::Thread;
 use laterbase_event::Position;
 use laterbase_log::Poisoned;
 
+use crate::flush_times::FlushCounts;
+
 /// What an acknowledgement promises about power cuts and crashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Durability {
@@ -76,6 +78,8 @@ pub(crate) struct Progress {
     visible_position: AtomicU64,
     /// Groups that were made durable since the log was opened.
     flushes: AtomicU64,
+    /// How long the device took for them.
+    pub(crate) flush_counts: FlushCounts,
     failed: std::sync::atomic::AtomicBool,
     waiters: Mutex<Waiters>,
 }

@@ -7,6 +7,7 @@ use laterbase_index::IndexStatistics;
 use laterbase_log::SegmentInfo;
 
 use crate::database::Database;
+use crate::flush_times::FlushTimes;
 use crate::inner::{FollowerIndex, Role, lock};
 use crate::read::ReadError;
 use crate::sync::own_events;
@@ -29,6 +30,8 @@ pub struct Statistics {
     /// Groups of commits that were made durable since the database was opened: one sync of the
     /// device each.
     pub flushes: u64,
+    /// How long the device took for these syncs.
+    pub flush_times: FlushTimes,
     /// The latest time that this replica gave out; `None` in a process that only reads.
     pub clock: Option<Hlc>,
     /// Per root: its logs and their events.
@@ -78,6 +81,7 @@ impl Database {
             flushed: inner.progress.flushed(),
             indexed: inner.index_reader.snapshot().watermark(),
             flushes: inner.progress.flushes(),
+            flush_times: inner.progress.flush_counts.times(),
             clock,
             roots,
             segments: inner.reader.segments()?,

@@ -72,6 +72,13 @@ impl Validators {
         Some(tag)
     }
 
+    /// These and others behind them; the version stays.
+    #[must_use]
+    pub fn and(mut self, others: &Self) -> Self {
+        self.checks.extend(others.checks.iter().cloned());
+        self
+    }
+
     /// The first objection, if there is one.
     pub(crate) fn check(&self, candidate: &Candidate<'_>) -> Result<(), String> {
         self.checks.iter().try_for_each(|check| check(candidate))

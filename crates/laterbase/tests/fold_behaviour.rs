@@ -78,6 +78,40 @@ fn a_failure_names_the_event_and_leaves_other_aggregates_alone() {
 }
 
 #[test]
+fn a_row_counts_as_rebased_once_for_all_late_events_between_two_reads() {
+    /// The newest number that was so.
+    #[derive(Clone, Default)]
+    struct Level(i64);
+    impl Aggregate for Level {
+        const ORDER: FoldOrder = FoldOrder::Valid;
+        fn apply(&mut self, event: &FoldEvent<'_>) -> Result<(), ApplyError> {
+            self.0 = event.json::<i64>()?;
+            Ok(())
+        }
+    }
+    let fixture = Fixture::new();
+    let levels = fixture.db.aggregates::<Level>("tank".try_into().unwrap());
+    let put_at = |ms: i64| {
+        let event = NewEvent::new("tank", "1", "read").json(&ms).unwrap();
+        fixture.append(&event.valid_at(at_ms(ms)));
+    };
+    let read = || levels.get("1").unwrap().unwrap().state.0;
+    put_at(10);
+    put_at(5);
+    // The first fold of a row is none again, in whatever order its events came.
+    assert_eq!((read(), levels.rebased()), (10, 0));
+    put_at(20);
+    assert_eq!((read(), levels.rebased()), (20, 0));
+    put_at(15);
+    put_at(14);
+    put_at(30);
+    assert_eq!((read(), levels.rebased()), (30, 1));
+    assert_eq!((read(), levels.rebased()), (30, 1));
+    put_at(1);
+    assert_eq!((read(), levels.rebased()), (30, 2));
+}
+
+#[test]
 fn a_failure_goes_when_an_earlier_event_makes_the_later_one_fit() {
     /// Refuses to close what was never opened.
     #[derive(Clone, Default)]

@@ -28,7 +28,7 @@ mod truck;
 
 use std::process::ExitCode;
 
-use laterbase::{NameError, Options, RootName};
+use laterbase::{NameError, Options};
 use laterbase_cli::Program;
 
 use board::Board;
@@ -44,14 +44,12 @@ fn main() -> ExitCode {
 }
 
 fn program() -> Result<Program, NameError> {
-    let shipment = RootName::try_from("shipment")?;
-    let truck = RootName::try_from("truck")?;
     let board = Board::new()?;
     let options = Options::default().validators(rules::validators()).upcasters(rules::upcasters());
     Ok(Program::new().options(options).server(move |server| {
         server
-            .aggregate::<Shipment>(shipment)
-            .aggregate::<Truck>(truck)
-            .view("board", board.clone())
+            .aggregate::<Shipment>("shipment")
+            .aggregate::<Truck>("truck")
+            .view_of("board", board.clone())
     }))
 }

@@ -106,6 +106,7 @@ const PACKAGES: &[Package] = &[
             "tokio",
             "tokio-rustls",
             "tower-http",
+            "tracing",
         ],
     },
     Package {
@@ -127,9 +128,13 @@ const PACKAGES: &[Package] = &[
             "rustix",
             "serde",
             "serde_json",
+            "strsim",
             "terminal_size",
             "thiserror",
             "tokio",
+            "toml",
+            "tracing",
+            "tracing-subscriber",
         ],
     },
     Package {

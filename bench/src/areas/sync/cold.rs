@@ -44,7 +44,7 @@ impl Case {
         kind.append(&database, 0, COLD, batch)?;
         let payloads = scratch.join(format!("{}.ndjson", kind.slug()));
         std::fs::write(&payloads, kind.payload_lines(COLD)?)?;
-        Ok(Self { kind, batch, served: Served::new(&folder, database)?, payloads })
+        Ok(Self { kind, batch, served: Served::new(database)?, payloads })
     }
 
     /// A case of the report, by how others hold the same events.

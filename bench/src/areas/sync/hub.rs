@@ -48,10 +48,10 @@ impl Intake {
         }
     }
 
-    fn run(self, folder: &Path, database: Database, peers: &[Peer]) -> Result<Cost, StoreError> {
+    fn run(self, database: Database, peers: &[Peer]) -> Result<Cost, StoreError> {
         match self {
             Self::Hub => {
-                let served = Served::new(folder, database)?;
+                let served = Served::new(database)?;
                 at_once(peers, |peer| peer.push(&served))
             }
             Self::Import => alone(|| peers.iter().try_for_each(|peer| peer.import(&database))),
@@ -124,7 +124,7 @@ pub(super) fn run(context: &Context, report: &mut Report) -> Result<(), StoreErr
             let folder = scratch.path().join("fresh");
             let _ = std::fs::remove_dir_all(&folder);
             let database = Database::create_joined(&folder, Options::default(), id)?;
-            let cost = intake.run(&folder, database, &peers)?;
+            let cost = intake.run(database, &peers)?;
             let case = format!("{}: events", intake.name());
             report.add(ours(&case, "/s", Better::Higher, events / cost.seconds));
             let case = format!("{}: processor time for each event", intake.name());

@@ -43,7 +43,7 @@ fn missing(kind: Kind, context: &Context, report: &mut Report) -> Result<(), Sto
     let folder = scratch.path().join("server");
     let database = Database::create(&folder, Options::default())?;
     kind.append(&database, 0, COLD, MISSING)?;
-    let served = Served::new(&folder, database)?;
+    let served = Served::new(database)?;
     let replica = served.join(&scratch.path().join("replica"), Options::default())?;
     served.sync(&replica, Meeting::Strangers)?;
     let mut held = COLD;
@@ -69,7 +69,7 @@ fn missing(kind: Kind, context: &Context, report: &mut Report) -> Result<(), Sto
 fn nothing(shape: Shape, context: &Context, report: &mut Report) -> Result<(), StoreError> {
     let scratch = context.scratch("sync-nothing").map_err(|error| error.to_string())?;
     let folder = scratch.path().join("server");
-    let served = Served::new(&folder, Database::create(&folder, Options::default())?)?;
+    let served = Served::new(Database::create(&folder, Options::default())?)?;
     served.fill(&mut shape.logs(served.database.id())?)?;
     let replica = served.join(&scratch.path().join("replica"), Options::default())?;
     served.sync(&replica, Meeting::Strangers)?;

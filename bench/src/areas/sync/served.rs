@@ -8,9 +8,7 @@ use std::time::Duration;
 use laterbase::sync::{PeerMemory, Replica, SessionConfig};
 use laterbase::{Database, Options};
 use laterbase_client::{HttpWire, PeerAddress, Report, drive};
-use laterbase_server::{
-    DEFAULT_DATABASE, Databases, Listening, Notice, Server, ServerConfig, check_address,
-};
+use laterbase_server::{DEFAULT_DATABASE, Listening, Notice, Server, check_address};
 use laterbase_sync::MemoryReplica;
 use tokio::sync::watch;
 
@@ -29,12 +27,9 @@ pub(super) struct Served {
 
 impl Served {
     /// Serves an open database on a free port.
-    pub(super) fn new(folder: &Path, database: Database) -> Result<Self, StoreError> {
-        let config = Arc::new(ServerConfig::default());
-        let databases = Databases::default();
-        databases.add(DEFAULT_DATABASE.to_owned(), folder.to_owned(), database.clone(), &config);
+    pub(super) fn new(database: Database) -> Result<Self, StoreError> {
         let say = |notice: &Notice| eprintln!("server: {notice}");
-        let server = Server::new(databases, config, Arc::new(say), Arc::new(|_, _| {}));
+        let server = Server::new(database.clone()).notices(Arc::new(say));
         let listening = Listening::new(server, check_address("127.0.0.1:0")?)?;
         let address = PeerAddress::new(listening.address(), DEFAULT_DATABASE);
         let (stop, told) = watch::channel(false);

@@ -1,10 +1,8 @@
 //! `laterbase serve`: databases over HTTP, in touch with their peers.
 
 use std::collections::BTreeMap;
-#[cfg(any(feature = "tls", feature = "tokens"))]
-use std::path::PathBuf;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use clap::Args;
 use laterbase::sync::Heard;
@@ -12,8 +10,8 @@ use laterbase_client::{Background, BackgroundConfig, PeerNotice};
 #[cfg(feature = "tokens")]
 use laterbase_server::tokens::{Guard, PublicKey};
 use laterbase_server::{
-    Databases, DatabasesError, Hosted, ListenError, Listening, Notice, Server, ServerConfig,
-    check_address,
+    Databases, DatabasesError, Hosted, ListenError, Listening, Server, ServerConfig, check_address,
+    check_reach,
 };
 use serde_json::json;
 use tokio::sync::watch;
@@ -23,8 +21,10 @@ use super::bundle;
 use super::status;
 use super::sync::{line, sync_listed};
 use crate::failure::{Exit, Failure};
-use crate::output::{self, Ink};
+use crate::logging;
+use crate::output::Ink;
 use crate::refusals;
+use crate::settings::{Given, Plan, Settings};
 
 /// Serve the database over HTTP and keep it in sync with its peers
 ///
@@ -33,36 +33,11 @@ use crate::refusals;
 /// It ends with Ctrl-C or SIGTERM.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// Where to listen; port 0 takes a free one. Other addresses than this machine's own need
-    /// --tls-cert, --tls-key and --token-key
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7410")]
-    listen: String,
-    /// Encrypt all connections, with the certificates in this PEM file, the server's first
-    #[cfg(feature = "tls")]
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
-    tls_cert: Option<PathBuf>,
-    /// The key of the certificate, a PEM file
-    #[cfg(feature = "tls")]
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
-    tls_key: Option<PathBuf>,
-    /// Let other machines in without encryption or tokens: whoever reaches the address may read,
-    /// write and listen in
+    #[command(flatten)]
+    given: Given,
+    /// Show what each setting is and where it came from, and serve nothing
     #[arg(long)]
-    insecure_network: bool,
-    /// Sync with each peer at least about every so many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
-    sync_every: u64,
-    /// After a failure, wait for so many seconds at the most before the next try
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    retry_within: u64,
-    /// Ask every client for a token that is signed with one of these keys: their public halves
-    #[cfg(feature = "tokens")]
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    token_key: Vec<PathBuf>,
-    /// Refuse the tokens on this list; it is read again when it changes
-    #[cfg(feature = "tokens")]
-    #[arg(long, value_name = "FILE", requires = "token_key")]
-    revoked: Option<PathBuf>,
+    print_config: bool,
 }
 
 /// The threads that keep in touch with peers, by database.
@@ -70,47 +45,47 @@ type Backgrounds = BTreeMap<String, Background>;
 
 impl Serve {
     pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
-        let address = check_address(&self.listen).map_err(|error| listening(&error))?;
+        let environment = |name: &str| std::env::var_os(name);
+        let settings = Settings::gather(&self.given, &environment, context.json())?;
+        if self.print_config {
+            return print(&settings, context);
+        }
+        context.everywhere.db.clone_from(&settings.plan.db);
+        let address = address(&settings)?;
         let directory = context.directory()?.to_owned();
-        let config = Arc::new(self.config()?);
+        let config = Arc::new(server_config(&settings)?);
+        check_reach(address, &config).map_err(|error| wrong_address(&settings, &error))?;
         let databases = Databases::open(&directory, &context.options(), &config)
             .map_err(|error| opening(&error))?;
-        let json = context.json();
+        logging::install(&settings.plan);
         let backgrounds: Arc<Mutex<Backgrounds>> = Arc::default();
         let (told, kept) = (Arc::clone(&backgrounds), Arc::clone(&backgrounds));
-        let sync = self.background_config();
+        let sync = settings.plan.background.clone();
         let starts = sync.clone();
-        let server = Server::new(
-            databases.clone(),
-            config,
-            Arc::new(move |notice: &Notice| output::complain(&notice_line(notice, json))),
-            Arc::new(move |database: &str, heard: &Heard| {
+        let server = Server::of(databases.clone())
+            .gossip(Arc::new(move |database: &str, heard: &Heard| {
                 if let Some(background) = lock(&told).get(database) {
                     background.hear(heard);
                 }
-            }),
-        )
-        .with_made(Arc::new(move |hosted| {
-            let background = keep_in_touch(hosted, &sync, json);
-            lock(&kept).insert(hosted.name.clone(), background);
-        }))
-        .with_bundles(Arc::new(|hosted, input| bundle::take_for(&hosted.database, input)))
-        .with_sync_now(Arc::new(|hosted, peer| {
-            sync_listed(&hosted.database, &hosted.directory, peer)
-        }))
-        .with_peers(Arc::new(|hosted| status::peer_standings(&hosted.database, &hosted.directory)));
+            }))
+            .made(Arc::new(move |hosted| keep_in_touch(hosted, &sync, &kept)))
+            .peers(Arc::new(|hosted| match &hosted.directory {
+                Some(directory) => status::peer_standings(&hosted.database, directory),
+                None => Vec::new(),
+            }))
+            .bundles(Arc::new(|hosted, input| bundle::take_for(&hosted.database, input)))
+            .sync_now(Arc::new(|hosted, peer| match &hosted.directory {
+                Some(directory) => sync_listed(&hosted.database, directory, peer),
+                None => None,
+            }));
         let server = context.furnished(server);
         let listening_on = Listening::new(server, address).map_err(|error| listening(&error))?;
         announce(&databases, &listening_on, context)?;
-        if self.is_insecure() && !listening_on.address().ip().is_loopback() {
-            output::complain(
-                "warning: other machines can read, write and listen in: there are no tokens or no \
-                 encryption (--insecure-network)\n",
-            );
+        if is_insecure(&settings.plan) && !listening_on.address().ip().is_loopback() {
+            logging::warn_of_the_network();
         }
         for hosted in databases.all() {
-            let background = keep_in_touch(&hosted, &starts, json);
-            lock(&backgrounds).insert(hosted.name.clone(), background);
+            keep_in_touch(&hosted, &starts, &backgrounds);
         }
         let (_stop, told) = watch::channel(false);
         listening_on.run(told);
@@ -121,55 +96,67 @@ impl Serve {
         }
         Ok(())
     }
+}
 
-    #[cfg_attr(
-        not(any(feature = "tls", feature = "tokens")),
-        expect(clippy::unnecessary_wraps, unused_mut, reason = "as with encryption and tokens")
-    )]
-    fn config(&self) -> Result<ServerConfig, Failure> {
-        let mut config =
-            ServerConfig { insecure_network: self.insecure_network, ..ServerConfig::default() };
-        #[cfg(feature = "tls")]
-        if let (Some(cert), Some(key)) = (&self.tls_cert, &self.tls_key) {
-            let tls = laterbase_server::Tls::from_files(cert, key);
-            config.tls = Some(tls.map_err(|error| Failure::new(Exit::Refused, error))?);
-        }
-        #[cfg(feature = "tokens")]
-        if !self.token_key.is_empty() {
-            config.authorizer = Some(Arc::new(self.guard()?));
-        }
-        Ok(config)
+/// Shows what each setting is and where it came from.
+fn print(settings: &Settings, context: &mut Context) -> Result<(), Failure> {
+    if context.json() {
+        return context.out.line(settings.to_json());
     }
+    context.out.line(settings.to_text().trim_end())
+}
 
-    /// Who checks tokens.
+/// Where to listen.
+fn address(settings: &Settings) -> Result<SocketAddr, Failure> {
+    check_address(&settings.plan.listen).map_err(|error| wrong_address(settings, &error))
+}
+
+fn wrong_address(settings: &Settings, error: &ListenError) -> Failure {
+    Failure::new(Exit::Usage, format_args!("{}: {error}", settings.called("listen")))
+}
+
+/// The server's configuration, with what its files hold.
+#[cfg_attr(
+    not(any(feature = "tls", feature = "tokens")),
+    expect(clippy::unnecessary_wraps, reason = "as with encryption and tokens")
+)]
+fn server_config(settings: &Settings) -> Result<ServerConfig, Failure> {
+    let plan = &settings.plan;
+    let mut config = plan.server.clone();
+    config.rate = plan.rate.to_rate();
+    #[cfg(feature = "tls")]
+    if let (Some(cert), Some(key)) = (&plan.tls_cert, &plan.tls_key) {
+        let tls = laterbase_server::Tls::from_files(cert, key);
+        config.tls = Some(tls.map_err(|error| settings.refused("tls_cert", error))?);
+    }
     #[cfg(feature = "tokens")]
-    fn guard(&self) -> Result<Guard, Failure> {
-        let mut keys: Vec<PublicKey> = Vec::new();
-        for path in &self.token_key {
-            let key = super::token::text_of(path)?.parse();
-            keys.push(key.map_err(|error| {
-                Failure::new(Exit::Refused, format_args!("{}: {error}", path.display()))
-            })?);
-        }
-        Guard::new(keys, self.revoked.clone()).map_err(|error| Failure::new(Exit::Refused, error))
+    if !plan.token_key.is_empty() {
+        config.authorizer = Some(Arc::new(guard(settings)?));
     }
+    Ok(config)
+}
 
-    /// Whether others could read along, or need no token.
-    fn is_insecure(&self) -> bool {
-        #[cfg(all(feature = "tls", feature = "tokens"))]
-        let is_secure = self.tls_cert.is_some() && !self.token_key.is_empty();
-        #[cfg(not(all(feature = "tls", feature = "tokens")))]
-        let is_secure = false;
-        self.insecure_network && !is_secure
+/// Who checks tokens.
+#[cfg(feature = "tokens")]
+fn guard(settings: &Settings) -> Result<Guard, Failure> {
+    let mut keys: Vec<PublicKey> = Vec::new();
+    for path in &settings.plan.token_key {
+        let key = super::token::text_of(path)?.parse();
+        keys.push(key.map_err(|error| {
+            settings.refused("token_key", format_args!("{}: {error}", path.display()))
+        })?);
     }
+    let revoked = settings.plan.revoked.clone();
+    Guard::new(keys, revoked).map_err(|error| settings.refused("revoked", error))
+}
 
-    fn background_config(&self) -> BackgroundConfig {
-        BackgroundConfig {
-            interval: Duration::from_secs(self.sync_every.max(1)),
-            backoff_most: Duration::from_secs(self.retry_within.max(1)),
-            ..BackgroundConfig::default()
-        }
-    }
+/// Whether others could read along, or need no token.
+fn is_insecure(plan: &Plan) -> bool {
+    #[cfg(all(feature = "tls", feature = "tokens"))]
+    let is_secure = plan.tls_cert.is_some() && !plan.token_key.is_empty();
+    #[cfg(not(all(feature = "tls", feature = "tokens")))]
+    let is_secure = false;
+    plan.server.insecure_network && !is_secure
 }
 
 fn lock(backgrounds: &Mutex<Backgrounds>) -> MutexGuard<'_, Backgrounds> {
@@ -177,14 +164,20 @@ fn lock(backgrounds: &Mutex<Backgrounds>) -> MutexGuard<'_, Backgrounds> {
     backgrounds.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Syncs a database with its peers from now on.
-fn keep_in_touch(hosted: &Hosted, config: &BackgroundConfig, json: bool) -> Background {
-    Background::start(
+/// Syncs a database with its peers from now on. One that an embedding program opened itself has no
+/// list of them.
+fn keep_in_touch(hosted: &Hosted, config: &BackgroundConfig, all: &Mutex<Backgrounds>) {
+    let Some(directory) = hosted.directory.clone() else { return };
+    let database = hosted.name.clone();
+    let background = Background::start(
         hosted.database.clone(),
-        hosted.directory.clone(),
+        directory,
         config.clone(),
-        Arc::new(move |notice: &PeerNotice| output::complain(&line(notice, json))),
-    )
+        Arc::new(move |notice: &PeerNotice| {
+            logging::peer(&database, notice, line(notice, false).trim_end());
+        }),
+    );
+    lock(all).insert(hosted.name.clone(), background);
 }
 
 /// Says where the server is, at once: whoever started it waits for that.
@@ -213,15 +206,6 @@ fn announce(
     context.out.flush()
 }
 
-fn notice_line(notice: &Notice, json: bool) -> String {
-    if json {
-        let peer = notice.peer.map(|peer| peer.to_string());
-        let (database, text) = (&notice.database, notice.to_string());
-        return format!("{}\n", json!({ "database": database, "peer": peer, "notice": text }));
-    }
-    format!("{notice}\n")
-}
-
 fn opening(error: &DatabasesError) -> Failure {
     match error {
         DatabasesError::Missing { .. } => Failure::new(Exit::NotADatabase, error),
@@ -239,6 +223,10 @@ fn listening(error: &ListenError) -> Failure {
     match error {
         ListenError::Address { .. } | ListenError::NotLoopback { .. } => {
             Failure::new(Exit::Usage, error)
+        }
+        // What the program names, and not whoever runs it.
+        ListenError::Name { .. } | ListenError::DatabaseName { .. } | ListenError::Twice { .. } => {
+            Failure::new(Exit::Internal, error)
         }
         ListenError::Bind { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
             Failure::new(Exit::Locked, error)

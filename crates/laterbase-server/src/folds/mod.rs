@@ -37,6 +37,9 @@ pub(crate) trait Shown: Send + Sync {
     /// How many positions it has not taken note of.
     fn lag(&self) -> u64;
 
+    /// How often a row was folded again for events that came late.
+    fn rebased(&self) -> u64;
+
     fn get(&self, key: &str, moment: &Moment) -> Result<Option<Folded<Shape>>, FoldError>;
 
     fn page(&self, request: &PageRequest) -> Result<Page<Shape>, FoldError>;
@@ -51,6 +54,10 @@ impl<F: Fold<State: Serialize>> Shown for Projection<F> {
 
     fn lag(&self) -> u64 {
         Self::lag(self)
+    }
+
+    fn rebased(&self) -> u64 {
+        Self::rebased(self)
     }
 
     fn get(&self, key: &str, moment: &Moment) -> Result<Option<Folded<Shape>>, FoldError> {
@@ -98,12 +105,14 @@ impl Sort {
     }
 }
 
-/// How far a projection is behind its database.
-pub(crate) struct FoldLag {
+/// Numbers of a projection.
+pub(crate) struct FoldNumbers {
     pub(crate) sort: &'static str,
     pub(crate) name: String,
-    /// It takes note of what is new when it is asked.
-    pub(crate) positions: u64,
+    /// How far it is behind its database: it takes note of what is new when it is asked.
+    pub(crate) lag_positions: u64,
+    /// How often a row was folded again for events that came late.
+    pub(crate) rebased: u64,
 }
 
 /// What a fold is called.
@@ -134,15 +143,16 @@ impl Folds {
         of_sort.map(|(_, name)| name.as_str())
     }
 
-    /// How far each projection that was made of a database is behind it, by name.
-    pub(crate) fn lags(&self, database: &str) -> Vec<FoldLag> {
+    /// Numbers of each projection that was made of a database, by name.
+    pub(crate) fn numbers(&self, database: &str) -> Vec<FoldNumbers> {
         let made = self.made.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let of_database = made.into_iter().filter(|((of, _), _)| of == database);
         of_database
-            .map(|((_, (sort, name)), shown)| FoldLag {
+            .map(|((_, (sort, name)), shown)| FoldNumbers {
                 sort: sort.name(),
                 name,
-                positions: shown.lag(),
+                lag_positions: shown.lag(),
+                rebased: shown.rebased(),
             })
             .collect()
     }

@@ -105,7 +105,7 @@ fn reads_are_given_up_in_time_and_writes_are_waited_for() {
         ServerConfig { request_timeout: Duration::from_millis(200), ..ServerConfig::default() };
     let options = Options::default().validators(slow);
     let server = Running::over(directory.path(), options, config, |server| {
-        server.aggregate::<Sluggish>("truck".try_into().unwrap())
+        server.aggregate::<Sluggish>("truck")
     });
     std::thread::scope(|threads| {
         let write = threads

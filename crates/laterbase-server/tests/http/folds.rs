@@ -57,7 +57,7 @@ impl View for Full {
 fn serve(directory: &std::path::Path) -> Running {
     drop(laterbase::Database::create(directory, Options::default()).unwrap());
     Running::furnished(directory, ServerConfig::default(), |server| {
-        server.aggregate::<Tank>("tank".try_into().unwrap()).view("full", Full)
+        server.aggregate::<Tank>("tank").view_of("full", Full)
     })
 }
 
@@ -246,7 +246,7 @@ fn serve_lazily(directory: &std::path::Path) -> Running {
     options.flush_interval_ms = 600_000;
     drop(laterbase::Database::create(directory, options.clone()).unwrap());
     Running::over(directory, options, ServerConfig::default(), |server| {
-        server.aggregate::<Tank>("tank".try_into().unwrap()).view("full", Full)
+        server.aggregate::<Tank>("tank").view_of("full", Full)
     })
 }
 
@@ -303,7 +303,7 @@ impl View for Both {
 
 fn serve_both(directory: &std::path::Path) -> Running {
     drop(laterbase::Database::create(directory, Options::default()).unwrap());
-    Running::furnished(directory, ServerConfig::default(), |server| server.view("both", Both))
+    Running::furnished(directory, ServerConfig::default(), |server| server.view_of("both", Both))
 }
 
 #[test]
@@ -363,6 +363,27 @@ fn a_state_that_was_written_on_several_lines_stands_on_one() {
     }
     assert!(data.ends_with(state), "{data}");
     drop(client);
+}
+
+#[test]
+fn metrics_tell_how_often_rows_were_folded_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = serve(dir.path());
+    let rebases = || {
+        let (_, page) = server.ask("GET", "/metrics", &[], b"");
+        let name = "laterbase_fold_rebases_total{database=\"default\",sort=\"aggregates\",";
+        let line = page.lines().find(|line| line.starts_with(name)).map(str::to_owned);
+        line.unwrap().rsplit(' ').next().unwrap().to_owned()
+    };
+    put(&server, "a", 1, None);
+    get(&server, "/a/tank/a");
+    put(&server, "a", 2, None);
+    get(&server, "/a/tank/a");
+    assert_eq!(rebases(), "0");
+    put(&server, "a", 3, Some("2026-01-01T00:00:00Z"));
+    get(&server, "/a/tank/a");
+    get(&server, "/a/tank/a");
+    assert_eq!(rebases(), "1");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod append;
 mod bad_peers;
 mod bounds;
+mod builder;
 mod cloud_events;
 mod consumers;
 #[cfg(feature = "tls")]

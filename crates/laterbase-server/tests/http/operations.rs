@@ -64,7 +64,7 @@ fn clients_make_so_many_databases_and_somebody_is_told_of_each() {
     let told: Arc<Mutex<Vec<String>>> = Arc::default();
     let tell = Arc::clone(&told);
     let server = Running::furnished(directory.path(), config, |server| {
-        server.with_made(Arc::new(move |hosted| tell.lock().unwrap().push(hosted.name.clone())))
+        server.made(Arc::new(move |hosted| tell.lock().unwrap().push(hosted.name.clone())))
     });
     for (name, expected) in [("x", 201), ("x", 200), ("y", 201), ("z", 409), ("y", 200)] {
         let (status, text) = server.ask("PUT", &format!("/db/{name}"), &[], b"");
@@ -97,6 +97,17 @@ fn health_and_metrics_tell_what_goes_on() {
     }
     let flushes = page.lines().find(|line| line.starts_with("laterbase_flushes_total{"));
     assert!(!flushes.unwrap().ends_with(" 0"), "{page}");
+    // Each of these had the device sync.
+    let value = |name: &str| {
+        let line = page.lines().find(|line| line.starts_with(name));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+    };
+    let synced = value("laterbase_flush_seconds_count{database=\"default\"}");
+    assert_eq!(synced, value("laterbase_flushes_total{database=\"default\"}"), "{page}");
+    let all = value("laterbase_flush_seconds_bucket{database=\"default\",le=\"+Inf\"}");
+    assert_eq!(all, synced, "{page}");
+    assert!(value("laterbase_flush_seconds_sum{database=\"default\"}").is_some(), "{page}");
+    assert!(page.contains("laterbase_flush_seconds_bucket{database=\"default\",le=\"0.00005\"} "));
 }
 
 #[test]

@@ -51,18 +51,20 @@ impl Running {
         let databases = Databases::open(directory, &options, &config).unwrap();
         let notices = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&notices);
-        let server = Server::new(
-            databases.clone(),
-            config,
-            Arc::new(move |notice: &Notice| kept.lock().unwrap().push(notice.clone())),
-            Arc::new(|_, _| {}),
-        );
-        let server = furnish(server);
+        let server = Server::of(databases.clone())
+            .notices(Arc::new(move |notice: &Notice| kept.lock().unwrap().push(notice.clone())));
+        let mut running = Self::listening(furnish(server), databases);
+        running.notices = notices;
+        running
+    }
+
+    /// A server that is put together already.
+    pub(crate) fn listening(server: Server, databases: Databases) -> Self {
         let listening = Listening::new(server, check_address("127.0.0.1:0").unwrap()).unwrap();
         let address = listening.address();
         let (stop, told) = watch::channel(false);
         let thread = Some(std::thread::spawn(move || listening.run(told)));
-        Self { address, notices, databases, stop, thread }
+        Self { address, notices: Arc::default(), databases, stop, thread }
     }
 
     pub(crate) fn peer(&self) -> PeerAddress {

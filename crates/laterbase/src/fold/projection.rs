@@ -77,6 +77,8 @@ pub struct Projection<F: Fold> {
     rows: Mutex<Rows<F::State>>,
     /// How far the rows had come, for who does not want to wait until they are free.
     noted: AtomicU64,
+    /// How often a row was folded again for events that came late.
+    rebased: AtomicU64,
     /// Events whose rows the fold could not name.
     unplaced: Mutex<Vec<Failure>>,
 }
@@ -84,7 +86,8 @@ pub struct Projection<F: Fold> {
 impl<F: Fold> Projection<F> {
     pub(crate) fn new(database: Database, fold: F) -> Self {
         let (rows, unplaced) = (Mutex::new(Rows::new()), Mutex::default());
-        Self { database, fold, rows, noted: AtomicU64::new(0), unplaced }
+        let (noted, rebased) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { database, fold, rows, noted, rebased, unplaced }
     }
 
     /// The row of a key as of now; `None` if no event touches it.
@@ -202,6 +205,13 @@ impl<F: Fold> Projection<F> {
     pub fn lag(&self) -> u64 {
         let visible = self.inner().progress.visible().as_u64();
         visible.saturating_sub(self.noted.load(Ordering::Relaxed))
+    }
+
+    /// How often a row was re-based: folded again from a state before its end, since an event came
+    /// late. Once for all events that came late between two reads of it.
+    #[must_use]
+    pub fn rebased(&self) -> u64 {
+        self.rebased.load(Ordering::Relaxed)
     }
 
     /// How many rows there are, the hidden ones among them, of those events that were taken note
@@ -382,7 +392,9 @@ impl<F: Fold> Projection<F> {
             return self.read_filtered(key, timeline, at, source);
         }
         if at.bound >= row.last && at.valid_at.is_none() {
-            timeline.settle(source, &mut step)?;
+            if timeline.settle(source, &mut step)? {
+                self.rebased.fetch_add(1, Ordering::Relaxed);
+            }
             if let Some(failure) = timeline.failure() {
                 return Err(failure.clone().into());
             }

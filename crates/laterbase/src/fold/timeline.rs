@@ -86,6 +86,8 @@ pub(crate) struct Timeline<S> {
     thinned: usize,
     /// The fold stops before the event of this number.
     failure: Option<(u64, Failure)>,
+    /// A late event took states away, which were not made anew yet.
+    is_cut: bool,
 }
 
 /// What belongs to a past.
@@ -143,6 +145,7 @@ impl<S: Clone + Default> Timeline<S> {
             points: Vec::new(),
             thinned: 0,
             failure: None,
+            is_cut: false,
         }
     }
 
@@ -217,6 +220,7 @@ impl<S: Clone + Default> Timeline<S> {
             point.count > before || point.last.as_ref().is_some_and(is_twin)
         }) {
             self.points.pop();
+            self.is_cut = true;
         }
         if self.failure.as_ref().is_some_and(|(count, _)| *count >= before) {
             self.failure = None;
@@ -247,14 +251,14 @@ impl<S: Clone + Default> Timeline<S> {
         self.thin();
     }
 
-    /// Makes the newest state hold every event.
+    /// Makes the newest state hold every event; `true` if a late event had taken states away.
     pub(crate) fn settle<R: RowEvents>(
         &mut self,
         source: &mut R,
         step: &mut impl Step<S>,
-    ) -> Result<(), R::Error> {
+    ) -> Result<bool, R::Error> {
         if self.failure.is_some() || self.current().is_some() || self.count() == 0 {
-            return Ok(());
+            return Ok(false);
         }
         let total = self.count();
         let mut point = self.points.last().cloned().unwrap_or_else(Point::start);
@@ -284,7 +288,7 @@ impl<S: Clone + Default> Timeline<S> {
             self.points.push(point);
         }
         self.thin();
-        Ok(())
+        Ok(std::mem::take(&mut self.is_cut))
     }
 
     /// The state of a past, and of how many events it is made; `None` for none.
@@ -337,6 +341,7 @@ impl<S: Clone + Default> Timeline<S> {
     fn forget_from(&mut self, is_behind: impl Fn(&Place) -> bool) {
         while self.points.last().is_some_and(|point| point.last.as_ref().is_some_and(&is_behind)) {
             self.points.pop();
+            self.is_cut = true;
         }
         self.failure = None;
     }

@@ -61,10 +61,9 @@ impl<'a> Admission<'a> {
         let mut scratch = DecodeScratch::default();
         let mut events = view.events(&mut scratch).map_err(decode)?;
         let mut status = BatchStatus::Admitted;
+        let validators = inner.validators();
         while let Some(event) = events.next().map_err(decode)? {
-            if status == BatchStatus::Admitted
-                && refusal(&inner.options.validators, &event).is_some()
-            {
+            if status == BatchStatus::Admitted && refusal(&validators, &event).is_some() {
                 status = BatchStatus::Quarantined;
             }
             terms.add_view(&inner.hasher, &event);

@@ -399,7 +399,7 @@ impl Replica for SyncPort {
     }
 
     fn validators(&self) -> Option<[u8; 8]> {
-        self.inner.options.validators.fingerprint()
+        self.inner.validators().fingerprint()
     }
 
     fn codec(&self) -> Option<&dyn Codec> {

@@ -76,10 +76,11 @@ impl Inner {
         let mut scratch = DecodeScratch::default();
         let mut events = view.events(&mut scratch).map_err(decode)?;
         let (mut ids, mut refused) = (Vec::new(), None);
+        let validators = self.validators();
         while let Some(event) = events.next().map_err(decode)? {
             ids.push(event.id());
             if refused.is_none() {
-                refused = refusal(&self.options.validators, &event).map(|text| (event.id(), text));
+                refused = refusal(&validators, &event).map(|text| (event.id(), text));
             }
         }
         Ok(QuarantinedBatch {
