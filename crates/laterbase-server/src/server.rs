@@ -174,7 +174,7 @@ impl Server {
     }
 
     /// Looks at every event of every database before it is recorded, whether a client writes it
-    /// or a peer brings it: as [`Database::add_validator`], when it listens.
+    /// or a peer brings it: as [`Database::add_validators`], from when it listens.
     #[must_use]
     pub fn validator(
         mut self,

@@ -145,6 +145,25 @@ fn a_refusal_is_told_with_its_reason_within_its_request() {
 }
 
 #[test]
+fn what_a_program_tells_on_a_blocking_thread_is_told_within_its_request() {
+    lines();
+    let directory = tempfile::tempdir().unwrap();
+    Database::create(directory.path(), Options::default()).unwrap().close().unwrap();
+    let server = Running::furnished(directory.path(), ServerConfig::default(), |server| {
+        server.validator(|event| {
+            tracing::info!(type_name = event.type_name, "looked at");
+            Ok(())
+        })
+    });
+    let event = b"{\"type\":\"weighed\",\"data\":1}";
+    let named = "x-request-id: blocking-1";
+    assert_eq!(server.ask("POST", "/e/truck", &[JSON, named], event).0, 201);
+    drop(server);
+    let told = of_request("blocking-1");
+    assert!(told.iter().any(|line| line["type_name"] == "weighed"), "{told:?}");
+}
+
+#[test]
 fn neither_tokens_nor_data_nor_parameters_are_told() {
     let directory = tempfile::tempdir().unwrap();
     let config = ServerConfig { authorizer: Some(Arc::new(Wary)), ..ServerConfig::default() };

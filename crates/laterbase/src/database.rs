@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use laterbase_event::{
     DatabaseId, EventId, EventView, Hlc, Limits, Position, ReplicaId, VersionVector,
@@ -240,8 +240,7 @@ impl Database {
     /// was then, and nothing that is recorded is looked at again. Every copy of the database
     /// should have the same ones.
     pub fn add_validators(&self, validators: &Validators) {
-        let known = &self.handle.inner.validators;
-        let mut known = known.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.handle.inner.validators);
         *known = std::mem::take(&mut *known).and(validators);
     }
 

@@ -10,7 +10,7 @@
 //! writes) or by the background threads in `host.rs`; without threads, `Database::step` runs them.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use laterbase_event::{Clock, DatabaseId, EventView, Hlc, Position, Timestamp, VersionVector};
 use laterbase_index::{
@@ -46,7 +46,7 @@ pub(crate) struct Inner {
     pub(crate) environment: Arc<dyn Environment>,
     pub(crate) options: Options,
     /// Those of the options, and those that came later.
-    pub(crate) validators: RwLock<Validators>,
+    pub(crate) validators: Mutex<Validators>,
     pub(crate) database: DatabaseId,
     /// The id under which this copy writes now. Changed under the lock of the front alone.
     pub(crate) replica: AtomicU64,
@@ -252,7 +252,7 @@ impl Inner {
 
     /// Who looks at events, as of now.
     pub(crate) fn validators(&self) -> Validators {
-        self.validators.read().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.validators).clone()
     }
 
     /// Writes what is staged; the caller holds the writer and wakes the others afterwards.

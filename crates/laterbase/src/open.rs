@@ -10,7 +10,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex};
 
 use laterbase_event::{Clock, DatabaseId, Hlc, Position, ReplicaId};
 use laterbase_index::{IndexConfig, IndexFollower, IndexWriter, PendingEntries};
@@ -19,7 +19,7 @@ use laterbase_log::{Log, LogReader, Recovery, TornTail};
 
 use crate::database::Database;
 use crate::environment::{EntropyError, Environment, SystemEnvironment};
-use crate::flush_times::monotonic;
+use crate::flush_times::timed;
 use crate::follow::{EVERYTHING, FollowError, readable_to};
 use crate::host::{Bell, Threads};
 use crate::identity::{IDENTITY_FILE, Identity, IdentityError, State};
@@ -257,7 +257,7 @@ impl Opening {
         let inner = Arc::new(Inner {
             storage: self.storage,
             environment: self.environment,
-            validators: RwLock::new(self.options.validators.clone()),
+            validators: Mutex::new(self.options.validators.clone()),
             options: self.options,
             database: identity.database,
             replica: AtomicU64::new(identity.replica.as_u64()),
@@ -327,7 +327,7 @@ impl Opening {
         self,
         identity: Identity,
         lock: WriterLock,
-        mut log: Log,
+        log: Log,
         mut index: IndexWriter,
         mut report: OpenReport,
     ) -> Result<Database, OpenError> {
@@ -346,7 +346,6 @@ impl Opening {
         pending.reserve(self.options.pending_entries_max);
         let mut spare = PendingEntries::new();
         spare.reserve(self.options.pending_entries_max);
-        log.writer.time_syncs(monotonic);
         let writer = Writer {
             indexer: Mutex::new(Indexer {
                 index,
@@ -355,7 +354,7 @@ impl Opening {
                 failure: None,
                 broken: None,
             }),
-            writer: Mutex::new(Some(log.writer)),
+            writer: Mutex::new(Some(timed(log.writer))),
             front: Mutex::new(Front { clock, log: Some(log.front), pending, headers: Vec::new() }),
             maintenance: Mutex::new(log.maintenance),
             lock: Mutex::new(Some(lock)),
@@ -367,7 +366,7 @@ impl Opening {
         let inner = Arc::new(Inner {
             storage: self.storage,
             environment: self.environment,
-            validators: RwLock::new(self.options.validators.clone()),
+            validators: Mutex::new(self.options.validators.clone()),
             options: self.options,
             database: identity.database,
             replica: AtomicU64::new(identity.replica.as_u64()),

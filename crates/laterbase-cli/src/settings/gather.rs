@@ -95,6 +95,8 @@ impl Settings {
     }
 }
 
+// All settings are there in the full program alone.
+#[cfg(all(feature = "tls", feature = "tokens"))]
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -204,6 +206,12 @@ mod tests {
             "requests_max = 99999999999999999999999",
             "serve.toml:1: `requests_max`: `99999999999999999999999` is no count: write a whole \
              number",
+        );
+        check(
+            &["--header-bytes-max", "1MiB"],
+            &[],
+            "",
+            "--header-bytes-max: 1MiB is out of range: from 1KiB to 96KiB",
         );
         check(&["--sync-every", "0"], &[], "", "--sync-every: 0s is out of range: from 1s to 1d");
         check(
