@@ -30,11 +30,20 @@ def vector(root, replica, seq):
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
+def record_first():
+    """The stream that links and examples name."""
+    body = json.dumps({"key": "4711", "type": "booked", "data": 1}).encode()
+    request = urllib.request.Request(URL + "/e/shipment", body)
+    request.add_header("content-type", "application/json")
+    urllib.request.urlopen(request).read()
+
+
 def arrival_cursor():
     with urllib.request.urlopen(URL + "/e") as answer:
         return json.load(answer)["cursor"]
 
 
+record_first()
 ROOTS = st.from_regex(r"[a-z]{1,8}", fullmatch=True)
 VECTORS = st.just("AQA") | st.builds(
     vector, ROOTS, st.integers(0, 2**64 - 1), st.integers(1, 2**32)

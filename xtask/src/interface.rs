@@ -1,8 +1,9 @@
-//! The HTTP interface against its own description: schemathesis sends what the OpenAPI document
-//! allows, and what it forbids, to a server, and holds every answer against it.
+//! The HTTP interface against its own description, and against clients of others: schemathesis sends
+//! what the OpenAPI document allows, and what it forbids, and holds every answer against it; the SDK
+//! of CloudEvents sends events and reads them back.
 //!
-//! The work is done by `scripts/schemathesis/run`, which can be run by hand as well. It installs a
-//! pinned version, and says `SKIPPED` where that cannot be.
+//! The work is done by `scripts/schemathesis/run` and `scripts/cloudevents/run`, which can be run by
+//! hand as well. They install pinned versions, and say `SKIPPED` where that cannot be.
 
 use crate::failure::Failure;
 use crate::process::{Invocation, cargo};
@@ -18,11 +19,20 @@ pub(crate) fn run(repository: &Repository) -> Result<Outcome, Failure> {
     cargo(repository.root(), &build).run()?;
     let program = repository.target().join("debug").join("laterbase");
     let program = program.to_string_lossy().into_owned();
-    let arguments = [program.as_str(), SECONDS];
-    let lines = Invocation::new(repository.root(), "scripts/schemathesis/run", &arguments).run()?;
-    if let Some(why) = lines.iter().find_map(|line| line.strip_prefix("SKIPPED ")) {
-        return Ok(Outcome::Skipped(why.to_owned()));
+    let runs = [
+        ("scripts/cloudevents/run", &[program.as_str()][..]),
+        ("scripts/schemathesis/run", &[program.as_str(), SECONDS]),
+    ];
+    let mut told = String::new();
+    for (script, arguments) in runs {
+        let lines = Invocation::new(repository.root(), script, arguments).run()?;
+        if let Some(why) = lines.iter().find_map(|line| line.strip_prefix("SKIPPED ")) {
+            return Ok(Outcome::Skipped(why.to_owned()));
+        }
+        let said = lines.iter().find(|line| line.contains(" generated,")).or(lines.last());
+        let said = said.map_or("", |line| line.trim());
+        told.push_str(if told.is_empty() { "" } else { "; " });
+        told.push_str(said);
     }
-    let generated = lines.iter().find(|line| line.contains(" generated"));
-    Ok(Outcome::Passed(generated.map_or_else(String::new, |line| line.trim().to_owned())))
+    Ok(Outcome::Passed(told))
 }
