@@ -143,7 +143,7 @@ pub(super) static SETTINGS: &[Setting] = &[
     ),
     setting(
         "waiting_bytes_max",
-        bytes(|plan| &mut plan.server.waiting_bytes_max, KIB, 64 * GIB),
+        bytes(|plan| &mut plan.server.waiting_bytes_max, KIB, 64_usize.saturating_mul(GIB)),
         "Bytes of all bodies that arrive and all answers on their way",
     ),
     setting(

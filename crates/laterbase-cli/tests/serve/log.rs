@@ -62,9 +62,14 @@ fn the_log_is_json_where_answers_are_and_tells_of_requests_if_asked_to() {
 
 #[test]
 fn the_level_decides_what_is_told() {
-    for (level, lines) in
-        [("off", 0), ("error", 0), ("warn", 1), ("debug", 2), ("off,laterbase_server=debug", 2)]
-    {
+    for (level, lines) in [
+        ("off", 0),
+        ("error", 0),
+        ("warn", 1),
+        ("info", 1),
+        ("debug", 2),
+        ("off,laterbase_server=debug", 2),
+    ] {
         let sandbox = Sandbox::with_database();
         let (served, _) = guarded(&sandbox, &["--log-level", level]);
         served.ask("GET", "/e", &["x-request-id: gate-7"], "");
