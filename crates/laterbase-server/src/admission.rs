@@ -17,6 +17,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinError;
 
 use crate::config::ServerConfig;
 use crate::problem::Problem;
@@ -80,8 +81,30 @@ impl Admission {
         &self,
         work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
-        let place = Arc::clone(&self.work).try_acquire_owned().map_err(|_| Problem::busy())?;
-        run_at(place, work).await
+        run_at(self.place()?, work).await
+    }
+
+    /// The same for work that ends with a wait which needs no thread. The place is kept to the end
+    /// of that, also if the client leaves.
+    ///
+    /// # Errors
+    /// What `work` or the wait says, that the server is busy, or that `work` panicked.
+    pub(crate) async fn run_to_end<T, W>(
+        &self,
+        work: impl FnOnce() -> Result<W, Problem> + Send + 'static,
+    ) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T, Problem>> + Send + 'static,
+    {
+        let place = self.place()?;
+        let done = tokio::spawn(async move {
+            let wait = ended(tokio::task::spawn_blocking(work).await)?;
+            let waited = wait.await;
+            drop(place);
+            waited
+        });
+        ended(done.await)
     }
 
     /// The same for what is short and asked for again and again: it waits its turn, and takes no
@@ -93,6 +116,10 @@ impl Admission {
         // Never closed.
         let place = Arc::clone(&self.steps).acquire_owned().await;
         run_at(place.map_err(|_| Problem::busy())?, work).await
+    }
+
+    fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.work).try_acquire_owned().map_err(|_| Problem::busy())
     }
 
     /// An answer that keeps room for as long as it is on its way.
@@ -139,7 +166,12 @@ async fn run_at<T: Send + 'static>(
         let _place = place;
         work()
     });
-    done.await.unwrap_or_else(|error| match error.try_into_panic() {
+    ended(done.await)
+}
+
+/// How work ended, panics told.
+fn ended<T>(done: Result<Result<T, Problem>, JoinError>) -> Result<T, Problem> {
+    done.unwrap_or_else(|error| match error.try_into_panic() {
         Ok(panic) => Err(Problem::failed(format_args!("panicked: {}", message(panic.as_ref())))),
         Err(_) => Err(Problem::busy()),
     })
@@ -227,6 +259,26 @@ mod tests {
         admission.step(|| Ok(())).await.unwrap();
         end.send(()).unwrap();
         // The thread lets go of its place behind its last word.
+        let _place = admission.work.acquire().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn work_that_ends_with_a_wait_keeps_its_place_to_the_end_of_it() {
+        let admission = admission(1);
+        let (end, ended) = tokio::sync::oneshot::channel();
+        let mut left =
+            Box::pin(admission.run_to_end(|| Ok(async { ended.await.map_err(Problem::failed) })));
+        std::future::poll_fn(|cx| {
+            assert!(left.as_mut().poll(cx).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        drop(left);
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(admission.at_work(), 1, "the client has left, the work has not");
+        end.send(()).unwrap();
         let _place = admission.work.acquire().await.unwrap();
     }
 

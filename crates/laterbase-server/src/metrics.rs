@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::databases::Hosted;
 use crate::folds::FoldLag;
 use crate::peers::PeerStanding;
+use crate::problem::Problem;
 
 /// Upper bounds of the buckets for commits, in microseconds.
 const BUCKETS_US: [u64; 12] =
@@ -59,6 +60,11 @@ pub(crate) enum Ended {
 
 impl Ended {
     const NAMES: [&str; 4] = ["recorded", "already_applied", "refused", "failed"];
+
+    /// That of an append which this is the answer to.
+    pub(crate) fn of(problem: &Problem) -> Self {
+        if problem.kind().status().is_server_error() { Self::Failed } else { Self::Refused }
+    }
 
     fn index(self) -> usize {
         match self {

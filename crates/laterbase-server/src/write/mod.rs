@@ -3,7 +3,8 @@
 //! ```text
 //!   headers ─▶ form, idempotency key, entity tags        entity_tag
 //!   body ─▶ events and conditions                         body, conditions, cloud_events
-//!        ─▶ one commit ─▶ on the device ─▶ 201
+//!        ─▶ one commit, staged ─▶ on the device ─▶ 201
+//!   └── on a thread that may block ──┘ └ waits without one
 //! ```
 //! All events of a body are one commit: recorded together or not at all. A body with events that
 //! are refused is refused whole, and each of them is named by its index.
@@ -19,7 +20,7 @@ use std::time::Instant;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use laterbase::{Appended, Commit, Database, Expected, Key, NewEvent, Outcome, RootName};
+use laterbase::{Appended, Commit, Database, Expected, Key, NewEvent, Outcome, RootName, Ticket};
 use serde_json::{Value, json};
 
 use self::body::Forms;
@@ -58,6 +59,35 @@ struct Writing {
     body: Whole,
 }
 
+/// How far a request to record events has come without waiting for the device.
+enum Staged {
+    /// There is nothing to wait for.
+    Answered(Response),
+    /// This is the answer when the ticket says so.
+    Waiting {
+        ticket: Ticket,
+        response: Result<Response, Problem>,
+        events: usize,
+        hosted: Arc<Hosted>,
+        began: Instant,
+    },
+}
+
+impl Staged {
+    /// Waits for the device, without a thread.
+    async fn end(self) -> Result<Response, Problem> {
+        match self {
+            Self::Answered(response) => Ok(response),
+            Self::Waiting { ticket, response, events, hosted, began } => {
+                let appended = ticket.await.map_err(|error| not_appended(&error, None, &[]));
+                let ended = appended.as_ref().map_or_else(Ended::of, |_| Ended::Recorded(events));
+                hosted.metrics.count_append(ended, began.elapsed());
+                appended.and(response)
+            }
+        }
+    }
+}
+
 /// Records the events of a body and answers with what they are called.
 pub(crate) async fn append(call: Call) -> Result<Response, Problem> {
     let hosted = call.hosted()?;
@@ -76,15 +106,16 @@ pub(crate) async fn append(call: Call) -> Result<Response, Problem> {
     let headers = parts.headers;
     let server = Arc::clone(&shared);
     let writing = Writing { shared, hosted, headers, root, forms, key, demanded, body };
-    server.admission.run(move || writing.run()).await
+    server.admission.run_to_end(move || Ok(writing.stage()?.end())).await
 }
 
 impl Writing {
-    fn run(self) -> Result<Response, Problem> {
+    /// Takes its place in the log; what is left is to wait for the device.
+    fn stage(self) -> Result<Staged, Problem> {
         let root = self.root.as_ref().map(RootName::as_str);
         let Read { mut events, conditions } = self.forms.read(&self.headers, root, &self.body)?;
         if events.is_empty() {
-            return self.nothing();
+            return self.nothing().map(Staged::Answered);
         }
         self.give_keys(&mut events)?;
         self.permitted(&events, &conditions)?;
@@ -99,14 +130,34 @@ impl Writing {
             exact.push((*root, key.clone(), expected));
         }
         let began = Instant::now();
-        let appended = self.hosted.database.append(&mut commit).and_then(laterbase::Ticket::wait);
         let by_header = self.demanded.as_ref().and(stream.as_ref());
-        let appended = appended.map_err(|error| not_appended(&error, by_header, &events));
-        self.hosted.metrics.count_append(ended(&appended), began.elapsed());
-        let appended = appended?;
-        let mut response = json(&answer(&self.hosted.database, &appended, self.only())?);
+        let ticket = self.hosted.database.append(&mut commit);
+        let ticket = ticket.map_err(|error| not_appended(&error, by_header, &events));
+        let ticket = ticket.inspect_err(|problem| self.count(Ended::of(problem), began))?;
+        if let Some(staged) = ticket.staged().filter(|staged| staged.outcome == Outcome::Recorded) {
+            let (response, events) = (self.response(staged, &exact, stream.as_ref()), staged.len());
+            return Ok(Staged::Waiting { ticket, response, events, hosted: self.hosted, began });
+        }
+        // Of earlier events the answer is read, which needs them to be there.
+        let appended = ticket.wait().map_err(|error| not_appended(&error, by_header, &events));
+        let ended = appended.as_ref().map_or_else(Ended::of, |_| Ended::AlreadyApplied);
+        self.count(ended, began);
+        self.response(&appended?, &exact, stream.as_ref()).map(Staged::Answered)
+    }
+
+    fn count(&self, ended: Ended, began: Instant) {
+        self.hosted.metrics.count_append(ended, began.elapsed());
+    }
+
+    fn response(
+        &self,
+        appended: &Appended,
+        exact: &[(RootName, Key, Expected)],
+        stream: Option<&(RootName, Key)>,
+    ) -> Result<Response, Problem> {
+        let mut response = json(&answer(&self.hosted.database, appended, self.only())?);
         *response.status_mut() = StatusCode::CREATED;
-        if let Some(tag) = self.tag(&appended, &exact, stream.as_ref()) {
+        if let Some(tag) = self.tag(appended, exact, stream) {
             response.headers_mut().insert(header::ETAG, tag);
         }
         Ok(response)
@@ -258,18 +309,6 @@ fn no_one_stream() -> Problem {
         "If-Match and If-None-Match need all events of the body on one key: use `expect` in the \
          body for several",
     )
-}
-
-/// What became of an append, to be counted.
-fn ended(appended: &Result<Appended, Problem>) -> Ended {
-    match appended {
-        Ok(Appended { outcome: Outcome::Recorded, .. }) => {
-            Ended::Recorded(appended.as_ref().map_or(0, Appended::len))
-        }
-        Ok(Appended { outcome: Outcome::AlreadyApplied, .. }) => Ended::AlreadyApplied,
-        Err(problem) if problem.kind().status().is_server_error() => Ended::Failed,
-        Err(_) => Ended::Refused,
-    }
 }
 
 /// The header that is read elsewhere too.
