@@ -44,6 +44,14 @@ pub(crate) struct Room {
     held: Option<OwnedSemaphorePermit>,
 }
 
+/// How far work has come without blocking.
+pub(crate) enum Begun<W> {
+    /// All that is left is to wait.
+    Waits(W),
+    /// The rest may block.
+    Blocks(Box<dyn FnOnce() -> Result<W, Problem> + Send>),
+}
+
 impl Admission {
     pub(crate) fn new(config: &ServerConfig) -> Self {
         // The largest body always fits, if it is alone.
@@ -84,14 +92,15 @@ impl Admission {
         run_at(self.place()?, work).await
     }
 
-    /// The same for work that ends with a wait which needs no thread. The place is kept to the end
-    /// of that, also if the client leaves.
+    /// The same for work that ends with a wait which needs no thread. What it begins with blocks
+    /// nothing and runs where the request is; only the rest, if there is one, needs a thread that
+    /// may block. The place is kept to the end of the wait, also if the client leaves.
     ///
     /// # Errors
-    /// What `work` or the wait says, that the server is busy, or that `work` panicked.
+    /// What the work or the wait says, that the server is busy, or that one of them panicked.
     pub(crate) async fn run_to_end<T, W>(
         &self,
-        work: impl FnOnce() -> Result<W, Problem> + Send + 'static,
+        begin: impl FnOnce() -> Result<Begun<W>, Problem> + Send + 'static,
     ) -> Result<T, Problem>
     where
         T: Send + 'static,
@@ -99,7 +108,10 @@ impl Admission {
     {
         let place = self.place()?;
         let done = tokio::spawn(async move {
-            let wait = ended(tokio::task::spawn_blocking(work).await)?;
+            let wait = match begin()? {
+                Begun::Waits(wait) => wait,
+                Begun::Blocks(rest) => ended(tokio::task::spawn_blocking(rest).await)?,
+            };
             let waited = wait.await;
             drop(place);
             waited
@@ -266,8 +278,10 @@ mod tests {
     async fn work_that_ends_with_a_wait_keeps_its_place_to_the_end_of_it() {
         let admission = admission(1);
         let (end, ended) = tokio::sync::oneshot::channel();
-        let mut left =
-            Box::pin(admission.run_to_end(|| Ok(async { ended.await.map_err(Problem::failed) })));
+        let mut left = Box::pin(
+            admission
+                .run_to_end(|| Ok(Begun::Waits(async { ended.await.map_err(Problem::failed) }))),
+        );
         std::future::poll_fn(|cx| {
             assert!(left.as_mut().poll(cx).is_pending());
             Poll::Ready(())

@@ -4,7 +4,8 @@
 //!   headers ─▶ form, idempotency key, entity tags        entity_tag
 //!   body ─▶ events and conditions                         body, conditions, cloud_events
 //!        ─▶ one commit, staged ─▶ on the device ─▶ 201
-//!   └── on a thread that may block ──┘ └ waits without one
+//!   └ on a thread that may block ─┘ └ waits without one
+//!     unless it is short
 //! ```
 //! All events of a body are one commit: recorded together or not at all. A body with events that
 //! are refused is refused whole, and each of them is named by its index.
@@ -20,7 +21,9 @@ use std::time::Instant;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use laterbase::{Appended, Commit, Database, Expected, Key, NewEvent, Outcome, RootName, Ticket};
+use laterbase::{
+    AppendError, Appended, Commit, Database, Expected, Key, NewEvent, Outcome, RootName, Ticket,
+};
 use serde_json::{Value, json};
 
 use self::body::Forms;
@@ -29,6 +32,7 @@ pub(crate) use self::conditions::{vector, whole_number};
 use self::entity_tag::{HeaderCondition, entity_tag};
 use self::refusal::not_appended;
 use crate::access::{self, Asked, Verb};
+use crate::admission::Begun;
 use crate::call::{Call, header};
 use crate::databases::Hosted;
 use crate::describe::vector_text;
@@ -40,6 +44,9 @@ use crate::routes::Shared;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Refused events that an answer names at the most.
 const REFUSED_MAX: usize = 100;
+/// Bodies up to this length are read where the request is: that takes less than to wake a thread
+/// for it, or not much more.
+const AT_ONCE_BYTES_MAX: usize = 16 << 10;
 
 /// What a body has to say: events, each as it was read, and conditions.
 pub(crate) struct Read {
@@ -57,6 +64,76 @@ struct Writing {
     key: Option<String>,
     demanded: Option<HeaderCondition>,
     body: Whole,
+}
+
+/// What became of a body.
+enum Pushed {
+    /// It has no events, and this is the answer.
+    Nothing(Response),
+    Events(Ready),
+}
+
+/// A request whose events are in a commit.
+struct Ready {
+    writing: Writing,
+    events: Vec<Result<NewEvent, String>>,
+    /// The one that all of them are on, if there is one.
+    stream: Option<(RootName, Key)>,
+    commit: Commit,
+    /// Which versions of which streams it is for.
+    exact: Vec<(RootName, Key, Expected)>,
+    began: Instant,
+}
+
+impl Ready {
+    /// Takes its place in the log if that needs no waiting; otherwise nothing is done.
+    fn stage_now(&mut self) -> Result<Option<Ticket>, Problem> {
+        let ticket = self.writing.hosted.database.append_now(&mut self.commit);
+        ticket.map_err(|error| self.refused(&error))
+    }
+
+    /// Takes its place in the log; what is left is to wait for the device.
+    fn stage(mut self) -> Result<Staged, Problem> {
+        let ticket = self.writing.hosted.database.append(&mut self.commit);
+        let ticket = ticket.map_err(|error| self.refused(&error))?;
+        if ticket.staged().is_some_and(|staged| staged.outcome == Outcome::Recorded) {
+            return Ok(self.waiting(ticket));
+        }
+        // Of earlier events the answer is read, which needs them to be there.
+        let appended = ticket.wait().map_err(|error| self.refused(&error))?;
+        self.count(Ended::AlreadyApplied);
+        self.response(&appended).map(Staged::Answered)
+    }
+
+    /// What is staged, with its answer.
+    fn waiting(self, ticket: Ticket) -> Staged {
+        let used = || Err(Problem::failed("the ticket was used before"));
+        let response = ticket.staged().map_or_else(used, |staged| self.response(staged));
+        let events = self.events.len();
+        let Self { writing: Writing { hosted, .. }, began, .. } = self;
+        Staged::Waiting { ticket, response, events, hosted, began }
+    }
+
+    fn response(&self, appended: &Appended) -> Result<Response, Problem> {
+        let Self { writing, exact, stream, .. } = self;
+        let mut response = json(&answer(&writing.hosted.database, appended, writing.only())?);
+        *response.status_mut() = StatusCode::CREATED;
+        if let Some(tag) = writing.tag(appended, exact, stream.as_ref()) {
+            response.headers_mut().insert(header::ETAG, tag);
+        }
+        Ok(response)
+    }
+
+    fn refused(&self, error: &AppendError) -> Problem {
+        let by_header = self.writing.demanded.as_ref().and(self.stream.as_ref());
+        let problem = not_appended(error, by_header, &self.events);
+        self.count(Ended::of(&problem));
+        problem
+    }
+
+    fn count(&self, ended: Ended) {
+        self.writing.hosted.metrics.count_append(ended, self.began.elapsed());
+    }
 }
 
 /// How far a request to record events has come without waiting for the device.
@@ -106,16 +183,42 @@ pub(crate) async fn append(call: Call) -> Result<Response, Problem> {
     let headers = parts.headers;
     let server = Arc::clone(&shared);
     let writing = Writing { shared, hosted, headers, root, forms, key, demanded, body };
-    server.admission.run_to_end(move || Ok(writing.stage()?.end())).await
+    server.admission.run_to_end(move || writing.begin()).await
 }
 
 impl Writing {
-    /// Takes its place in the log; what is left is to wait for the device.
-    fn stage(self) -> Result<Staged, Problem> {
+    /// Does at once what is short and blocks nothing, so that small appends need no other thread.
+    fn begin(self) -> Result<Begun<impl Future<Output = Result<Response, Problem>>>, Problem> {
+        // An entity tag is held against the stream's version, which is read; where logs are forked
+        // the answer's vector is.
+        let is_short = self.body.len() <= AT_ONCE_BYTES_MAX
+            && matches!(self.forms, Forms::Json | Forms::Ndjson)
+            && self.demanded.is_none()
+            && !self.hosted.database.has_forks().map_err(Problem::failed)?;
+        if !is_short {
+            return Ok(Begun::Blocks(Box::new(move || {
+                Ok(match self.pushed()? {
+                    Pushed::Nothing(response) => Staged::Answered(response),
+                    Pushed::Events(ready) => ready.stage()?,
+                }
+                .end())
+            })));
+        }
+        match self.pushed()? {
+            Pushed::Nothing(response) => Ok(Begun::Waits(Staged::Answered(response).end())),
+            Pushed::Events(mut ready) => Ok(match ready.stage_now()? {
+                Some(ticket) => Begun::Waits(ready.waiting(ticket).end()),
+                None => Begun::Blocks(Box::new(move || Ok(ready.stage()?.end()))),
+            }),
+        }
+    }
+
+    /// Reads the body into a commit.
+    fn pushed(self) -> Result<Pushed, Problem> {
         let root = self.root.as_ref().map(RootName::as_str);
         let Read { mut events, conditions } = self.forms.read(&self.headers, root, &self.body)?;
         if events.is_empty() {
-            return self.nothing().map(Staged::Answered);
+            return self.nothing().map(Pushed::Nothing);
         }
         self.give_keys(&mut events)?;
         self.permitted(&events, &conditions)?;
@@ -130,37 +233,7 @@ impl Writing {
             exact.push((*root, key.clone(), expected));
         }
         let began = Instant::now();
-        let by_header = self.demanded.as_ref().and(stream.as_ref());
-        let ticket = self.hosted.database.append(&mut commit);
-        let ticket = ticket.map_err(|error| not_appended(&error, by_header, &events));
-        let ticket = ticket.inspect_err(|problem| self.count(Ended::of(problem), began))?;
-        if let Some(staged) = ticket.staged().filter(|staged| staged.outcome == Outcome::Recorded) {
-            let (response, events) = (self.response(staged, &exact, stream.as_ref()), staged.len());
-            return Ok(Staged::Waiting { ticket, response, events, hosted: self.hosted, began });
-        }
-        // Of earlier events the answer is read, which needs them to be there.
-        let appended = ticket.wait().map_err(|error| not_appended(&error, by_header, &events));
-        let ended = appended.as_ref().map_or_else(Ended::of, |_| Ended::AlreadyApplied);
-        self.count(ended, began);
-        self.response(&appended?, &exact, stream.as_ref()).map(Staged::Answered)
-    }
-
-    fn count(&self, ended: Ended, began: Instant) {
-        self.hosted.metrics.count_append(ended, began.elapsed());
-    }
-
-    fn response(
-        &self,
-        appended: &Appended,
-        exact: &[(RootName, Key, Expected)],
-        stream: Option<&(RootName, Key)>,
-    ) -> Result<Response, Problem> {
-        let mut response = json(&answer(&self.hosted.database, appended, self.only())?);
-        *response.status_mut() = StatusCode::CREATED;
-        if let Some(tag) = self.tag(appended, exact, stream) {
-            response.headers_mut().insert(header::ETAG, tag);
-        }
-        Ok(response)
+        Ok(Pushed::Events(Ready { writing: self, events, stream, commit, exact, began }))
     }
 
     /// A body without events. A batch of CloudEvents may be empty, and is then taken as it is.
