@@ -16,6 +16,7 @@ pub(crate) mod entity_tag;
 mod refusal;
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,7 +25,7 @@ use axum::response::Response;
 use laterbase::{
     AppendError, Appended, Commit, Database, Expected, Key, NewEvent, Outcome, RootName, Ticket,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use self::body::Forms;
 use self::conditions::Conditions;
@@ -38,7 +39,7 @@ use crate::databases::Hosted;
 use crate::describe::vector_text;
 use crate::metrics::Ended;
 use crate::problem::{Problem, Refused};
-use crate::request::{Whole, json, whole};
+use crate::request::{Whole, json, json_text, whole};
 use crate::routes::Shared;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -47,6 +48,10 @@ const REFUSED_MAX: usize = 100;
 /// Bodies up to this length are read where the request is: that takes less than to wake a thread
 /// for it, or not much more.
 const AT_ONCE_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes of an answer with few logs, and for each event in it, about.
+const ANSWER_BYTES: usize = 256;
+const ANSWER_EVENT_BYTES: usize = 56;
 
 /// What a body has to say: events, each as it was read, and conditions.
 pub(crate) struct Read {
@@ -116,7 +121,7 @@ impl Ready {
 
     fn response(&self, appended: &Appended) -> Result<Response, Problem> {
         let Self { writing, exact, stream, .. } = self;
-        let mut response = json(&answer(&writing.hosted.database, appended, writing.only())?);
+        let mut response = json_text(answer(&writing.hosted.database, appended, writing.only())?);
         *response.status_mut() = StatusCode::CREATED;
         if let Some(tag) = writing.tag(appended, exact, stream.as_ref()) {
             response.headers_mut().insert(header::ETAG, tag);
@@ -347,12 +352,15 @@ fn one_stream(events: &[Result<NewEvent, String>]) -> Option<(RootName, Key)> {
     events.all(same).then_some((root, name))
 }
 
+/// The ids and numbers of what was recorded, as JSON. Written straight away: made as a tree, this
+/// was as much work as reading the events.
 fn answer(
     database: &Database,
     appended: &Appended,
     only: Option<RootName>,
-) -> Result<Value, Problem> {
-    let mut events = Vec::with_capacity(appended.len());
+) -> Result<String, Problem> {
+    let mut text = String::with_capacity(ANSWER_BYTES + appended.len() * ANSWER_EVENT_BYTES);
+    text.push_str("{\"events\":[");
     for (index, id) in appended.ids().enumerate() {
         let seq = match appended.seq(index) {
             Some(seq) => Some(seq),
@@ -361,14 +369,20 @@ fn answer(
                 found.map(|recorded| recorded.event.seq)
             }
         };
-        events.push(json!({ "id": id.to_string(), "seq": seq }));
+        let comma = if index == 0 { "" } else { "," };
+        // Writing into a string does not fail; neither ids nor vectors need escaping.
+        let _ = match seq {
+            Some(seq) => write!(text, "{comma}{{\"id\":\"{id}\",\"seq\":{seq}}}"),
+            None => write!(text, "{comma}{{\"id\":\"{id}\",\"seq\":null}}"),
+        };
     }
     let outcome = match appended.outcome {
         Outcome::Recorded => "recorded",
         Outcome::AlreadyApplied => "already_applied",
     };
     let vv = vector_shown(database, only)?;
-    Ok(json!({ "outcome": outcome, "events": events, "vv": vv }))
+    let _ = writeln!(text, "],\"outcome\":\"{outcome}\",\"vv\":\"{vv}\"}}");
+    Ok(text)
 }
 
 /// How far a database is, of one root or of all.
