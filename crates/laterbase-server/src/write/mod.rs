@@ -75,7 +75,7 @@ struct Writing {
 enum Pushed {
     /// It has no events, and this is the answer.
     Nothing(Response),
-    Events(Ready),
+    Events(Box<Ready>),
 }
 
 /// A request whose events are in a commit.
@@ -238,7 +238,8 @@ impl Writing {
             exact.push((*root, key.clone(), expected));
         }
         let began = Instant::now();
-        Ok(Pushed::Events(Ready { writing: self, events, stream, commit, exact, began }))
+        let ready = Ready { writing: self, events, stream, commit, exact, began };
+        Ok(Pushed::Events(Box::new(ready)))
     }
 
     /// A body without events. A batch of CloudEvents may be empty, and is then taken as it is.
