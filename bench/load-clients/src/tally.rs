@@ -106,13 +106,14 @@ impl Tally {
             let latency = self.latencies.get(index).or(self.latencies.last());
             latency.copied().unwrap_or_default().as_secs_f64() * 1e6
         };
+        let (rate, acknowledged, ticks) = (self.rate(plan), self.acknowledged, own_ticks());
+        let (p50_us, p99_us) = (percentile(50), percentile(99));
         println!(
-            r#"{{"events_per_s":{:.1},"acknowledged":{},"p50_us":{:.1},"p99_us":{:.1},"ticks":{}}}"#,
-            self.rate(plan),
-            self.acknowledged,
-            percentile(50),
-            percentile(99),
-            own_ticks(),
+            concat!(
+                r#"{{"events_per_s":{:.1},"acknowledged":{},"#,
+                r#""p50_us":{:.1},"p99_us":{:.1},"ticks":{}}}"#,
+            ),
+            rate, acknowledged, p50_us, p99_us, ticks,
         );
         Ok(())
     }

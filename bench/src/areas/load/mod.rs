@@ -118,10 +118,10 @@ fn explain(installed: &Installed, report: &mut Report) {
     }
     report.note(
         AREA,
-        "A case is clients × events of a batch. Events have 256 bytes of JSON, a key and a tag that \
-         no other has. Each client is one connection with one batch under way; all of a batch is \
-         one commit, but for NATS, where it is as many messages that are published without waiting \
-         and then waited for, each with an acknowledgement and a sync of its own.",
+        "A case is clients × events of a batch. Events have 256 bytes of JSON, a key and a tag \
+         that no other has. Each client is one connection with one batch under way; all of a batch \
+         is one commit, but for NATS, where it is as many messages that are published without \
+         waiting and then waited for, each with an acknowledgement and a sync of its own.",
     );
     for kind in installed.kinds() {
         report.note(AREA, format!("{}: {}", installed.subject(kind), kind.told()));
