@@ -18,6 +18,7 @@ cargo xtask bench [AREA…] [--quick] [--events N] [--json FILE] [--dir FOLDER] 
   size     bytes on disk for each event
   memory   resident memory of a process that appends a million events
   folds    late events into folded streams, beside folding them whole
+  load     appends from client processes to servers: ours, UmaDB, Tephra, NATS
   sync     bytes, round trips and time of syncing; a hub that many peers write to
 
   --quick       small databases and three rounds, for a first look

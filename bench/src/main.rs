@@ -1,4 +1,4 @@
-//! Benchmarks of Laterbase against other embedded stores, in one run, on one device.
+//! Benchmarks of Laterbase against other stores, in one run, on one device.
 //!
 //! ```text
 //! arguments ─▶ machine + device limits ─▶ areas ─▶ report (Markdown, JSON)
@@ -11,8 +11,7 @@
 //! [`store`]), syncs before it answers, gets the same events from the same seed, and takes turns in
 //! rounds; a number is the median of the rounds with its minimum and maximum beside it. The
 //! device's own limits are measured in the same run. What is claimed is a ratio, never a bare time.
-//!
-//! Left out: stores behind a server, which are a benchmark of their own.
+//! Stores behind a server have an area of their own, `load`, with clients in other processes.
 
 #![expect(
     clippy::print_stdout,

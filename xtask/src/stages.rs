@@ -66,6 +66,9 @@ pub(crate) const STAGES: &[Stage] = &[
 pub(crate) const SELECTION: [&str; 5] =
     ["--workspace", "--exclude", "laterbase-iroh", "--features", "laterbase-bench/peers"];
 
+/// The clients of the benchmark `load`, a workspace of their own.
+const LOAD_CLIENTS: &str = "bench/load-clients/Cargo.toml";
+
 /// Seconds that each fuzz target runs for in continuous integration.
 const FUZZ_SECONDS: u64 = 20;
 
@@ -84,6 +87,8 @@ fn fmt(repository: &Repository) -> Result<Outcome, Failure> {
     cargo(repository.root(), &["fmt", "--all", "--check"]).run()?;
     let fuzz = ["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"];
     cargo(repository.root(), &fuzz).run()?;
+    let clients = ["fmt", "--manifest-path", LOAD_CLIENTS, "--check"];
+    cargo(repository.root(), &clients).run()?;
     Ok(Outcome::Passed(String::new()))
 }
 
@@ -96,6 +101,12 @@ fn clippy(repository: &Repository) -> Result<Outcome, Failure> {
     let mut arguments = vec!["clippy", "--all-targets"];
     arguments.extend(SELECTION);
     arguments.extend(["--", "-D", "warnings"]);
+    cargo(repository.root(), &arguments).run()?;
+    // Those of the peers need their crates, which are for benchmarks alone.
+    let clients = ["clippy", "--all-targets", "--locked", "--manifest-path", LOAD_CLIENTS];
+    let target = repository.target().join("load-clients").to_string_lossy().into_owned();
+    let mut arguments = clients.to_vec();
+    arguments.extend(["--target-dir", &target, "--", "-D", "warnings"]);
     cargo(repository.root(), &arguments).run()?;
     Ok(Outcome::Passed(String::new()))
 }

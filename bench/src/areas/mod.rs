@@ -5,6 +5,7 @@ mod append;
 mod beside;
 mod folds;
 mod growth;
+mod load;
 mod memory;
 mod opening;
 mod reads;
@@ -36,6 +37,7 @@ pub(crate) enum Area {
     Size,
     Memory,
     Folds,
+    Load,
     #[cfg(feature = "sync")]
     Sync,
 }
@@ -50,6 +52,7 @@ impl Area {
         Self::Size,
         Self::Memory,
         Self::Folds,
+        Self::Load,
         #[cfg(feature = "sync")]
         Self::Sync,
     ];
@@ -64,6 +67,7 @@ impl Area {
             Self::Size => "size",
             Self::Memory => "memory",
             Self::Folds => "folds",
+            Self::Load => "load",
             #[cfg(feature = "sync")]
             Self::Sync => "sync",
         }
@@ -85,6 +89,7 @@ impl Area {
             Self::Size => size::run(context, report),
             Self::Memory => memory::run(context, report),
             Self::Folds => folds::run(context, report),
+            Self::Load => load::run(context, report),
             #[cfg(feature = "sync")]
             Self::Sync => sync::run(context, report),
         }

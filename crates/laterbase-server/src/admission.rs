@@ -17,7 +17,8 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tracing::Span;
+use tokio::task::JoinError;
+use tracing::{Instrument as _, Span};
 
 use crate::config::ServerConfig;
 use crate::problem::Problem;
@@ -42,6 +43,14 @@ pub(crate) struct Admission {
 pub(crate) struct Room {
     of: Arc<Semaphore>,
     held: Option<OwnedSemaphorePermit>,
+}
+
+/// How far work has come without blocking.
+pub(crate) enum Begun<W> {
+    /// All that is left is to wait.
+    Waits(W),
+    /// The rest may block.
+    Blocks(Box<dyn FnOnce() -> Result<W, Problem> + Send>),
 }
 
 impl Admission {
@@ -81,8 +90,38 @@ impl Admission {
         &self,
         work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
-        let place = Arc::clone(&self.work).try_acquire_owned().map_err(|_| Problem::busy())?;
-        run_at(place, work).await
+        run_at(self.place()?, work).await
+    }
+
+    /// The same for work that ends with a wait which needs no thread. What it begins with blocks
+    /// nothing and runs where the request is; only the rest, if there is one, needs a thread that
+    /// may block. The place is kept to the end of the wait, also if the client leaves.
+    ///
+    /// # Errors
+    /// What the work or the wait says, that the server is busy, or that one of them panicked.
+    pub(crate) async fn run_to_end<T, W>(
+        &self,
+        begin: impl FnOnce() -> Result<Begun<W>, Problem> + Send + 'static,
+    ) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T, Problem>> + Send + 'static,
+    {
+        let (place, span) = (self.place()?, Span::current());
+        let within = span.clone();
+        let done = async move {
+            let wait = match begin()? {
+                Begun::Waits(wait) => wait,
+                Begun::Blocks(rest) => {
+                    let rest = move || within.in_scope(rest);
+                    ended(tokio::task::spawn_blocking(rest).await)?
+                }
+            };
+            let waited = wait.await;
+            drop(place);
+            waited
+        };
+        ended(tokio::spawn(done.instrument(span)).await)
     }
 
     /// The same for what is short and asked for again and again: it waits its turn, and takes no
@@ -94,6 +133,10 @@ impl Admission {
         // Never closed.
         let place = Arc::clone(&self.steps).acquire_owned().await;
         run_at(place.map_err(|_| Problem::busy())?, work).await
+    }
+
+    fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.work).try_acquire_owned().map_err(|_| Problem::busy())
     }
 
     /// An answer that keeps room for as long as it is on its way.
@@ -141,7 +184,12 @@ async fn run_at<T: Send + 'static>(
         let _place = place;
         span.in_scope(work)
     });
-    done.await.unwrap_or_else(|error| match error.try_into_panic() {
+    ended(done.await)
+}
+
+/// How work ended, panics told.
+fn ended<T>(done: Result<Result<T, Problem>, JoinError>) -> Result<T, Problem> {
+    done.unwrap_or_else(|error| match error.try_into_panic() {
         Ok(panic) => Err(Problem::failed(format_args!("panicked: {}", message(panic.as_ref())))),
         Err(_) => Err(Problem::busy()),
     })
@@ -229,6 +277,28 @@ mod tests {
         admission.step(|| Ok(())).await.unwrap();
         end.send(()).unwrap();
         // The thread lets go of its place behind its last word.
+        let _place = admission.work.acquire().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn work_that_ends_with_a_wait_keeps_its_place_to_the_end_of_it() {
+        let admission = admission(1);
+        let (end, ended) = tokio::sync::oneshot::channel();
+        let mut left = Box::pin(
+            admission
+                .run_to_end(|| Ok(Begun::Waits(async { ended.await.map_err(Problem::failed) }))),
+        );
+        std::future::poll_fn(|cx| {
+            assert!(left.as_mut().poll(cx).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        drop(left);
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(admission.at_work(), 1, "the client has left, the work has not");
+        end.send(()).unwrap();
         let _place = admission.work.acquire().await.unwrap();
     }
 

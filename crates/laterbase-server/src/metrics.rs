@@ -15,6 +15,7 @@ use laterbase::FlushTimes;
 use crate::databases::Hosted;
 use crate::folds::FoldNumbers;
 use crate::peers::PeerStanding;
+use crate::problem::Problem;
 
 /// Upper bounds of the buckets for commits, in microseconds.
 const BUCKETS_US: [u64; 12] =
@@ -61,6 +62,11 @@ pub(crate) enum Ended {
 
 impl Ended {
     const NAMES: [&str; 4] = ["recorded", "already_applied", "refused", "failed"];
+
+    /// That of an append which this is the answer to.
+    pub(crate) fn of(problem: &Problem) -> Self {
+        if problem.kind().status().is_server_error() { Self::Failed } else { Self::Refused }
+    }
 
     fn index(self) -> usize {
         match self {

@@ -113,7 +113,12 @@ pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
 
 /// A JSON document, with a line end.
 pub(crate) fn json(document: &Value) -> Response {
-    let mut response = Response::new(Body::from(format!("{document}\n")));
+    json_text(format!("{document}\n"))
+}
+
+/// The same, written already.
+pub(crate) fn json_text(text: String) -> Response {
+    let mut response = Response::new(Body::from(text));
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
     response

@@ -10,6 +10,7 @@
 //! that position is looked at, so the decision is exact and the serial part stays small.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use laterbase_event::{
     BatchBody, BatchBuilder, ClockError, EventId, Hash, Hlc, Key, Position, RootName, Stamp,
@@ -183,20 +184,8 @@ struct Attempted<'a> {
 impl Inner {
     /// Decides and stages a commit.
     pub(crate) fn append(self: &Arc<Self>, commit: &mut Commit) -> Result<Ticket, AppendError> {
-        let Some(writer) = self.writer() else { return Err(AppendError::ReadOnly) };
-        if commit.is_empty() {
-            return Err(AppendError::Empty);
-        }
-        self.check_failure()?;
+        let (writer, commit) = self.attempted(commit)?;
         self.check_backlog(writer)?;
-        let used = commit.parts_used;
-        let commit = Attempted {
-            bodies: Bodies::finish(commit.builders.get_mut(..used).unwrap_or_default()),
-            terms: commit.terms.get(..used).unwrap_or_default(),
-            order: &commit.order,
-            demands: &commit.demands,
-            durability: commit.durability,
-        };
         loop {
             let decided_to = match self.decide_on(writer, &commit)? {
                 Decided::Unconditional => None,
@@ -210,6 +199,43 @@ impl Inner {
                 Attempt::BuffersFull => self.drain(writer)?,
             }
         }
+    }
+
+    /// Stages a commit if nothing must be read or waited for; `None`: nothing was done.
+    pub(crate) fn append_now(
+        self: &Arc<Self>,
+        commit: &mut Commit,
+    ) -> Result<Option<Ticket>, AppendError> {
+        // While indexes cannot be written, whoever appends has work to do.
+        if !commit.demands.is_empty() || self.index_failed.load(Ordering::Acquire) {
+            return Ok(None);
+        }
+        let (writer, commit) = self.attempted(commit)?;
+        match self.try_stage(writer, &commit, None)? {
+            Attempt::Staged(ticket) => Ok(Some(ticket)),
+            Attempt::DecideAgain | Attempt::IndexesBehind | Attempt::BuffersFull => Ok(None),
+        }
+    }
+
+    /// What is to be staged, and where.
+    fn attempted<'a>(
+        &'a self,
+        commit: &'a mut Commit,
+    ) -> Result<(&'a Writer, Attempted<'a>), AppendError> {
+        let Some(writer) = self.writer() else { return Err(AppendError::ReadOnly) };
+        if commit.is_empty() {
+            return Err(AppendError::Empty);
+        }
+        self.check_failure()?;
+        let used = commit.parts_used;
+        let attempted = Attempted {
+            bodies: Bodies::finish(commit.builders.get_mut(..used).unwrap_or_default()),
+            terms: commit.terms.get(..used).unwrap_or_default(),
+            order: &commit.order,
+            demands: &commit.demands,
+            durability: commit.durability,
+        };
+        Ok((writer, attempted))
     }
 
     fn decide_on(

@@ -268,6 +268,31 @@ impl Database {
         self.handle.inner.append(commit)
     }
 
+    /// Whether commits are validated by somebody's code, which may take its time.
+    #[must_use]
+    pub fn has_validators(&self) -> bool {
+        !self.handle.inner.validators().is_empty()
+    }
+
+    /// Whether threads of its own do what nobody waits for ([`Options::threads`]); only then does a
+    /// ticket that is awaited come to its end.
+    #[must_use]
+    pub fn has_threads(&self) -> bool {
+        self.handle.inner.options.threads
+    }
+
+    /// Records a commit if nothing must be read or waited for: for a thread that may not block.
+    ///
+    /// `None`: nothing was done, and [`Database::append`] takes the commit. That is so for commits
+    /// with expected versions, conditions or idempotency keys, and while buffers or indexes have no
+    /// room. The ticket is to be awaited, not waited for, by such a thread.
+    ///
+    /// # Errors
+    /// [`AppendError`]. Unless it is [`AppendError::Failed`], nothing was written.
+    pub fn append_now(&self, commit: &mut Commit) -> Result<Option<Ticket>, AppendError> {
+        self.handle.inner.append_now(commit)
+    }
+
     /// Waits until everything that was appended so far is flushed.
     ///
     /// # Errors
@@ -384,12 +409,21 @@ impl Database {
 
     /// How far each log is held here.
     ///
-    /// In a process that only reads: by what was taken up when it was opened or refreshed last.
+    /// In a process that only reads: by what was taken up when it was opened or refreshed last. In
+    /// one that writes nothing is read, unless it [has forks](Database::has_forks).
     ///
     /// # Errors
     /// [`ReadError`] if the logs cannot be read.
     pub fn version_vector(&self) -> Result<VersionVector, ReadError> {
         self.handle.inner.version_vector()
+    }
+
+    /// Whether a log is forked. The process that writes knows it without reading.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the logs cannot be read.
+    pub fn has_forks(&self) -> Result<bool, ReadError> {
+        Ok(!self.handle.inner.forked_logs()?.is_empty())
     }
 
     /// A cursor behind everything that is flushed now, in arrival order.

@@ -12,7 +12,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use laterbase_event::{Clock, DatabaseId, EventView, Hlc, Position, Timestamp, VersionVector};
+use laterbase_event::{
+    Clock, DatabaseId, EventView, Hlc, Position, RootName, Timestamp, VersionVector,
+};
 use laterbase_index::{
     AbsorbError, IndexConfig, IndexFollower, IndexReader, IndexSnapshot, IndexWriter,
     MaintainError, PendingEntries,
@@ -180,11 +182,31 @@ impl Inner {
 
     /// How far each log is held here, branches of forks by their own names.
     pub(crate) fn version_vector(&self) -> Result<VersionVector, ReadError> {
+        if let Some(vector) = self.plain_version_vector() {
+            return Ok(vector);
+        }
         let mut vector = VersionVector::new();
         for (log, head) in self.heads_at()?.heads.iter() {
             vector.set(log.root, log.replica, head.seq);
         }
         Ok(vector)
+    }
+
+    /// The same where no log is forked, as the writing process knows it without reading.
+    fn plain_version_vector(&self) -> Option<VersionVector> {
+        let front = lock(&self.writer()?.front);
+        let log = front.log.as_ref()?;
+        if log.forked().next().is_some() {
+            return None;
+        }
+        let mut vector = VersionVector::new();
+        for (root, replica, head) in log.heads().iter() {
+            // As `heads_at` does: a root that is none is in no vector.
+            if let Ok(root) = RootName::try_from(root) {
+                vector.set(root, replica, head.seq);
+            }
+        }
+        Some(vector)
     }
 
     /// Waits until a commit has a durability, doing the work if nobody else is at it.

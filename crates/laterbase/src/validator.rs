@@ -60,6 +60,12 @@ impl Validators {
         self
     }
 
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.checks.is_empty()
+    }
+
     /// What peers compare: equal for sets with the same number of validators and the same version;
     /// `None` if there are no validators.
     pub(crate) fn fingerprint(&self) -> Option<[u8; 8]> {

@@ -364,3 +364,43 @@ fn a_repetition_may_name_the_cause_by_its_id_or_by_its_place_in_the_commit() {
         }
     }
 }
+
+#[test]
+fn a_commit_that_demands_nothing_is_recorded_at_once() {
+    let fixture = Fixture::new();
+    let mut commit = fixture.db.commit();
+    commit.push(&event("booked")).unwrap();
+    let ticket = fixture.db.append_now(&mut commit).unwrap().expect("there is room");
+    let id = ticket.wait().unwrap().id(0).unwrap();
+    assert_eq!(fixture.ids(&Query::all()), [id]);
+}
+
+#[test]
+fn a_commit_with_demands_is_left_to_those_who_may_wait() {
+    let fixture = Fixture::new();
+    let mut expecting = fixture.db.commit();
+    expecting.push(&event("booked")).unwrap();
+    expecting.expect("shipment".try_into().unwrap(), "1".try_into().unwrap(), Expected::None);
+    let mut keyed = fixture.db.commit();
+    keyed.push(&event("departed").idempotency_key("k1")).unwrap();
+    for commit in [&mut expecting, &mut keyed] {
+        let before = fixture.db.version_vector().unwrap();
+        assert!(fixture.db.append_now(commit).unwrap().is_none());
+        assert_eq!(fixture.db.version_vector().unwrap(), before, "nothing was done");
+        fixture.db.append(commit).unwrap().wait().unwrap();
+    }
+    assert_eq!(fixture.ids(&Query::all()).len(), 2);
+}
+
+#[test]
+fn while_indexes_have_no_room_nothing_is_recorded_at_once() {
+    let mut options = support::quiet();
+    options.pending_entries_max = 1;
+    let fixture = Fixture::with_options(1_000, options);
+    let mut commit = fixture.db.commit();
+    commit.push(&event("booked")).unwrap();
+    assert!(fixture.db.append_now(&mut commit).unwrap().is_some(), "nothing waits yet");
+    assert!(fixture.db.append_now(&mut commit).unwrap().is_none());
+    fixture.db.append(&mut commit).unwrap().wait().unwrap();
+    assert_eq!(fixture.ids(&Query::all()).len(), 2);
+}

@@ -88,6 +88,7 @@ fn converge(all: &[&Database]) {
         assert_eq!(db.log_heads().unwrap(), all[0].log_heads().unwrap());
         assert_eq!(db.version_vector().unwrap(), all[0].version_vector().unwrap());
         assert_eq!(db.forks().unwrap(), all[0].forks().unwrap());
+        assert_eq!(db.has_forks().unwrap(), !db.forks().unwrap().is_empty());
         assert_eq!(seen(db), seen(all[0]));
         assert!(db.verify(&mut |_| {}).unwrap().problems.is_empty());
     }
@@ -210,6 +211,7 @@ fn a_copy_that_was_put_back_takes_a_new_id_and_loses_nothing() {
     converge(&[&a, &b]);
     assert_eq!(shown(&b), all.iter().copied().collect());
     assert_eq!(b.forks().unwrap(), []);
+    assert!(!b.has_forks().unwrap());
     let (from, to) = (former.to_string(), a.replica().to_string());
     let record = serde_json::json!({ "from": from, "to": to, "reason": "known_to_peer" });
     assert_eq!(records(&b, "reincarnated"), [record]);

@@ -171,6 +171,12 @@ const PACKAGES: &[Package] = &[
         ],
     },
     Package {
+        name: "laterbase-load-clients",
+        folder: "bench/load-clients",
+        level: None,
+        outside: &["async-nats", "tephra-client", "tokio", "umadb-client", "umadb-dcb"],
+    },
+    Package {
         name: "laterbase-powercut",
         folder: "powercut",
         level: None,

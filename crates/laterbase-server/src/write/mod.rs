@@ -3,7 +3,9 @@
 //! ```text
 //!   headers ─▶ form, idempotency key, entity tags        entity_tag
 //!   body ─▶ events and conditions                         body, conditions, cloud_events
-//!        ─▶ one commit ─▶ on the device ─▶ 201
+//!        ─▶ one commit, staged ─▶ on the device ─▶ 201
+//!   └ on a thread that may block ─┘ └ waits without one
+//!     unless it is short
 //! ```
 //! All events of a body are one commit: recorded together or not at all. A body with events that
 //! are refused is refused whole, and each of them is named by its index.
@@ -14,13 +16,16 @@ pub(crate) mod entity_tag;
 mod refusal;
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use laterbase::{Appended, Commit, Database, Expected, Key, NewEvent, Outcome, RootName};
-use serde_json::{Value, json};
+use laterbase::{
+    AppendError, Appended, Commit, Database, Expected, Key, NewEvent, Outcome, RootName, Ticket,
+};
+use serde_json::json;
 
 use self::body::Forms;
 use self::conditions::Conditions;
@@ -28,17 +33,25 @@ pub(crate) use self::conditions::{vector, whole_number};
 use self::entity_tag::{HeaderCondition, entity_tag};
 use self::refusal::not_appended;
 use crate::access::{self, Asked, Verb};
+use crate::admission::Begun;
 use crate::call::{Call, header};
 use crate::databases::Hosted;
 use crate::describe::vector_text;
 use crate::metrics::Ended;
 use crate::problem::{Problem, Refused};
-use crate::request::{Whole, json, whole};
+use crate::request::{Whole, json, json_text, whole};
 use crate::routes::Shared;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Refused events that an answer names at the most.
 const REFUSED_MAX: usize = 100;
+/// Bodies up to this length are read where the request is: that takes less than to wake a thread
+/// for it, or not much more.
+const AT_ONCE_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes of an answer with few logs, and for each event in it, about.
+const ANSWER_BYTES: usize = 256;
+const ANSWER_EVENT_BYTES: usize = 56;
 
 /// What a body has to say: events, each as it was read, and conditions.
 pub(crate) struct Read {
@@ -56,6 +69,107 @@ struct Writing {
     key: Option<String>,
     demanded: Option<HeaderCondition>,
     body: Whole,
+}
+
+/// What became of a body.
+enum Pushed {
+    /// It has no events, and this is the answer.
+    Nothing(Response),
+    Events(Box<Ready>),
+}
+
+/// A request whose events are in a commit.
+struct Ready {
+    writing: Writing,
+    events: Vec<Result<NewEvent, String>>,
+    /// The one that all of them are on, if there is one.
+    stream: Option<(RootName, Key)>,
+    commit: Commit,
+    /// Which versions of which streams it is for.
+    exact: Vec<(RootName, Key, Expected)>,
+    began: Instant,
+}
+
+impl Ready {
+    /// Takes its place in the log if that needs no waiting; otherwise nothing is done.
+    fn stage_now(&mut self) -> Result<Option<Ticket>, Problem> {
+        let ticket = self.writing.hosted.database.append_now(&mut self.commit);
+        ticket.map_err(|error| self.refused(&error))
+    }
+
+    /// Takes its place in the log; what is left is to wait for the device.
+    fn stage(mut self) -> Result<Staged, Problem> {
+        let ticket = self.writing.hosted.database.append(&mut self.commit);
+        let ticket = ticket.map_err(|error| self.refused(&error))?;
+        let is_new = ticket.staged().is_some_and(|staged| staged.outcome == Outcome::Recorded);
+        if is_new && self.writing.hosted.database.has_threads() {
+            return Ok(self.waiting(ticket));
+        }
+        // Of earlier events the answer is read, which needs them to be there.
+        let appended = ticket.wait().map_err(|error| self.refused(&error))?;
+        let events = self.events.len();
+        self.count(if is_new { Ended::Recorded(events) } else { Ended::AlreadyApplied });
+        self.response(&appended).map(Staged::Answered)
+    }
+
+    /// What is staged, with its answer.
+    fn waiting(self, ticket: Ticket) -> Staged {
+        let used = || Err(Problem::failed("the ticket was used before"));
+        let response = ticket.staged().map_or_else(used, |staged| self.response(staged));
+        let events = self.events.len();
+        let Self { writing: Writing { hosted, .. }, began, .. } = self;
+        Staged::Waiting { ticket, response, events, hosted, began }
+    }
+
+    fn response(&self, appended: &Appended) -> Result<Response, Problem> {
+        let Self { writing, exact, stream, .. } = self;
+        let mut response = json_text(answer(&writing.hosted.database, appended, writing.only())?);
+        *response.status_mut() = StatusCode::CREATED;
+        if let Some(tag) = writing.tag(appended, exact, stream.as_ref()) {
+            response.headers_mut().insert(header::ETAG, tag);
+        }
+        Ok(response)
+    }
+
+    fn refused(&self, error: &AppendError) -> Problem {
+        let by_header = self.writing.demanded.as_ref().and(self.stream.as_ref());
+        let problem = not_appended(error, by_header, &self.events);
+        self.count(Ended::of(&problem));
+        problem
+    }
+
+    fn count(&self, ended: Ended) {
+        self.writing.hosted.metrics.count_append(ended, self.began.elapsed());
+    }
+}
+
+/// How far a request to record events has come without waiting for the device.
+enum Staged {
+    /// There is nothing to wait for.
+    Answered(Response),
+    /// This is the answer when the ticket says so.
+    Waiting {
+        ticket: Ticket,
+        response: Result<Response, Problem>,
+        events: usize,
+        hosted: Arc<Hosted>,
+        began: Instant,
+    },
+}
+
+impl Staged {
+    /// Waits for the device, without a thread.
+    async fn end(self) -> Result<Response, Problem> {
+        match self {
+            Self::Answered(response) => Ok(response),
+            Self::Waiting { ticket, response, events, hosted, began } => {
+                let appended = ticket.await.map_err(|error| not_appended(&error, None, &[]));
+                let ended = appended.as_ref().map_or_else(Ended::of, |_| Ended::Recorded(events));
+                hosted.metrics.count_append(ended, began.elapsed());
+                appended.and(response)
+            }
+        }
+    }
 }
 
 /// Records the events of a body and answers with what they are called.
@@ -76,15 +190,45 @@ pub(crate) async fn append(call: Call) -> Result<Response, Problem> {
     let headers = parts.headers;
     let server = Arc::clone(&shared);
     let writing = Writing { shared, hosted, headers, root, forms, key, demanded, body };
-    server.admission.run(move || writing.run()).await
+    server.admission.run_to_end(move || writing.begin()).await
 }
 
 impl Writing {
-    fn run(self) -> Result<Response, Problem> {
+    /// Does at once what is short and blocks nothing, so that small appends need no other thread.
+    fn begin(self) -> Result<Begun<impl Future<Output = Result<Response, Problem>>>, Problem> {
+        // An entity tag is held against the stream's version, which is read; where logs are forked
+        // the answer's vector is. What somebody's validator does, nobody knows.
+        let database = &self.hosted.database;
+        let is_short = self.body.len() <= AT_ONCE_BYTES_MAX
+            && matches!(self.forms, Forms::Json | Forms::Ndjson)
+            && self.demanded.is_none()
+            && database.has_threads()
+            && !database.has_validators()
+            && !database.has_forks().map_err(Problem::failed)?;
+        if !is_short {
+            return Ok(Begun::Blocks(Box::new(move || {
+                Ok(match self.pushed()? {
+                    Pushed::Nothing(response) => Staged::Answered(response),
+                    Pushed::Events(ready) => ready.stage()?,
+                }
+                .end())
+            })));
+        }
+        match self.pushed()? {
+            Pushed::Nothing(response) => Ok(Begun::Waits(Staged::Answered(response).end())),
+            Pushed::Events(mut ready) => Ok(match ready.stage_now()? {
+                Some(ticket) => Begun::Waits(ready.waiting(ticket).end()),
+                None => Begun::Blocks(Box::new(move || Ok(ready.stage()?.end()))),
+            }),
+        }
+    }
+
+    /// Reads the body into a commit.
+    fn pushed(self) -> Result<Pushed, Problem> {
         let root = self.root.as_ref().map(RootName::as_str);
         let Read { mut events, conditions } = self.forms.read(&self.headers, root, &self.body)?;
         if events.is_empty() {
-            return self.nothing();
+            return self.nothing().map(Pushed::Nothing);
         }
         self.give_keys(&mut events)?;
         self.permitted(&events, &conditions)?;
@@ -99,17 +243,8 @@ impl Writing {
             exact.push((*root, key.clone(), expected));
         }
         let began = Instant::now();
-        let appended = self.hosted.database.append(&mut commit).and_then(laterbase::Ticket::wait);
-        let by_header = self.demanded.as_ref().and(stream.as_ref());
-        let appended = appended.map_err(|error| not_appended(&error, by_header, &events));
-        self.hosted.metrics.count_append(ended(&appended), began.elapsed());
-        let appended = appended?;
-        let mut response = json(&answer(&self.hosted.database, &appended, self.only())?);
-        *response.status_mut() = StatusCode::CREATED;
-        if let Some(tag) = self.tag(&appended, &exact, stream.as_ref()) {
-            response.headers_mut().insert(header::ETAG, tag);
-        }
-        Ok(response)
+        let ready = Ready { writing: self, events, stream, commit, exact, began };
+        Ok(Pushed::Events(Box::new(ready)))
     }
 
     /// A body without events. A batch of CloudEvents may be empty, and is then taken as it is.
@@ -223,12 +358,15 @@ fn one_stream(events: &[Result<NewEvent, String>]) -> Option<(RootName, Key)> {
     events.all(same).then_some((root, name))
 }
 
+/// The ids and numbers of what was recorded, as JSON. Written straight away: made as a tree, this
+/// was as much work as reading the events.
 fn answer(
     database: &Database,
     appended: &Appended,
     only: Option<RootName>,
-) -> Result<Value, Problem> {
-    let mut events = Vec::with_capacity(appended.len());
+) -> Result<String, Problem> {
+    let mut text = String::with_capacity(ANSWER_BYTES + appended.len() * ANSWER_EVENT_BYTES);
+    text.push_str("{\"events\":[");
     for (index, id) in appended.ids().enumerate() {
         let seq = match appended.seq(index) {
             Some(seq) => Some(seq),
@@ -237,14 +375,20 @@ fn answer(
                 found.map(|recorded| recorded.event.seq)
             }
         };
-        events.push(json!({ "id": id.to_string(), "seq": seq }));
+        let comma = if index == 0 { "" } else { "," };
+        // Writing into a string does not fail; neither ids nor vectors need escaping.
+        let _ = match seq {
+            Some(seq) => write!(text, "{comma}{{\"id\":\"{id}\",\"seq\":{seq}}}"),
+            None => write!(text, "{comma}{{\"id\":\"{id}\",\"seq\":null}}"),
+        };
     }
     let outcome = match appended.outcome {
         Outcome::Recorded => "recorded",
         Outcome::AlreadyApplied => "already_applied",
     };
     let vv = vector_shown(database, only)?;
-    Ok(json!({ "outcome": outcome, "events": events, "vv": vv }))
+    let _ = writeln!(text, "],\"outcome\":\"{outcome}\",\"vv\":\"{vv}\"}}");
+    Ok(text)
 }
 
 /// How far a database is, of one root or of all.
@@ -258,18 +402,6 @@ fn no_one_stream() -> Problem {
         "If-Match and If-None-Match need all events of the body on one key: use `expect` in the \
          body for several",
     )
-}
-
-/// What became of an append, to be counted.
-fn ended(appended: &Result<Appended, Problem>) -> Ended {
-    match appended {
-        Ok(Appended { outcome: Outcome::Recorded, .. }) => {
-            Ended::Recorded(appended.as_ref().map_or(0, Appended::len))
-        }
-        Ok(Appended { outcome: Outcome::AlreadyApplied, .. }) => Ended::AlreadyApplied,
-        Err(problem) if problem.kind().status().is_server_error() => Ended::Failed,
-        Err(_) => Ended::Refused,
-    }
 }
 
 /// The header that is read elsewhere too.

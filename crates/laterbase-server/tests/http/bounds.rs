@@ -63,9 +63,9 @@ impl Gate {
         drop(self.bell.wait_while(state, |(_, is_open)| !*is_open).unwrap());
     }
 
-    fn wait_for_one(&self) {
+    fn wait_for(&self, count: usize) {
         let state = self.state.lock().unwrap();
-        let waited = self.bell.wait_timeout_while(state, PATIENCE, |(came, _)| *came == 0);
+        let waited = self.bell.wait_timeout_while(state, PATIENCE, |(came, _)| *came < count);
         assert!(!waited.unwrap().1.timed_out(), "nobody came");
     }
 
@@ -110,7 +110,7 @@ fn reads_are_given_up_in_time_and_writes_are_waited_for() {
     std::thread::scope(|threads| {
         let write = threads
             .spawn(|| server.ask("POST", "/e/gate", &[JSON], b"{\"type\":\"a\",\"data\":1}"));
-        recording.wait_for_one();
+        recording.wait_for(1);
         // The read begins behind the write, and has had its time.
         let (status, text) = server.ask("GET", "/a/truck/0", &[], b"");
         assert_eq!((status, kind(&text).as_str()), (503, "slow"), "{text}");
@@ -124,6 +124,43 @@ fn reads_are_given_up_in_time_and_writes_are_waited_for() {
     FOLDING.open();
     wait_for("the end of the work", || metric(&server, "laterbase_requests_at_work") == 0.0);
     assert_eq!(server.ask("GET", "/a/truck/0", &[], b"").0, 200);
+}
+
+#[test]
+fn a_validator_holds_up_nobody_but_those_who_write() {
+    const WRITERS: usize = 8;
+    let directory = tempfile::tempdir().unwrap();
+    Database::create(directory.path(), Options::default()).unwrap().close().unwrap();
+    let gate = Arc::new(Gate::default());
+    let at_gate = Arc::clone(&gate);
+    let slow = Validators::default().with(move |_| {
+        at_gate.pass();
+        Ok(())
+    });
+    let options = Options::default().validators(slow);
+    let server = Running::over(directory.path(), options, ServerConfig::default(), |server| server);
+    let event = b"{\"type\":\"a\",\"data\":1}";
+    std::thread::scope(|threads| {
+        let write = || threads.spawn(|| server.ask("POST", "/e/gate", &[JSON], event).0);
+        let writes: Vec<_> = (0..WRITERS).map(|_| write()).collect();
+        gate.wait_for(WRITERS);
+        assert_eq!(server.ask("GET", "/e", &[], b"").0, 200);
+        gate.open();
+        assert!(writes.into_iter().all(|write| write.join().unwrap() == 201));
+    });
+}
+
+#[test]
+fn a_database_without_threads_is_written_by_those_who_wait() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut options = Options::default();
+    options.threads = false;
+    Database::create(directory.path(), options.clone()).unwrap().close().unwrap();
+    let server = Running::over(directory.path(), options, ServerConfig::default(), |server| server);
+    let event = b"{\"key\":\"1\",\"type\":\"a\",\"data\":1}";
+    assert_eq!(server.ask("POST", "/e/ship", &[JSON], event).0, 201);
+    let conditional = ["if-match: *", JSON];
+    assert_eq!(server.ask("POST", "/e/ship", &conditional, event).0, 201);
 }
 
 #[test]
