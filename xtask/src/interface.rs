@@ -1,9 +1,9 @@
-//! The HTTP interface against its own description, and against clients of others: schemathesis sends
-//! what the OpenAPI document allows, and what it forbids, and holds every answer against it; the SDK
-//! of CloudEvents sends events and reads them back.
+//! The HTTP interface against its own description, and against clients of others: schemathesis
+//! sends what the OpenAPI document allows, and what it forbids, and holds every answer against it;
+//! the SDK of CloudEvents sends events and reads them back.
 //!
-//! The work is done by `scripts/schemathesis/run` and `scripts/cloudevents/run`, which can be run by
-//! hand as well. They install pinned versions, and say `SKIPPED` where that cannot be.
+//! The work is done by `scripts/schemathesis/run` and `scripts/cloudevents/run`, which can be run
+//! by hand as well. They install pinned versions, and say `SKIPPED` where that cannot be.
 
 use crate::failure::Failure;
 use crate::process::{Invocation, cargo};
