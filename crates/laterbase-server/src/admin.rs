@@ -13,7 +13,7 @@ use crate::databases::MakeError;
 use crate::describe;
 use crate::names::is_database_name;
 use crate::problem::{Kind, Problem};
-use crate::request::{json as json_document, media_type, whole};
+use crate::request::{json as json_document, json_or_default};
 
 /// What a new database is.
 #[derive(Debug, Default, Deserialize)]
@@ -24,30 +24,20 @@ pub(crate) struct MakeDatabase {
 }
 
 /// Makes the database that the path names, if there is none.
-pub(crate) async fn make(call: Call) -> Result<Response, Problem> {
+pub(crate) async fn make(mut call: Call) -> Result<Response, Problem> {
     let name = call.database().to_owned();
     if !is_database_name(&name) {
         let detail = "a database's name is [a-z0-9][a-z0-9_-]{0,62}, and no first part of a path";
         return Err(Problem::bad_request(detail));
     }
     call.parameters()?;
-    if !matches!(media_type(call.headers()).as_deref(), None | Some("application/json")) {
-        return Err(Problem::media_type("application/json, or no body"));
-    }
-    let Call { shared, body, .. } = call;
-    let body = whole(&shared, body).await?;
-    let asked: MakeDatabase = if body.trim_ascii().is_empty() {
-        MakeDatabase::default()
-    } else {
-        serde_json::from_slice(&body)
-            .map_err(|error| Problem::bad_request(format_args!("the body: {error}")))?
-    };
+    let asked: MakeDatabase = json_or_default(&mut call).await?;
     let id: Option<DatabaseId> = asked
         .database
         .map(|id| id.parse())
         .transpose()
         .map_err(|error| Problem::bad_request(format_args!("`database`: {error}")))?;
-    let server = Arc::clone(&shared);
+    let server = Arc::clone(&call.shared);
     let make = move || {
         let made = server.databases.make(&name, id);
         let (hosted, made) = made.map_err(|error| not_made(&error))?;
@@ -57,7 +47,7 @@ pub(crate) async fn make(call: Call) -> Result<Response, Problem> {
         }
         Ok((describe::document(&server, &hosted)?, made))
     };
-    let (document, made) = shared.admission.run(make).await?;
+    let (document, made) = call.shared.admission.run(make).await?;
     let mut response = json_document(&document);
     if made {
         *response.status_mut() = StatusCode::CREATED;

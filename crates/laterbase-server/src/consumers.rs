@@ -17,7 +17,7 @@ use laterbase::{
 };
 use laterbase_json::time::Clockface;
 use laterbase_json::write_json;
-use serde::de::{DeserializeOwned, Error as _};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ use crate::describe::text;
 use crate::parameters::wrong;
 use crate::problem::{Kind, Problem};
 use crate::read::not_read;
-use crate::request::{empty, json, media_type, whole};
+use crate::request::{empty, json, json_or_default};
 use crate::routes::Shared;
 use crate::write::whole_number;
 
@@ -112,7 +112,7 @@ pub(crate) async fn list(call: Call) -> Result<Response, Problem> {
 pub(crate) async fn make(mut call: Call) -> Result<Response, Problem> {
     let (hosted, name) = (call.hosted()?, name_of(&call));
     call.parameters()?;
-    let asked: Make = body(&mut call).await?;
+    let asked: Make = json_or_default(&mut call).await?;
     call.permits(Some(&hosted.name), asked.root.as_deref().into(), Verb::Read)?;
     let (database, name_made) = (hosted.database.clone(), name.clone());
     let create = move || {
@@ -194,7 +194,7 @@ pub(crate) async fn settle(mut call: Call) -> Result<Response, Problem> {
     call.parameters()?;
     let found = Found::by_name(&call.shared, &hosted, &name).await?;
     found.permitted(&call, &hosted)?;
-    let asked: Settle = body(&mut call).await?;
+    let asked: Settle = json_or_default(&mut call).await?;
     found.consumer?;
     let settlement = asked.settlement()?;
     // Looked up again: while the body came another may have been made of the name.
@@ -357,20 +357,6 @@ fn document(name: &str, consumer: &Consumer) -> Result<Value, Problem> {
         "redeliver_ms": config.redeliver_ms,
         "attempts_max": config.attempts_max,
     }))
-}
-
-/// The body as a value; an empty one is `{}`.
-async fn body<T: DeserializeOwned + Default>(call: &mut Call) -> Result<T, Problem> {
-    if !matches!(media_type(call.headers()).as_deref(), None | Some("application/json")) {
-        return Err(Problem::media_type("application/json"));
-    }
-    let body = std::mem::take(&mut call.body);
-    let body = whole(&call.shared, body).await?;
-    if body.trim_ascii().is_empty() {
-        return Ok(T::default());
-    }
-    serde_json::from_slice(&body)
-        .map_err(|error| Problem::bad_request(format_args!("the body: {error}")))
 }
 
 fn failed(error: ConsumerError) -> Problem {

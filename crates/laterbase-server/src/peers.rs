@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::call::Call;
 use crate::databases::Hosted;
 use crate::problem::{Kind, Problem};
-use crate::request::{json as json_document, media_type, whole};
+use crate::request::{json as json_document, json_or_default};
 
 /// How far a peer and this copy are apart, as of the last contact.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,21 +43,11 @@ pub(crate) struct WithWhom {
 }
 
 /// Syncs with the peers of a database, now.
-pub(crate) async fn sync(call: Call) -> Result<Response, Problem> {
+pub(crate) async fn sync(mut call: Call) -> Result<Response, Problem> {
     let hosted = call.hosted()?;
     call.parameters()?;
-    if !matches!(media_type(call.headers()).as_deref(), None | Some("application/json")) {
-        return Err(Problem::media_type("application/json, or no body"));
-    }
-    let Call { shared, body, .. } = call;
-    let body = whole(&shared, body).await?;
-    let asked: WithWhom = if body.trim_ascii().is_empty() {
-        WithWhom::default()
-    } else {
-        serde_json::from_slice(&body)
-            .map_err(|error| Problem::bad_request(format_args!("the body: {error}")))?
-    };
-    let server = Arc::clone(&shared);
+    let asked: WithWhom = json_or_default(&mut call).await?;
+    let server = Arc::clone(&call.shared);
     let sync = move || {
         let synced = (server.sync_now)(&hosted, asked.peer.as_deref());
         let synced = synced.ok_or_else(|| {
@@ -66,7 +56,7 @@ pub(crate) async fn sync(call: Call) -> Result<Response, Problem> {
         })?;
         Ok(json_document(&json!({ "peers": synced })))
     };
-    shared.admission.run(sync).await
+    call.shared.admission.run(sync).await
 }
 
 impl PeerStanding {

@@ -10,9 +10,11 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt as _;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::admission::Room;
+use crate::call::Call;
 use crate::config::ServerConfig;
 use crate::problem::Problem;
 use crate::routes::Shared;
@@ -71,6 +73,22 @@ impl Deref for Whole {
 pub(crate) async fn whole(shared: &Shared, body: Body) -> Result<Whole, Problem> {
     let arrived = tokio::time::timeout(shared.config.request_timeout, gather(shared, body));
     arrived.await.unwrap_or_else(|_| Err(Problem::timeout()))
+}
+
+/// What a body of JSON asks for; its default if there is none.
+pub(crate) async fn json_or_default<T: Default + DeserializeOwned>(
+    call: &mut Call,
+) -> Result<T, Problem> {
+    if !matches!(media_type(call.headers()).as_deref(), None | Some("application/json")) {
+        return Err(Problem::media_type("application/json, or no body"));
+    }
+    let body = std::mem::take(&mut call.body);
+    let body = whole(&call.shared, body).await?;
+    if body.trim_ascii().is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(&body)
+        .map_err(|error| Problem::bad_request(format_args!("the body: {error}")))
 }
 
 async fn gather(shared: &Shared, body: Body) -> Result<Whole, Problem> {
