@@ -84,7 +84,7 @@ pub(crate) async fn json_or_default<T: Default + DeserializeOwned>(
     }
     let body = std::mem::take(&mut call.body);
     let body = whole(&call.shared, body).await?;
-    if body.trim_ascii().is_empty() {
+    if body.is_empty() {
         return Ok(T::default());
     }
     serde_json::from_slice(&body)
