@@ -3,6 +3,7 @@
 //! A batch that is under way when the window ends is left, but for the first of each client.
 
 use std::future::Future;
+use std::process::ExitCode;
 use std::time::Instant;
 
 use crate::Error;
@@ -18,6 +19,18 @@ pub trait Client: Send + 'static {
         batch: Vec<Event>,
         tally: &mut Tally,
     ) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// Runs a program's one task, and says what became of it.
+pub fn start(program: &str, task: impl Future<Output = Result<(), Error>>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    match runtime.map_err(Error::from).and_then(|runtime| runtime.block_on(task)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{program}: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Runs the plan with clients that are connected already.

@@ -93,6 +93,18 @@ impl Admission {
         run_at(self.place()?, work).await
     }
 
+    /// The same at a place of another kind: for what takes as long as its client likes, and must
+    /// take no place from requests.
+    ///
+    /// # Errors
+    /// What `work` says, or that `work` panicked.
+    pub(crate) async fn run_beside<T: Send + 'static>(
+        place: OwnedSemaphorePermit,
+        work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        run_at(place, work).await
+    }
+
     /// The same for work that ends with a wait which needs no thread. What it begins with blocks
     /// nothing and runs where the request is; only the rest, if there is one, needs a thread that
     /// may block. The place is kept to the end of the wait, also if the client leaves.

@@ -15,6 +15,7 @@ use futures_util::StreamExt as _;
 use serde_json::Value;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
+use crate::admission::Admission;
 use crate::call::Call;
 use crate::databases::Hosted;
 use crate::problem::{Kind, Problem};
@@ -46,6 +47,8 @@ pub(crate) async fn take(call: Call) -> Result<Response, Problem> {
         return Err(Problem::media_type(FRAMES_TYPE));
     }
     let Call { shared, body, .. } = call;
+    // It lasts as long as its client sends: a live connection, and no request at work.
+    let place = Arc::clone(&shared.live).try_acquire_owned().map_err(|_| Problem::busy())?;
     let (sender, receiver) = channel(PIECES_AHEAD);
     let server = Arc::clone(&shared);
     let work = move || {
@@ -56,7 +59,8 @@ pub(crate) async fn take(call: Call) -> Result<Response, Problem> {
             BundleRefused::Failed(reason) => Problem::failed(reason).of_kind(Kind::Storage),
         })
     };
-    let (taken, ()) = tokio::join!(shared.admission.run(work), hand_over(&shared, body, sender));
+    let (taken, ()) =
+        tokio::join!(Admission::run_beside(place, work), hand_over(&shared, body, sender));
     taken
 }
 

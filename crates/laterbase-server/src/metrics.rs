@@ -168,7 +168,11 @@ pub(crate) fn page(metrics: &Metrics, load: Load, databases: &[Described]) -> St
             load.waiting_bytes as f64,
         ),
         ("laterbase_streams", "Answers that stream.", load.streams as f64),
-        ("laterbase_live_connections", "Peers over a WebSocket.", load.live as f64),
+        (
+            "laterbase_live_connections",
+            "Peers over a WebSocket, and bundles that arrive.",
+            load.live as f64,
+        ),
     ] {
         page.family(name, "gauge", about);
         page.sample(name, "", &[], value);

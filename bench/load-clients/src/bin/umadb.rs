@@ -30,14 +30,7 @@ impl Client for Connection {
 }
 
 fn main() -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    match runtime.map_err(Error::from).and_then(|runtime| runtime.block_on(run())) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("load-umadb: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    tasks::start("load-umadb", run())
 }
 
 async fn run() -> Result<(), Error> {

@@ -11,7 +11,7 @@ use super::There;
 use super::pages::{Parameters, parameters};
 use crate::failure::Failure;
 
-/// How often a lost connection is made again, without an event in between.
+/// How often a lost connection is made again, without a word of the server in between.
 const ATTEMPTS: u32 = 8;
 /// The longest line that is read: an event, and what stands around it.
 const LINE_BYTES_MAX: u64 = 128 << 20;
@@ -100,8 +100,9 @@ impl Follow {
                 data = Some(text.to_owned());
             } else if line.is_empty() {
                 self.after = id.or(self.after.take());
-                let Some(data) = data else { return Ok(Some(Came::Nothing)) };
+                // A server that speaks is there, whether it has an event to tell of or not.
                 self.backoff.reset();
+                let Some(data) = data else { return Ok(Some(Came::Nothing)) };
                 let recorded = RecordedIn::read(&data).and_then(RecordedIn::into_recorded);
                 let recorded = recorded.map_err(|error| self.there.foreign(error))?;
                 let cursor = self.after.as_deref().unwrap_or_default().parse();

@@ -75,7 +75,7 @@ impl There {
                 if !matches!(error, WireError::Unreachable { .. }) {
                     return failure;
                 }
-                failure.hint("is `laterbase serve` running there? Else pass --db DIR instead")
+                failure.hint("is `laterbase serve` running there? If it has just ended, try again")
             }
             RemoteError::Problem(problem) => refused(problem),
             other => Failure::new(Exit::Internal, other),

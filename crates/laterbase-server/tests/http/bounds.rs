@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Running, append};
 use laterbase::{Aggregate, ApplyError, Database, FoldEvent, NewEvent, Options, Validators};
-use laterbase_server::ServerConfig;
+use laterbase_server::{BundleRefused, ServerConfig, TakeBundle};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -182,6 +182,38 @@ fn bodies_that_never_come_take_no_places() {
         assert_eq!(server.ask("GET", path, &[], b"").0, 200, "{path}");
     }
     drop(stalled);
+}
+
+#[test]
+fn bundles_that_never_end_take_no_places() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = ServerConfig { requests_max: 2, live_max: 8, ..ServerConfig::default() };
+    let reads_all: TakeBundle = Arc::new(|_, input| {
+        let mut bytes = Vec::new();
+        let read = input.read_to_end(&mut bytes);
+        read.map(Value::from).map_err(|error| BundleRefused::Wrong(error.to_string()))
+    });
+    Database::create(directory.path(), Options::default()).unwrap().close().unwrap();
+    let server = Running::over(directory.path(), Options::default(), config, |server| {
+        server.bundles(reads_all)
+    });
+    let head = "POST /db/default/bundle HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\
+                content-type: application/vnd.laterbase.frames\r\n\r\n{";
+    let stalled: Vec<TcpStream> = (0..8)
+        .map(|_| {
+            let mut stream = TcpStream::connect(server.address).unwrap();
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    wait_for("all bundles", || metric(&server, "laterbase_live_connections") == 8.0);
+    let event = b"{\"type\":\"a\",\"data\":1}";
+    assert_eq!(server.ask("POST", "/e/truck", &[JSON], event).0, 201);
+    let frames = "content-type: application/vnd.laterbase.frames";
+    let (status, text) = server.ask("POST", "/db/default/bundle", &[frames], b"");
+    assert_eq!((status, kind(&text).as_str()), (503, "busy"));
+    drop(stalled);
+    wait_for("their end", || metric(&server, "laterbase_live_connections") == 0.0);
 }
 
 #[test]
