@@ -94,6 +94,9 @@ fn examples(page: &str) -> Vec<Example> {
             };
             continue;
         }
+        if !inside && line.starts_with('#') {
+            last = Block::None;
+        }
         let command = line.strip_prefix("$ ").filter(|_| block == Block::Console);
         match (block, command, found.last_mut()) {
             (Block::None, ..) | (Block::Console | Block::Text, None, None) => {}
@@ -260,6 +263,12 @@ b
         let found = examples(page);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].output, ["$ inside", "out"]);
+    }
+
+    #[test]
+    fn a_text_block_behind_a_heading_is_a_drawing() {
+        let page = "```console\n$ demo\n```\n\n## One picture\n\n```text\na drawing\n```\n";
+        assert!(examples(page)[0].output.is_empty());
     }
 
     #[test]
