@@ -27,6 +27,18 @@ const PACKAGES: &[Package] = &[
         outside: &["blake3", "thiserror"],
     },
     Package {
+        name: "laterbase-lang",
+        folder: "crates/laterbase-lang",
+        level: Some(1),
+        outside: &["jiff", "rust_decimal", "strsim", "thiserror"],
+    },
+    Package {
+        name: "laterbase-query",
+        folder: "crates/laterbase-query",
+        level: Some(2),
+        outside: &["thiserror"],
+    },
+    Package {
         name: "laterbase-sync",
         folder: "crates/laterbase-sync",
         level: Some(1),

@@ -1,0 +1,2 @@
+//! Questions, answered once.
+#![forbid(unsafe_code)]
