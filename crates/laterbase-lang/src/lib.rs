@@ -8,14 +8,18 @@
 #![forbid(unsafe_code)]
 
 mod data_type;
+mod diagnostic;
 mod function;
 pub mod literal;
 pub mod plan;
 mod span;
+mod token;
 mod value;
 
 pub use data_type::{Column, DataType};
+pub use diagnostic::{Diagnostic, Severity, has_errors, render_all};
 pub use function::{Aggregate, Function};
 pub use rust_decimal::Decimal;
 pub use span::Span;
+pub use token::TEXT_BYTES_MAX;
 pub use value::Value;

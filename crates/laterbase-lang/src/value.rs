@@ -217,10 +217,9 @@ impl Ord for Value {
             (Self::Time(a), Self::Time(b)) | (Self::Duration(a), Self::Duration(b)) => a.cmp(b),
             (Self::Date(a), Self::Date(b)) => a.cmp(b),
             (Self::Id(a), Self::Id(b)) => a.cmp(b),
-            (Self::Period(a, b), Self::Period(c, d)) => a
-                .cmp(c)
-                .then_with(|| b.is_none().cmp(&d.is_none()))
-                .then_with(|| b.cmp(d)),
+            (Self::Period(a, b), Self::Period(c, d)) => {
+                a.cmp(c).then_with(|| b.is_none().cmp(&d.is_none())).then_with(|| b.cmp(d))
+            }
             (Self::List(a), Self::List(b)) | (Self::Set(a), Self::Set(b)) => a.cmp(b),
             (Self::Record(a), Self::Record(b)) => a.cmp(b),
             _ => self.rank().cmp(&other.rank()).then_with(|| {
@@ -316,7 +315,10 @@ mod tests {
 
     #[test]
     fn there_is_one_value_for_one_meaning() {
-        assert_eq!(Value::decimal("1.500".parse().unwrap()), Value::decimal("1.5".parse().unwrap()));
+        assert_eq!(
+            Value::decimal("1.500".parse().unwrap()),
+            Value::decimal("1.5".parse().unwrap())
+        );
         assert_eq!(Value::float(-0.0), Some(Value::Float(0.0)));
         assert_eq!(Value::float(f64::NAN), None);
         let set = Value::set(vec![Value::Int(2), Value::Int(1), Value::Int(2)]);
