@@ -11,14 +11,17 @@ mod data_type;
 mod diagnostic;
 mod function;
 pub mod literal;
+mod parser;
 pub mod plan;
 mod span;
+pub mod syntax;
 mod token;
 mod value;
 
 pub use data_type::{Column, DataType};
 pub use diagnostic::{Diagnostic, Severity, has_errors, render_all};
 pub use function::{Aggregate, Function};
+pub use parser::{DEPTH_MAX, Parsed, parse};
 pub use rust_decimal::Decimal;
 pub use span::Span;
 pub use token::TEXT_BYTES_MAX;
