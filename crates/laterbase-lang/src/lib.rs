@@ -7,17 +7,21 @@
 //! Left out: answering plans (`laterbase-query`), and where rows come from (`laterbase`).
 #![forbid(unsafe_code)]
 
+mod check;
 mod data_type;
 mod diagnostic;
 mod function;
 pub mod literal;
 mod parser;
 pub mod plan;
+mod plan_text;
+pub mod schema;
 mod span;
 pub mod syntax;
 mod token;
 mod value;
 
+pub use check::{Checked, Context, Evaluate, check_query, fitting};
 pub use data_type::{Column, DataType};
 pub use diagnostic::{Diagnostic, Severity, has_errors, render_all};
 pub use function::{Aggregate, Function};

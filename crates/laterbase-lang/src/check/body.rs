@@ -1,0 +1,664 @@
+//! Bodies: what their atoms bind, what conditions bind then, and that everything is bound.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::aggregate::{holds_aggregate, variables};
+use super::expression::Typing;
+use super::instance::{Checker, PERIOD, Typed};
+use super::relation::{StoredTarget, Target, known_columns};
+use super::strata::{Edge, Strength};
+use super::times::{TimeContext, ValidKey};
+use crate::data_type::{Column, DataType};
+use crate::diagnostic::Diagnostic;
+use crate::function::Function;
+use crate::plan::{
+    Atom, Expression, Literal, Operand, Relation, Term, Times, Valid, Variable, VariableId,
+};
+use crate::span::Span;
+use crate::syntax::{
+    AtomSyntax, Body, ExpressionKind, ExpressionSyntax, LiteralSyntax, Name, PatternField,
+    TimesSyntax, ValidSyntax,
+};
+use crate::value::Value;
+
+/// A variable, as far as it is known.
+#[derive(Debug, Clone)]
+struct Draft {
+    name: Arc<str>,
+    typed: Typed,
+    span: Span,
+}
+
+/// The variables of a rule, and which of them can be named and are bound here.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Scope {
+    drafts: Vec<Draft>,
+    names: BTreeMap<Arc<str>, VariableId>,
+    /// Of the rule around a tree: what can be named there.
+    outer: BTreeMap<Arc<str>, (VariableId, Typed)>,
+    /// What is used of it.
+    pub(super) captured: Vec<(VariableId, VariableId)>,
+    /// The identities of stored rows, where they matter.
+    pub(super) tells_rows_apart: bool,
+    /// The variable that holds for which period a binding is so.
+    pub(super) period: Option<VariableId>,
+    /// Ids of events that atoms bound.
+    pub(super) event_ids: Vec<VariableId>,
+}
+
+impl Scope {
+    /// A scope within a row of another one.
+    pub(super) fn within(outer: &Self) -> Self {
+        let named = outer.names.iter();
+        let outer = named.map(|(name, id)| (Arc::clone(name), (*id, outer.typed(*id)))).collect();
+        Self { outer, ..Self::default() }
+    }
+
+    fn add(&mut self, name: &str, typed: Typed, span: Span) -> VariableId {
+        self.drafts.push(Draft { name: Arc::from(name), typed, span });
+        VariableId(self.drafts.len() - 1)
+    }
+
+    /// A variable that nobody named.
+    pub(super) fn fresh(&mut self, typed: Typed, span: Span) -> VariableId {
+        let name = format!("_{}", self.drafts.len());
+        self.add(&name, typed, span)
+    }
+
+    /// A variable that can be named from now on.
+    pub(super) fn bind(&mut self, name: &Name, typed: Typed) -> VariableId {
+        let id = self.add(&name.text, typed, name.span);
+        self.names.insert(Arc::clone(&name.text), id);
+        id
+    }
+
+    /// The variable of a name, if it is bound; one of the row around is taken in.
+    pub(super) fn find(&mut self, name: &Arc<str>, span: Span) -> Option<VariableId> {
+        if let Some(found) = self.names.get(name) {
+            return Some(*found);
+        }
+        let (outside, typed) = self.outer.get(name)?.clone();
+        let inside = self.add(name, typed, span);
+        self.names.insert(Arc::clone(name), inside);
+        self.captured.push((outside, inside));
+        Some(inside)
+    }
+
+    pub(super) fn known_names(&self) -> Vec<Arc<str>> {
+        self.names.keys().chain(self.outer.keys()).cloned().collect()
+    }
+
+    pub(super) fn typed(&self, id: VariableId) -> Typed {
+        self.drafts.get(id.0).map(|draft| draft.typed.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn variables(&self) -> Vec<Variable> {
+        let variable = |draft: &Draft| Variable {
+            column: Column {
+                name: Arc::clone(&draft.name),
+                data_type: draft.typed.data_type.clone().unwrap_or(DataType::Json),
+                is_optional: draft.typed.is_optional,
+            },
+            span: draft.span,
+        };
+        self.drafts.iter().map(variable).collect()
+    }
+}
+
+/// The times of a rule, for its atoms.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BodyTimes<'a> {
+    pub(super) context: &'a TimeContext,
+    /// `valid` with a variable.
+    pub(super) valid: Option<&'a ExpressionSyntax>,
+    /// The name of the period for which a binding is so.
+    pub(super) bind: Option<&'a Name>,
+}
+
+impl<'a> BodyTimes<'a> {
+    pub(super) fn new(syntax: &'a TimesSyntax, context: &'a TimeContext) -> Self {
+        let (mut valid, mut bind) = (None, None);
+        match &syntax.valid {
+            Some(ValidSyntax::At(at)) if !variables(at).is_empty() => valid = Some(at),
+            Some(ValidSyntax::In { bind: name, .. }) => bind = name.as_ref(),
+            Some(ValidSyntax::At(_) | ValidSyntax::Any(_)) | None => {}
+        }
+        Self { context, valid, bind }
+    }
+}
+
+/// What a body comes to while it is read.
+#[derive(Default)]
+struct Parts<'a> {
+    literals: Vec<Literal>,
+    /// Variables of columns that must equal an expression.
+    equal: Vec<(VariableId, &'a ExpressionSyntax)>,
+    /// Variables that are the value of an expression, once that is bound.
+    lets: Vec<(VariableId, &'a ExpressionSyntax)>,
+    /// For which periods atoms are so.
+    periods: Vec<VariableId>,
+    is_wrong: bool,
+}
+
+impl Checker<'_> {
+    /// What a body says; `None` after a mistake was told.
+    pub(super) fn body(
+        &mut self,
+        scope: &mut Scope,
+        body: &Body,
+        times: BodyTimes<'_>,
+    ) -> Option<Vec<Literal>> {
+        self.literals(scope, body, times, false)
+    }
+
+    fn literals(
+        &mut self,
+        scope: &mut Scope,
+        body: &Body,
+        times: BodyTimes<'_>,
+        is_negated: bool,
+    ) -> Option<Vec<Literal>> {
+        let mut parts = Parts::default();
+        for literal in &body.literals {
+            if let LiteralSyntax::Atom(atom) = literal
+                && self.atom(scope, atom, times, &mut parts, is_negated).is_none()
+            {
+                parts.is_wrong = true;
+            }
+        }
+        if !is_negated {
+            self.bind_period(scope, times, &mut parts);
+        }
+        let filters = self.bind_conditions(scope, body, &mut parts);
+        for (variable, expression) in std::mem::take(&mut parts.lets) {
+            match self.expression(scope, expression) {
+                Some(typing) => {
+                    let time = self.as_type(typing, &DataType::Time);
+                    let value = time.map(|it| it.expression);
+                    let value = value.unwrap_or(Expression::Value(Value::Null));
+                    parts.literals.push(Literal::Let(variable, value, expression.span));
+                }
+                None => parts.is_wrong = true,
+            }
+        }
+        for (variable, expression) in std::mem::take(&mut parts.equal) {
+            let left = Typing {
+                expression: Expression::Variable(variable),
+                typed: scope.typed(variable),
+                span: expression.span,
+            };
+            let equal = self.expression(scope, expression).and_then(|right| {
+                self.typed_call(Function::Equal, vec![left, right], expression.span)
+            });
+            match equal {
+                Some(equal) => {
+                    parts.literals.push(Literal::Filter(equal.expression, expression.span));
+                }
+                None => parts.is_wrong = true,
+            }
+        }
+        for filter in filters {
+            let condition = self.expression(scope, filter).and_then(|it| self.as_condition(it));
+            match condition {
+                Some(condition) => parts.literals.push(Literal::Filter(condition, filter.span)),
+                None => parts.is_wrong = true,
+            }
+        }
+        for literal in &body.literals {
+            if let LiteralSyntax::Not(inner) = literal {
+                let names = scope.names.clone();
+                let first_edge = self.edges.len();
+                let negated = self.literals(scope, inner, times, true);
+                let edges = self.edges.get_mut(first_edge..).unwrap_or_default();
+                edges.iter_mut().for_each(|edge| edge.strength = Strength::Negated);
+                scope.names = names;
+                match negated {
+                    Some(negated) => parts.literals.push(Literal::Not(negated, inner.span)),
+                    None => parts.is_wrong = true,
+                }
+            }
+        }
+        (!parts.is_wrong).then_some(parts.literals)
+    }
+
+    fn atom<'s>(
+        &mut self,
+        scope: &mut Scope,
+        atom: &'s AtomSyntax,
+        times: BodyTimes<'s>,
+        parts: &mut Parts<'s>,
+        is_negated: bool,
+    ) -> Option<()> {
+        let has_own_valid = atom.times.valid.is_some();
+        let own = BodyTimes::new(&atom.times, times.context);
+        let valid = if has_own_valid { own.valid } else { times.valid };
+        let constant = if own.valid.is_some() {
+            let TimesSyntax { cut, .. } = &atom.times;
+            TimesSyntax { cut: cut.clone(), valid: None }
+        } else {
+            atom.times.clone()
+        };
+        let context = self.constant_times(&constant).or(times.context);
+        let target = self.target(&atom.relation, &context)?;
+        if let Target::Derived(number) = &target {
+            self.edges.push(Edge { to: *number, strength: Strength::Rows, span: atom.span });
+            if let Some(valid) = valid {
+                self.tell(
+                    Diagnostic::error(valid.span, "a rule is asked at times that are known before")
+                        .help("use a variable with `valid` at tables and events only"),
+                );
+                return None;
+            }
+        }
+        let mut terms = Vec::new();
+        let mut is_wrong = false;
+        for field in &atom.fields {
+            match self.term(scope, &target, field, parts) {
+                Some(term) => terms.extend(term),
+                None => is_wrong = true,
+            }
+        }
+        let valid_at = valid.map(|valid| self.moment(scope, valid, parts));
+        let plan_times = self.plan_times(&target, &context, valid_at);
+        let holds_period = self.holds_period(&target, &context);
+        if holds_period && is_negated && !has_own_valid {
+            self.tell(
+                Diagnostic::error(atom.span, "over a range of valid times nothing can be negated")
+                    .help("say when it is not so: not (a{…} valid 2026-03-01)"),
+            );
+            return None;
+        }
+        if holds_period && (own.bind.is_some() || !has_own_valid) {
+            let typed = Typed { data_type: Some(DataType::Period), is_optional: false };
+            let variable = match own.bind {
+                Some(name) => scope.bind(name, typed),
+                None => scope.fresh(typed, atom.span),
+            };
+            terms.extend(self.hidden_term(&target, PERIOD, variable));
+            if own.bind.is_none() {
+                parts.periods.push(variable);
+            }
+        } else if let Some(name) = own.bind {
+            self.tell_of_no_period(name);
+            return None;
+        }
+        if let Target::Stored(stored) = &target {
+            self.tell_apart(scope, stored, &mut terms, atom.span);
+        }
+        let relation = match &target {
+            Target::Stored(stored) => Relation::Stored(self.stored_number(stored)),
+            Target::Derived(number) => Relation::Derived(*number),
+        };
+        let atom = Atom { relation, terms, times: plan_times, span: atom.span };
+        parts.literals.push(Literal::Atom(atom));
+        (!is_wrong).then_some(())
+    }
+
+    /// What a field of an atom is bound to; several terms never, none for `_`.
+    fn term<'s>(
+        &mut self,
+        scope: &mut Scope,
+        target: &Target,
+        field: &'s PatternField,
+        parts: &mut Parts<'s>,
+    ) -> Option<Option<Term>> {
+        if field.change.is_some() {
+            self.tell(
+                Diagnostic::error(field.name.span, "only `put` adds to a column")
+                    .help("write the value by itself"),
+            );
+            return None;
+        }
+        let (column, typed) = self.column(target, &field.name)?;
+        let term = |variable| Term { column, operand: Operand::Variable(variable) };
+        let named = |text: &Arc<str>, span| Name { text: Arc::clone(text), span };
+        let name = match &field.value {
+            None => Some(named(&field.name.text, field.name.span)),
+            Some(value) => match &value.kind {
+                ExpressionKind::Variable(text) => Some(named(text, value.span)),
+                ExpressionKind::Anything => return Some(None),
+                _ => None,
+            },
+        };
+        if let Some(name) = name {
+            return Some(Some(term(self.bound(scope, &name, typed, parts))));
+        }
+        let value = field.value.as_ref()?;
+        if variables(value).is_empty() {
+            let constant = self.constant(value)?;
+            let is_json = typed.data_type == Some(DataType::Json);
+            let fits = match &typed.data_type {
+                None => Some(constant.clone()),
+                Some(DataType::Json) => is_plain(&constant).then(|| constant.clone()),
+                Some(data_type) => super::fitting(&constant, data_type),
+            };
+            if let Some(fits) = fits.filter(|value| !value.is_null()) {
+                return Some(Some(Term { column, operand: Operand::Value(fits) }));
+            }
+            if constant.is_null() {
+                self.tell(Diagnostic::error(value.span, "nothing equals `null`").help(format!(
+                    "name the field and say `{} is null` behind a comma",
+                    field.name.text
+                )));
+                return None;
+            }
+            if !is_json {
+                self.tell_of_mismatch(&field.name, &typed, &constant, value.span);
+                return None;
+            }
+        }
+        let variable = scope.fresh(typed, value.span);
+        parts.equal.push((variable, value));
+        Some(Some(term(variable)))
+    }
+
+    fn tell_of_mismatch(&mut self, name: &Name, typed: &Typed, value: &Value, span: Span) {
+        let wanted = typed.data_type.as_ref().map(ToString::to_string).unwrap_or_default();
+        let message = format!("`{}` is {wanted}, and this is {}", name.text, value.kind());
+        self.tell(Diagnostic::error(span, message).label(format!("expected {wanted}")));
+    }
+
+    /// The variable of a name at a column: the one that is bound already if types agree, else one
+    /// that must equal it.
+    fn bound<'s>(
+        &mut self,
+        scope: &mut Scope,
+        name: &Name,
+        typed: Typed,
+        parts: &mut Parts<'s>,
+    ) -> VariableId {
+        let Some(found) = scope.find(&name.text, name.span) else {
+            return scope.bind(name, typed);
+        };
+        let before = scope.typed(found);
+        let base = |typed: &Typed| typed.data_type.as_ref().map(|it| it.base().clone());
+        match (base(&before), base(&typed)) {
+            (Some(a), Some(b)) if a != b => {
+                let other = scope.fresh(typed.clone(), name.span);
+                let side = |id, typed| Typing {
+                    expression: Expression::Variable(id),
+                    typed,
+                    span: name.span,
+                };
+                let sides = vec![side(found, before), side(other, typed)];
+                if let Some(equal) = self.typed_call(Function::Equal, sides, name.span) {
+                    parts.literals.push(Literal::Filter(equal.expression, name.span));
+                } else {
+                    parts.is_wrong = true;
+                }
+                other
+            }
+            (None, Some(_)) => {
+                // Its type is not known yet; this one is.
+                if let Some(draft) = scope.drafts.get_mut(found.0) {
+                    draft.typed.data_type = typed.data_type;
+                }
+                found
+            }
+            _ => {
+                if let Some(draft) = scope.drafts.get_mut(found.0) {
+                    // What is bound twice is there: an absent value equals nothing.
+                    draft.typed.is_optional = false;
+                }
+                found
+            }
+        }
+    }
+
+    /// The column of a field, and its type.
+    fn column(&mut self, target: &Target, name: &Name) -> Option<(usize, Typed)> {
+        match target {
+            Target::Stored(stored) => {
+                let number = self.stored_number(stored);
+                let found = self.stored_column(number, stored, &name.text);
+                if found.is_none() {
+                    self.tell_of_no_field(&stored.name, &known_columns(stored), name);
+                }
+                found
+            }
+            Target::Derived(number) => {
+                let instance = self.instances.get(*number)?;
+                let at = instance.slots.iter().position(|slot| slot.name == name.text);
+                let found =
+                    at.and_then(|at| instance.slots.get(at).map(|slot| (at, slot.typed.clone())));
+                if found.is_none() {
+                    let of = Arc::clone(&instance.name);
+                    let known: Vec<Arc<str>> =
+                        instance.slots.iter().map(|slot| Arc::clone(&slot.name)).collect();
+                    let known: Vec<&str> =
+                        known.iter().map(AsRef::as_ref).filter(|name| *name != PERIOD).collect();
+                    self.tell_of_no_field(&of, &known, name);
+                }
+                found
+            }
+        }
+    }
+
+    /// A term for a column that nobody named.
+    fn hidden_term(&mut self, target: &Target, name: &str, variable: VariableId) -> Option<Term> {
+        let column = match target {
+            Target::Stored(stored) => {
+                let number = self.stored_number(stored);
+                self.stored_column(number, stored, name)?.0
+            }
+            Target::Derived(number) => {
+                let slots = &self.instances.get(*number)?.slots;
+                slots.iter().position(|slot| slot.name.as_ref() == name)?
+            }
+        };
+        Some(Term { column, operand: Operand::Variable(variable) })
+    }
+
+    /// Binds what tells stored rows apart, where aggregates count them.
+    fn tell_apart(
+        &mut self,
+        scope: &mut Scope,
+        target: &StoredTarget,
+        terms: &mut Vec<Term>,
+        span: Span,
+    ) {
+        let number = self.stored_number(target);
+        let Some((column, typed)) = self.stored_column(number, target, target.identity()) else {
+            return;
+        };
+        let there = terms.iter().find_map(|term| match &term.operand {
+            Operand::Variable(variable) if term.column == column => Some(*variable),
+            Operand::Variable(_) | Operand::Value(_) => None,
+        });
+        let has_column = terms.iter().any(|term| term.column == column);
+        let variable = match there {
+            Some(variable) => variable,
+            None if has_column || !scope.tells_rows_apart => return,
+            None => {
+                let variable = scope.fresh(typed, span);
+                terms.push(Term { column, operand: Operand::Variable(variable) });
+                variable
+            }
+        };
+        if !target.is_table() {
+            scope.event_ids.push(variable);
+        }
+    }
+
+    /// A time that may depend on what is bound.
+    fn moment<'s>(
+        &mut self,
+        scope: &mut Scope,
+        syntax: &'s ExpressionSyntax,
+        parts: &mut Parts<'s>,
+    ) -> Operand {
+        let typed = Typed { data_type: Some(DataType::Time), is_optional: false };
+        let variable = scope.fresh(typed, syntax.span);
+        parts.lets.push((variable, syntax));
+        Operand::Variable(variable)
+    }
+
+    fn plan_times(
+        &self,
+        target: &Target,
+        context: &TimeContext,
+        valid_at: Option<Operand>,
+    ) -> Times {
+        let Target::Stored(stored) = target else { return Times::default() };
+        let time = |micros: i64| Operand::Value(Value::Time(micros));
+        let valid = match (valid_at, &context.valid) {
+            (Some(at), _) => Valid::At(at),
+            (None, Some(ValidKey::Any)) => Valid::Any,
+            (None, Some(ValidKey::At(at))) => Valid::At(time(*at)),
+            (None, Some(ValidKey::In(from, until))) => {
+                Valid::In { from: from.map(time), until: until.map(time) }
+            }
+            (None, None) if stored.is_table() => Valid::At(time(self.context.now)),
+            (None, None) => Valid::Any,
+        };
+        Times { cut: context.cut(), valid }
+    }
+
+    /// Whether rows are so for a period that has a column.
+    fn holds_period(&self, target: &Target, context: &TimeContext) -> bool {
+        match target {
+            Target::Stored(stored) => stored.is_table() && context.is_range(),
+            Target::Derived(_) => context.is_range(),
+        }
+    }
+
+    fn tell_of_no_period(&mut self, name: &Name) {
+        self.tell(Diagnostic::error(name.span, "nothing here is so for a period").help(
+            "rows of tables are, and rules over tables, with `valid in [from, until) as p`; events \
+                 happen at a moment: bind their `at`",
+        ));
+    }
+
+    /// Binds for which period a binding is so: what the periods of its atoms share.
+    fn bind_period(&mut self, scope: &mut Scope, times: BodyTimes<'_>, parts: &mut Parts<'_>) {
+        let Some(ValidKey::In(from, until)) = times.context.valid else {
+            if let Some(name) = times.bind {
+                self.tell_of_no_period(name);
+            }
+            return;
+        };
+        let span = times.bind.map(|name| name.span).unwrap_or_default();
+        let shared = parts
+            .periods
+            .iter()
+            .map(|id| Expression::Variable(*id))
+            .reduce(|a, b| Expression::Call(Function::Intersect, vec![a, b], span));
+        let is_several = parts.periods.len() > 1;
+        let typed = Typed { data_type: Some(DataType::Period), is_optional: false };
+        let variable = match times.bind {
+            Some(name) => scope.bind(name, typed),
+            None => scope.fresh(typed, span),
+        };
+        let whole = || Expression::Value(Value::Period(from, until));
+        parts.literals.push(Literal::Let(variable, shared.unwrap_or_else(whole), span));
+        if is_several {
+            let is_null = vec![Expression::Variable(variable)];
+            let is_null = Expression::Call(Function::IsNull, is_null, span);
+            let is_there = Expression::Call(Function::Not, vec![is_null], span);
+            parts.literals.push(Literal::Filter(is_there, span));
+        }
+        scope.period = Some(variable);
+    }
+
+    /// Lets `x = …` and `x in …` bind what nothing else does; answers the conditions that are left.
+    fn bind_conditions<'s>(
+        &mut self,
+        scope: &mut Scope,
+        body: &'s Body,
+        parts: &mut Parts<'s>,
+    ) -> Vec<&'s ExpressionSyntax> {
+        let mut open: Vec<&ExpressionSyntax> = body
+            .literals
+            .iter()
+            .filter_map(|literal| match literal {
+                LiteralSyntax::Condition(condition) => Some(condition),
+                LiteralSyntax::Atom(_) | LiteralSyntax::Not(_) => None,
+            })
+            .collect();
+        // Each round binds at least one; the names that are not bound are counted first, so that a
+        // body of many conditions takes no square of rounds unless each waits for the next.
+        loop {
+            let before = open.len();
+            let mut left = Vec::new();
+            for condition in open {
+                match self.bind_condition(scope, condition) {
+                    Some(Some(literal)) => parts.literals.push(literal),
+                    Some(None) => parts.is_wrong = true,
+                    None => left.push(condition),
+                }
+            }
+            open = left;
+            if open.len() == before {
+                return open;
+            }
+        }
+    }
+
+    /// The literal that a condition is if it binds a variable; `None` if it binds none.
+    fn bind_condition(
+        &mut self,
+        scope: &mut Scope,
+        condition: &ExpressionSyntax,
+    ) -> Option<Option<Literal>> {
+        let ExpressionKind::Operator(function, sides) = &condition.kind else { return None };
+        let [left, right] = sides.as_slice() else { return None };
+        let is_free = |scope: &mut Scope, side: &ExpressionSyntax| match &side.kind {
+            ExpressionKind::Variable(name) => scope.find(name, side.span).is_none(),
+            _ => false,
+        };
+        let is_bound = |scope: &mut Scope, side: &ExpressionSyntax| {
+            !holds_aggregate(side)
+                && variables(side).iter().all(|(name, span)| scope.find(name, *span).is_some())
+        };
+        let (target, source) = match function {
+            Function::Equal | Function::In if is_free(scope, left) && is_bound(scope, right) => {
+                (left, right)
+            }
+            Function::Equal if is_free(scope, right) && is_bound(scope, left) => (right, left),
+            _ => return None,
+        };
+        let ExpressionKind::Variable(name) = &target.kind else { return None };
+        let name = Name { text: Arc::clone(name), span: target.span };
+        let Some(value) = self.expression(scope, source) else { return Some(None) };
+        if *function == Function::Equal {
+            let variable = scope.bind(&name, value.typed);
+            return Some(Some(Literal::Let(variable, value.expression, condition.span)));
+        }
+        let element = match &value.typed.data_type {
+            None => Typed::default(),
+            Some(DataType::List(of) | DataType::Set(of)) => {
+                Typed { data_type: Some(of.as_ref().clone()), is_optional: false }
+            }
+            Some(DataType::Json) => Typed { data_type: Some(DataType::Json), is_optional: true },
+            Some(other) => {
+                let message = format!("`{}` cannot be in {other}", name.text);
+                self.tell(
+                    Diagnostic::error(source.span, message)
+                        .help("it takes each element of a list or a set"),
+                );
+                return Some(None);
+            }
+        };
+        let variable = scope.bind(&name, element);
+        Some(Some(Literal::Each(variable, value.expression, condition.span)))
+    }
+}
+
+/// Whether a value may stand in JSON as it is.
+fn is_plain(value: &Value) -> bool {
+    match value {
+        Value::Bool(_) | Value::Int(_) | Value::Decimal(_) | Value::Text(_) => true,
+        Value::List(values) => values.iter().all(is_plain),
+        Value::Record(fields) => fields.iter().all(|(_, value)| is_plain(value)),
+        Value::Null
+        | Value::Float(_)
+        | Value::Bytes(_)
+        | Value::Time(_)
+        | Value::Date(_)
+        | Value::Duration(_)
+        | Value::Id(_)
+        | Value::Period(..)
+        | Value::Set(_) => false,
+    }
+}

@@ -1,0 +1,323 @@
+//! From declarations to a schema.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::{EVENT_FIELDS, EventType, Field, Fields, Index, Merge, Root, Schema, Table, View};
+use crate::data_type::DataType;
+use crate::diagnostic::{Diagnostic, nearest};
+use crate::span::Span;
+use crate::syntax::{
+    Declaration, ExpressionKind, FieldSyntax, FieldsSyntax, IndexSyntax, Name, Number, RootSyntax,
+    Statement, StatementKind, TableSyntax, TypeSyntax,
+};
+use crate::value::Value;
+
+/// Bytes of the name of a root at the most, as the data model has it.
+const ROOT_BYTES_MAX: usize = 64;
+
+/// Names of types that may stand by themselves.
+const TYPE_NAMES: [&str; 16] = [
+    "bool", "int", "decimal", "float", "text", "bytes", "time", "date", "duration", "id", "json",
+    "period", "ref", "list", "set", "counter",
+];
+
+/// The schema that statements declare, and what is wrong with it. Statements of other kinds are left
+/// out; whether views hold what they say is not looked at.
+#[must_use]
+pub fn declare(statements: &[Statement]) -> (Schema, Vec<Diagnostic>) {
+    let mut declarer = Declarer::default();
+    let declarations = || {
+        statements.iter().filter_map(|statement| match &statement.kind {
+            StatementKind::Declaration(declaration) => Some((declaration, statement.span)),
+            StatementKind::Rule(_)
+            | StatementKind::Query(_)
+            | StatementKind::Mutation(_)
+            | StatementKind::Transaction(_) => None,
+        })
+    };
+    // References may name what is declared further below.
+    for (declaration, _) in declarations() {
+        match declaration {
+            Declaration::Root(root) => declarer.targets.insert(Arc::clone(&root.name.text)),
+            Declaration::Table(table) => declarer.targets.insert(Arc::clone(&table.name.text)),
+            Declaration::Index(_) | Declaration::View(_) => false,
+        };
+    }
+    for (declaration, span) in declarations() {
+        match declaration {
+            Declaration::Root(root) => declarer.root(root, span),
+            Declaration::Table(table) => declarer.table(table, span),
+            Declaration::View(view) => {
+                let name = &view.rule.name;
+                declarer.unused(&view.number, "view");
+                declarer.new_name(name);
+                let view_number = view.number.value;
+                let view = View { name: Arc::clone(&name.text), rule: view.rule.clone() };
+                declarer.schema.views.insert(view_number, view);
+            }
+            Declaration::Index(_) => {}
+        }
+    }
+    for (declaration, _) in declarations() {
+        if let Declaration::Index(index) = declaration {
+            declarer.index(index);
+        }
+    }
+    (declarer.schema, declarer.diagnostics)
+}
+
+#[derive(Default)]
+struct Declarer {
+    schema: Schema,
+    targets: BTreeSet<Arc<str>>,
+    /// Names of roots, tables and views, and where they are declared.
+    names: BTreeMap<Arc<str>, Span>,
+    /// Numbers of tables and views.
+    numbers: BTreeMap<(&'static str, u32), Span>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Declarer {
+    fn tell(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    fn new_name(&mut self, name: &Name) {
+        if let Some(before) = self.names.insert(Arc::clone(&name.text), name.span) {
+            let told = Diagnostic::error(name.span, format!("`{}` is declared twice", name.text))
+                .note(before, "first here")
+                .help("roots, tables and views have names of their own");
+            self.tell(told);
+        }
+    }
+
+    fn unused(&mut self, number: &Number, what: &'static str) {
+        if let Some(before) = self.numbers.insert((what, number.value), number.span) {
+            let message = format!("two {what}s have the number {}", number.value);
+            let told = Diagnostic::error(number.span, message)
+                .note(before, "first here")
+                .help("give each a number of its own; numbers in use never change");
+            self.tell(told);
+        }
+    }
+
+    fn root(&mut self, syntax: &RootSyntax, span: Span) {
+        self.new_name(&syntax.name);
+        let name = &syntax.name.text;
+        let is_letter = |byte: u8| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'.' | b'-')
+        };
+        if name.is_empty() || name.len() > ROOT_BYTES_MAX || !name.bytes().all(is_letter) {
+            let told =
+                Diagnostic::error(syntax.name.span, format!("`{name}` is no name of a root"))
+                    .help("a root's name has up to 64 of a-z, 0-9, `_`, `.` and `-`");
+            self.tell(told);
+        } else if name.starts_with('_') {
+            let told = Diagnostic::error(syntax.name.span, format!("`{name}` is reserved"))
+                .help("names of roots that begin with `_` are the database's own");
+            self.tell(told);
+        }
+        let removed = self.removed(&syntax.removed);
+        let mut events: BTreeMap<u32, EventType> = BTreeMap::new();
+        for event in &syntax.events {
+            let (number, name) = (event.number.value, &event.name);
+            let twin = events.values().find(|other| other.name == name.text);
+            if let Some(before) = events.get(&number).or(twin).map(|other| other.span) {
+                let message = format!("event {number} `{}` is declared twice", name.text);
+                self.tell(
+                    Diagnostic::error(event.number.span.to(name.span), message)
+                        .note(before, "its number or name stands here")
+                        .help("each event of a root has a number and a name of its own"),
+                );
+                continue;
+            }
+            self.not_removed(&event.number, &removed);
+            let fields = self.fields(&event.fields, &EVENT_FIELDS, false);
+            let span = event.number.span.to(name.span);
+            let name = Arc::clone(&name.text);
+            let stored_names = vec![Arc::clone(&name)];
+            events.insert(number, EventType { name, stored_names, fields, span });
+        }
+        let root = Root { is_lax: syntax.is_lax, events, removed, span };
+        self.schema.roots.insert(Arc::clone(name), root);
+    }
+
+    fn table(&mut self, syntax: &TableSyntax, span: Span) {
+        self.new_name(&syntax.name);
+        self.unused(&syntax.number, "table");
+        let fields = self.fields(&syntax.fields, &["key"], true);
+        let name = Arc::clone(&syntax.name.text);
+        let table = Table { name, is_lax: syntax.is_lax, fields, span };
+        self.schema.tables.insert(syntax.number.value, table);
+    }
+
+    fn removed(&mut self, numbers: &[Number]) -> BTreeSet<u32> {
+        numbers.iter().map(|number| number.value).collect()
+    }
+
+    fn not_removed(&mut self, number: &Number, removed: &BTreeSet<u32>) {
+        if removed.contains(&number.value) {
+            let message = format!("the number {} was removed", number.value);
+            let told = Diagnostic::error(number.span, message)
+                .help("take a number that was never used: what is stored under this one stays");
+            self.tell(told);
+        }
+    }
+
+    fn fields(&mut self, syntax: &FieldsSyntax, reserved: &[&str], is_table: bool) -> Fields {
+        let removed = self.removed(&syntax.removed);
+        let mut fields = Fields { fields: BTreeMap::new(), removed };
+        for field in &syntax.fields {
+            let (number, name) = (field.number.value, &field.name);
+            if reserved.contains(&name.text.as_ref()) {
+                let message = format!("every row has a field `{}` already", name.text);
+                let told = Diagnostic::error(name.span, message).help("call it something else");
+                self.tell(told);
+            }
+            let twin = fields.field(&name.text).map(|(_, other)| other.span);
+            if let Some(before) = fields.fields.get(&number).map(|other| other.span).or(twin) {
+                let message = format!("field {number} `{}` is declared twice", name.text);
+                self.tell(
+                    Diagnostic::error(field.number.span.to(name.span), message)
+                        .note(before, "its number or name stands here")
+                        .help("each field has a number and a name of its own"),
+                );
+                continue;
+            }
+            self.not_removed(&field.number, &fields.removed);
+            if let Some(field) = self.field(field, is_table) {
+                fields.fields.insert(number, field);
+            }
+        }
+        fields
+    }
+
+    fn field(&mut self, syntax: &FieldSyntax, is_table: bool) -> Option<Field> {
+        let kind = &syntax.type_syntax;
+        let merge = match kind.name.text.as_ref() {
+            "counter" => Merge::Counter,
+            "set" if is_table => Merge::ObservedRemove,
+            _ => Merge::LastWriter,
+        };
+        if merge == Merge::Counter && !is_table {
+            let told = Diagnostic::error(kind.span, "only columns of tables count")
+                .help("write `int`: an event says a number once");
+            self.tell(told);
+        }
+        if merge != Merge::LastWriter && kind.is_optional && is_table {
+            let told = Diagnostic::error(kind.span, "a counter or a set is never absent")
+                .help("leave out the `?`: it starts at 0, or empty");
+            self.tell(told);
+        }
+        let data_type = self.data_type(kind)?;
+        let default = syntax.default.as_ref().and_then(|default| {
+            let value = match &default.kind {
+                ExpressionKind::Value(value) => crate::check::fitting(value, &data_type),
+                _ => None,
+            };
+            if value.is_none() {
+                let message = format!("the default is no {data_type}");
+                self.tell(
+                    Diagnostic::error(default.span, message)
+                        .help("a default is a literal of the field's type"),
+                );
+            }
+            value
+        });
+        Some(Field {
+            name: Arc::clone(&syntax.name.text),
+            data_type,
+            merge,
+            is_optional: kind.is_optional,
+            default: default.filter(|value| *value != Value::Null),
+            span: syntax.number.span.to(kind.span),
+        })
+    }
+
+    fn data_type(&mut self, syntax: &TypeSyntax) -> Option<DataType> {
+        Some(match syntax.name.text.as_ref() {
+            "bool" => DataType::Bool,
+            "int" | "counter" => DataType::Int,
+            "decimal" => DataType::Decimal,
+            "float" => DataType::Float,
+            "text" => DataType::Text,
+            "bytes" => DataType::Bytes,
+            "time" => DataType::Time,
+            "date" => DataType::Date,
+            "duration" => DataType::Duration,
+            "id" => DataType::Id,
+            "json" => DataType::Json,
+            "period" => DataType::Period,
+            "list" | "set" => {
+                let of = syntax.of.as_deref()?;
+                if of.is_optional || matches!(of.name.text.as_ref(), "counter") {
+                    let told = Diagnostic::error(of.span, "elements are values of a plain type")
+                        .help("leave out the `?`, and write `int` instead of `counter`");
+                    self.tell(told);
+                }
+                let of = Arc::new(self.data_type(of)?);
+                if syntax.name.text.as_ref() == "list" {
+                    DataType::List(of)
+                } else {
+                    DataType::Set(of)
+                }
+            }
+            "ref" => {
+                let target = syntax.target.as_ref()?;
+                if !self.targets.contains(&target.text) {
+                    let near = nearest(&target.text, self.targets.iter().map(AsRef::as_ref));
+                    let label = near.map(|near| format!("did you mean `{near}`?"));
+                    let message = format!("no root and no table is called `{}`", target.text);
+                    let told = Diagnostic::error(target.span, message);
+                    self.tell(told.label(label.unwrap_or_default()));
+                }
+                DataType::Ref(Arc::clone(&target.text))
+            }
+            name => {
+                let near = nearest(name, TYPE_NAMES).map(|near| format!("did you mean `{near}`?"));
+                let told = Diagnostic::error(syntax.name.span, format!("`{name}` is no type"))
+                    .label(near.unwrap_or_default())
+                    .help(format!("types are {}", TYPE_NAMES.join(", ")));
+                self.tell(told);
+                return None;
+            }
+        })
+    }
+
+    fn index(&mut self, syntax: &IndexSyntax) {
+        let parts: Vec<&str> = syntax.relation.parts.iter().map(|it| it.text.as_ref()).collect();
+        let found = match parts.as_slice() {
+            [table] => {
+                let table = self.schema.table(table);
+                table.map(|(number, table)| (None, number, table.fields.clone()))
+            }
+            [root, event] => self.schema.roots.get_key_value(*root).and_then(|(name, root)| {
+                let (number, event) = root.event(event)?;
+                Some((Some(Arc::clone(name)), number, event.fields.clone()))
+            }),
+            _ => None,
+        };
+        let Some((root, number, fields)) = found else {
+            let message = format!("`{}` is not declared here", parts.join("."));
+            let told = Diagnostic::error(syntax.relation.span, message)
+                .help("an index is of a declared event, as in shipment.departed{port}, or a table");
+            self.tell(told);
+            return;
+        };
+        let mut numbers = Vec::new();
+        for name in &syntax.fields {
+            match fields.field(&name.text) {
+                Some((number, _)) => numbers.push(number),
+                None => {
+                    let near = nearest(&name.text, fields.names());
+                    let label = near.map(|near| format!("did you mean `{near}`?"));
+                    let message = format!("`{}` has no field `{}`", parts.join("."), name.text);
+                    let told = Diagnostic::error(name.span, message);
+                    self.diagnostics.push(told.label(label.unwrap_or_default()));
+                }
+            }
+        }
+        self.schema.indexes.insert(Index { root, number, fields: numbers });
+    }
+}
