@@ -36,7 +36,7 @@ const PACKAGES: &[Package] = &[
         name: "laterbase-query",
         folder: "crates/laterbase-query",
         level: Some(2),
-        outside: &["thiserror"],
+        outside: &["hashbrown", "jiff", "regex", "rust_decimal", "rustc-hash", "thiserror"],
     },
     Package {
         name: "laterbase-sync",

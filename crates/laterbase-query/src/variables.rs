@@ -1,0 +1,48 @@
+//! Which variables literals and expressions need, and which they bind.
+
+use laterbase_lang::plan::{Expression, Literal, Operand, VariableId};
+
+use crate::times;
+
+/// Calls `take` with each variable of an expression.
+pub(crate) fn of_expression(expression: &Expression, take: &mut dyn FnMut(VariableId)) {
+    match expression {
+        Expression::Value(_) => {}
+        Expression::Variable(variable) => take(*variable),
+        Expression::Call(_, arguments, _) => {
+            arguments.iter().for_each(|argument| of_expression(argument, take));
+        }
+    }
+}
+
+/// Calls `take` with each variable that a literal binds by itself.
+pub(crate) fn bound_by(literal: &Literal, take: &mut dyn FnMut(VariableId)) {
+    match literal {
+        Literal::Atom(atom) => {
+            for term in &atom.terms {
+                if let Operand::Variable(variable) = &term.operand {
+                    take(*variable);
+                }
+            }
+        }
+        Literal::Let(variable, ..) | Literal::Each(variable, ..) => take(*variable),
+        Literal::Not(..) | Literal::Filter(..) => {}
+    }
+}
+
+/// Calls `take` with each variable that must be bound before a literal can be looked at, if it can
+/// be bound at all; for a negation these are all of its variables.
+pub(crate) fn needed_by(literal: &Literal, take: &mut dyn FnMut(VariableId)) {
+    match literal {
+        Literal::Atom(atom) => times::variables(&atom.times.valid).for_each(take),
+        Literal::Filter(expression, _)
+        | Literal::Let(_, expression, _)
+        | Literal::Each(_, expression, _) => of_expression(expression, take),
+        Literal::Not(literals, _) => {
+            for literal in literals {
+                bound_by(literal, take);
+                needed_by(literal, take);
+            }
+        }
+    }
+}
