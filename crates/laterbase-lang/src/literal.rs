@@ -27,9 +27,6 @@ const UNITS: [(&str, i64); 7] = [
     ("us", 1),
 ];
 
-/// Units in the order in which [`time_of`] and others name them in mistakes.
-pub(crate) const UNIT_NAMES: &str = "w, d, h, m, s, ms or us";
-
 /// A time in microseconds since 1970 from RFC 3339; seconds may be left out. What is finer is cut
 /// off towards the past.
 #[must_use]

@@ -74,7 +74,9 @@ impl Plan {
             let comma = if at == 0 { "" } else { ", " };
             let _ = write!(text, "{comma}{}: ", column.name);
             match term {
-                HeadTerm::Value(expression) => text.push_str(&expression_text(expression, variables)),
+                HeadTerm::Value(expression) => {
+                    text.push_str(&expression_text(expression, variables))
+                }
                 HeadTerm::Aggregate { aggregate, arguments, .. } => {
                     let arguments = expressions_text(arguments, variables);
                     let _ = write!(text, "{}({arguments})", aggregate.name());
@@ -202,7 +204,10 @@ fn expression_text(expression: &Expression, variables: &[Variable]) -> String {
         Expression::Call(function, arguments, _) => {
             let is_operator = Function::OPERATORS.iter().any(|(_, other)| other == function);
             match (is_operator, arguments.as_slice()) {
-                (true, [Expression::Value(_) | Expression::Variable(_) | Expression::Call(..), _]) => {
+                (
+                    true,
+                    [Expression::Value(_) | Expression::Variable(_) | Expression::Call(..), _],
+                ) => {
                     let texts: Vec<String> =
                         arguments.iter().map(|it| expression_text(it, variables)).collect();
                     format!("({})", texts.join(&format!(" {} ", function.name())))

@@ -43,6 +43,8 @@ pub(super) struct Scope {
     pub(super) tells_rows_apart: bool,
     /// The variable that holds for which period a binding is so.
     pub(super) period: Option<VariableId>,
+    /// Whether an atom could not be read, so that what it binds is not known.
+    pub(super) is_incomplete: bool,
     /// Ids of events that atoms bound.
     pub(super) event_ids: Vec<VariableId>,
 }
@@ -165,6 +167,7 @@ impl Checker<'_> {
                 && self.atom(scope, atom, times, &mut parts, is_negated).is_none()
             {
                 parts.is_wrong = true;
+                scope.is_incomplete = true;
             }
         }
         if !is_negated {
@@ -539,6 +542,10 @@ impl Checker<'_> {
             return;
         };
         let span = times.bind.map(|name| name.span).unwrap_or_default();
+        if let (Some(name), []) = (times.bind, parts.periods.as_slice()) {
+            self.tell_of_no_period(name);
+            parts.is_wrong = true;
+        }
         let shared = parts
             .periods
             .iter()

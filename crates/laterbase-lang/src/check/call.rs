@@ -78,6 +78,15 @@ fn arity(function: Function) -> (usize, usize) {
     }
 }
 
+/// How many arguments are taken, in words.
+pub(super) fn arguments_text(least: usize, most: usize) -> String {
+    match (least, most) {
+        (1, 1) => "one argument".to_owned(),
+        (least, most) if least == most => format!("{least} arguments"),
+        (least, most) => format!("{least} or {most} arguments"),
+    }
+}
+
 /// The function that reads JSON as a type.
 fn reader(data_type: &DataType) -> Option<Function> {
     match data_type.base() {
@@ -126,13 +135,10 @@ impl Checker<'_> {
     ) -> Option<Typing> {
         let (least, most) = arity(function);
         if arguments.len() < least || arguments.len() > most {
-            let wanted = match (least, most) {
-                (least, most) if least == most => least.to_string(),
-                (least, most) => format!("{least} to {most}"),
-            };
             let message = format!(
-                "`{}` takes {wanted} arguments, and here are {}",
+                "`{}` takes {}, and here are {}",
                 function.name(),
+                arguments_text(least, most),
                 arguments.len()
             );
             self.tell(Diagnostic::error(span, message));
@@ -662,6 +668,5 @@ fn reads(function: Function) -> bool {
             | Function::ToDate
             | Function::ToDuration
             | Function::ToId
-            | Function::Length
     )
 }

@@ -167,6 +167,9 @@ impl Checker<'_> {
             let expression = Expression::Variable(found);
             return Some(Typing { expression, typed: scope.typed(found), span });
         }
+        if scope.is_incomplete {
+            return None;
+        }
         let known = scope.known_names();
         let near = nearest(name, known.iter().map(AsRef::as_ref));
         self.tell(

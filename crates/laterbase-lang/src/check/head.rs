@@ -50,7 +50,7 @@ impl Checker<'_> {
         let times = BodyTimes::new(&syntax.times, &context);
         let mut scope = Scope::default();
         let has_aggregates = holds_aggregates(&syntax.head);
-        scope.tells_rows_apart = has_aggregates;
+        scope.tells_rows_apart = counts_rows(&syntax.head);
         let first_edge = self.edges.len();
         let body = self.body(&mut scope, &syntax.body, times);
         let mut made = Vec::new();
@@ -291,9 +291,9 @@ impl Checker<'_> {
         };
         if typings.len() < least || typings.len() > most {
             let message = format!(
-                "`{}` takes {least}{} arguments, and here are {}",
+                "`{}` takes {}, and here are {}",
                 aggregate.name(),
-                if least == most { String::new() } else { format!(" or {most}") },
+                super::call::arguments_text(least, most),
                 typings.len()
             );
             self.tell(Diagnostic::error(span, message));
@@ -433,12 +433,12 @@ impl Checker<'_> {
     ) -> Option<Answer> {
         let context = self.rule_times(&select.times, asked);
         let times = BodyTimes::new(&select.times, &context);
-        scope.tells_rows_apart = holds_aggregates(&select.head);
+        scope.tells_rows_apart = counts_rows(&select.head);
         let body = self.body(scope, &select.body, times);
         let mut head = Vec::new();
         let mut columns: Vec<Column> = Vec::new();
         let mut is_wrong = body.is_none();
-        let has_aggregates = scope.tells_rows_apart;
+        let has_aggregates = holds_aggregates(&select.head);
         for field in &select.head.fields {
             if columns.iter().any(|column| column.name == field.name.text) {
                 self.tell_of_twin(&field.name);
@@ -524,6 +524,33 @@ impl Checker<'_> {
 fn holds_aggregates(head: &Head) -> bool {
     head.fields.iter().any(|field| match &field.value {
         Some(HeadValue::Expression(expression)) => holds_aggregate(expression),
+        Some(HeadValue::Tree { .. }) | None => false,
+    })
+}
+
+/// Whether it matters how many rows say the same: not for the least, or for all different values.
+fn counts_rows(head: &Head) -> bool {
+    head.fields.iter().any(|field| match &field.value {
+        Some(HeadValue::Expression(expression)) => match &expression.kind {
+            ExpressionKind::Call(name, arguments) => match Aggregate::by_name(&name.text) {
+                Some(Aggregate::Count | Aggregate::Sum | Aggregate::Average) => true,
+                Some(Aggregate::Collect) => arguments.len() > 1,
+                // They are read in the order of the one event's id.
+                Some(Aggregate::First | Aggregate::Last) => arguments.len() == 1,
+                Some(
+                    Aggregate::CountDistinct
+                    | Aggregate::Min
+                    | Aggregate::Max
+                    | Aggregate::ArgMin
+                    | Aggregate::ArgMax
+                    | Aggregate::Union
+                    | Aggregate::Every
+                    | Aggregate::Some,
+                )
+                | None => false,
+            },
+            _ => false,
+        },
         Some(HeadValue::Tree { .. }) | None => false,
     })
 }

@@ -9,7 +9,7 @@ use super::head::Shape;
 use super::strata::{Edge, components};
 use super::times::TimeContext;
 use crate::data_type::{Column, DataType};
-use crate::diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Severity};
+use crate::diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Severity, has_errors};
 use crate::function::Aggregate;
 use crate::plan::{Derived, Plan, Rule, Stored, Stratum};
 use crate::span::Span;
@@ -331,6 +331,9 @@ impl<'a> Checker<'a> {
     fn known(&mut self, instance: &Instance, slot: &Slot) -> DataType {
         if let Some(data_type) = &slot.typed.data_type {
             return data_type.clone();
+        }
+        if has_errors(&self.diagnostics) {
+            return DataType::Json;
         }
         let message = format!("the type of `{}` in `{}` cannot be told", slot.name, instance.name);
         let span = instance.rules.first().map_or(instance.used, |rule| rule.head.span);

@@ -22,7 +22,7 @@ use crate::syntax::{Name, Number, Path, Statement, StatementKind};
 use crate::token::{Sign, Token, TokenKind, Tokens, tokens};
 
 /// How deep expressions, bodies and trees may nest.
-pub const DEPTH_MAX: usize = 64;
+pub const DEPTH_MAX: usize = 128;
 
 /// A text as statements.
 #[derive(Debug)]
@@ -136,7 +136,6 @@ impl<'a> Parser<'a> {
 
     /// Goes on with the next statement: behind a semicolon, or on a line that starts like one.
     fn skip_statement(&mut self) {
-        self.at += usize::from(!self.is_at_end());
         while !self.is_at_end() {
             if self.take_sign(Sign::Semicolon) {
                 return;

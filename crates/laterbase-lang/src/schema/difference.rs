@@ -214,8 +214,10 @@ impl Comparison {
                 self.refuse(
                     field.span,
                     format!(
-                        "`{of}.{}` has the number {number} of a {}, and cannot be a {}",
-                        field.name, before.data_type, field.data_type
+                        "`{of}.{}` has the number {number} of what is {}, and cannot become {}",
+                        field.name,
+                        before.type_text(),
+                        field.type_text()
                     ),
                     "add a field with a new number, and make this one `removed`",
                 );

@@ -156,6 +156,17 @@ impl Root {
     }
 }
 
+impl Field {
+    /// Its type as it is declared.
+    #[must_use]
+    pub fn type_text(&self) -> String {
+        match self.merge {
+            Merge::Counter => "counter".to_owned(),
+            Merge::LastWriter | Merge::ObservedRemove => self.data_type.to_string(),
+        }
+    }
+}
+
 impl Fields {
     /// The field of a name.
     #[must_use]
