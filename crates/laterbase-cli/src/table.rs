@@ -7,6 +7,8 @@
 //! length nothing is cut. Control characters are shown, never sent: what is in an event cannot
 //! drive the terminal.
 
+use std::borrow::Cow;
+
 use crate::failure::Failure;
 use crate::output::{Ink, Output};
 
@@ -18,10 +20,10 @@ const GAP: &str = "  ";
 const WIDTH_MIN: usize = 6;
 
 /// One column.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Column {
     /// Its heading.
-    pub(crate) title: &'static str,
+    pub(crate) title: Cow<'static, str>,
     /// Down to how many letters it is cut before others are; none: it is shown whole.
     pub(crate) floor: Option<usize>,
     /// How it looks.
@@ -32,13 +34,19 @@ impl Column {
     /// A column that is shown whole.
     #[must_use]
     pub(crate) const fn whole(title: &'static str, ink: Ink) -> Self {
-        Self { title, floor: None, ink }
+        Self { title: Cow::Borrowed(title), floor: None, ink }
+    }
+
+    /// A column of a name that is known only now, which may be cut.
+    #[must_use]
+    pub(crate) fn named(title: &str, floor: usize) -> Self {
+        Self { title: Cow::Owned(title.to_owned()), floor: Some(floor), ink: Ink::Plain }
     }
 
     /// A column that may be cut, but to no less than `floor` while another can give more.
     #[must_use]
     pub(crate) const fn text(title: &'static str, floor: usize, ink: Ink) -> Self {
-        Self { title, floor: Some(floor), ink }
+        Self { title: Cow::Borrowed(title), floor: Some(floor), ink }
     }
 }
 
@@ -79,7 +87,7 @@ impl Table {
             return Ok(());
         }
         let widths = fit(&self.columns, &self.held, out.style().width);
-        let titles: Vec<String> = self.columns.iter().map(|c| c.title.to_owned()).collect();
+        let titles: Vec<String> = self.columns.iter().map(|column| column.title.to_string()).collect();
         let heading = self.cells(&titles, &widths).join(GAP);
         out.line(out.style().paint(Ink::Strong, heading.trim_end()))?;
         for row in std::mem::take(&mut self.held) {
@@ -115,7 +123,7 @@ impl Table {
 
 /// Decides the widths: what the rows want, less what the widest columns must give up.
 fn fit(columns: &[Column], rows: &[Vec<String>], limit: Option<usize>) -> Vec<usize> {
-    let mut widths: Vec<usize> = columns.iter().map(|column| display_width(column.title)).collect();
+    let mut widths: Vec<usize> = columns.iter().map(|column| display_width(&column.title)).collect();
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(display_width(cell));

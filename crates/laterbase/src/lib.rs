@@ -33,6 +33,8 @@
 #![forbid(unsafe_code)]
 
 mod append;
+#[cfg(feature = "query")]
+pub mod ask;
 mod backlog;
 mod backup;
 mod commit;

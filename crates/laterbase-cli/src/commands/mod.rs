@@ -22,6 +22,8 @@ mod man;
 #[cfg(feature = "sync")]
 mod peer;
 mod quarantine;
+#[cfg(feature = "query")]
+mod query;
 mod read;
 mod repair;
 mod restore;
@@ -121,6 +123,8 @@ pub(crate) enum Command {
     Sample(sample::Sample),
     Read(Box<read::Read>),
     Get(get::Get),
+    #[cfg(feature = "query")]
+    Query(query::QueryCommand),
     Tail(Box<tail::Tail>),
     Stats(stats::Stats),
     Verify(verify::Verify),
@@ -162,6 +166,8 @@ impl Command {
             Self::Sample(command) => command.run(context),
             Self::Read(command) => command.run(context),
             Self::Get(command) => command.run(context),
+            #[cfg(feature = "query")]
+            Self::Query(command) => command.run(context),
             Self::Tail(command) => command.run(context),
             Self::Stats(command) => command.run(context),
             Self::Verify(command) => command.run(context),

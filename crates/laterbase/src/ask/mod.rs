@@ -1,0 +1,259 @@
+//! Questions in Laterlog, the language of the database.
+//!
+//! ```text
+//!   text ─▶ parse ─▶ check against the schema and what is stored ─▶ plan ─▶ engine ─▶ rows
+//!                                                                  source ──┘
+//! ```
+//! All statements of a text see one moment of this copy. Left out: writing; statements that write are
+//! refused.
+
+mod error;
+mod json;
+mod payload;
+mod source;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+pub use error::{AskError, AskFault};
+pub use json::{AsJson, value_of_json};
+use laterbase_lang::schema;
+pub use laterbase_lang::schema::Schema;
+use laterbase_lang::syntax::{QueryMode, QuerySyntax, RuleSyntax, Statement, StatementKind};
+pub use laterbase_lang::{Column, DataType, Diagnostic, Severity, Value};
+use laterbase_lang::{Context, Function, Span, check_query, has_errors, parse};
+use laterbase_query::run;
+use laterbase_query::scalar::Scalars;
+pub use laterbase_query::{Cancel, Limits, Never, Rows};
+use serde::de::DeserializeOwned;
+
+use self::source::StoredData;
+use crate::database::Database;
+
+/// A question, ready to be asked.
+///
+/// ```
+/// use laterbase::{Database, NewEvent, Options};
+///
+/// # let dir = tempfile::tempdir()?;
+/// let db = Database::create(dir.path(), Options::default())?;
+/// let mut commit = db.commit();
+/// for (key, port) in [("4711", "NLRTM"), ("4712", "USNYC")] {
+///     let port = serde_json::json!({"port": port});
+///     commit.push(&NewEvent::new("shipment", key, "departed").json(&port)?)?;
+/// }
+/// db.append(&mut commit)?.wait()?;
+///
+/// let answer = db
+///     .query("?{key} :- shipment.departed{key, port: $port}")
+///     .bind("port", "NLRTM")
+///     .run()?;
+/// let rows: Vec<(String,)> = answer.rows_as()?;
+/// assert_eq!(rows, [("4711".to_owned(),)]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a question is asked by `run`"]
+pub struct Ask<'a> {
+    database: &'a Database,
+    text: String,
+    parameters: BTreeMap<Arc<str>, Value>,
+    schema: Option<&'a Schema>,
+    limits: Limits,
+    cancel: &'a (dyn Cancel + 'a),
+}
+
+/// What the last query of a text answers.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its rows.
+    pub rows: Rows,
+    warnings: Vec<Diagnostic>,
+    text: Arc<str>,
+}
+
+impl Answer {
+    /// The names and types of the columns.
+    #[must_use]
+    pub fn columns(&self) -> &[Column] {
+        self.rows.columns()
+    }
+
+    /// What is odd about the text, each with its line; `name` is what the text is called.
+    #[must_use]
+    pub fn warnings(&self, name: &str) -> Vec<String> {
+        self.warnings.iter().map(|warning| warning.render(name, &self.text)).collect()
+    }
+
+    /// The rows as values of a type: a struct with the columns' names, or a tuple in their order.
+    ///
+    /// # Errors
+    /// [`AskError`] names the first row that does not fit.
+    pub fn rows_as<T: DeserializeOwned>(&self) -> Result<Vec<T>, AskError> {
+        json::rows_as(&self.rows)
+    }
+}
+
+impl<'a> Ask<'a> {
+    /// Gives a parameter its value: `$port` is bound by `port`.
+    pub fn bind(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.parameters.insert(Arc::from(name), value.into());
+        self
+    }
+
+    /// Asks with declared types.
+    pub fn schema(mut self, schema: &'a Schema) -> Self {
+        self.schema = Some(schema);
+        self
+    }
+
+    /// Within limits other than the default ones.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Stops when somebody says so.
+    pub fn cancel(mut self, cancel: &'a dyn Cancel) -> Self {
+        self.cancel = cancel;
+        self
+    }
+
+    /// The answer of the last query of the text; those before it are asked too.
+    ///
+    /// # Errors
+    /// [`AskError`] shows each mistake where it stands in the text.
+    ///
+    /// # Ordering
+    /// Sees everything acknowledged before the call.
+    pub fn run(self) -> Result<Answer, AskError> {
+        let mut last = None;
+        self.each(|answer| {
+            last = Some(answer);
+            Ok(())
+        })?;
+        last.ok_or_else(AskError::no_query)
+    }
+
+    /// The answers of all queries of the text, one after the other.
+    ///
+    /// # Errors
+    /// As [`Ask::run`], and what `take` fails with.
+    pub fn each(
+        self,
+        mut take: impl FnMut(Answer) -> Result<(), AskError>,
+    ) -> Result<(), AskError> {
+        let parsed = parse(&self.text);
+        if has_errors(&parsed.diagnostics) {
+            return Err(self.mistakes(parsed.diagnostics));
+        }
+        let (rules, queries, mut mistakes) = sort(parsed.statements);
+        let nothing = Schema::default();
+        let declared = self.schema.unwrap_or(&nothing);
+        let inner = self.database.inner();
+        let failed = |error| AskError::from(AskFault::Read(error));
+        let vector = inner.version_vector().map_err(failed)?;
+        let stored: BTreeMap<Arc<str>, BTreeSet<Arc<str>>> =
+            vector.roots().map(|root| (Arc::from(root.as_str()), BTreeSet::new())).collect();
+        let data = StoredData::new(inner, vector, declared).map_err(failed)?;
+        let context = Context {
+            schema: declared,
+            stored: &stored,
+            parameters: &self.parameters,
+            now: inner.environment.now_us(),
+            evaluate,
+        };
+        let mut plans = Vec::new();
+        for query in &queries {
+            let checked = check_query(&context, &rules, query);
+            let (warnings, errors): (Vec<_>, Vec<_>) =
+                checked.diagnostics.into_iter().partition(|it| it.severity == Severity::Warning);
+            mistakes.extend(errors);
+            plans.extend(checked.plan.map(|plan| (plan, warnings)));
+        }
+        if !mistakes.is_empty() {
+            return Err(self.mistakes(mistakes));
+        }
+        let text: Arc<str> = Arc::from(self.text.as_str());
+        for (plan, warnings) in plans {
+            let rows = run(&plan, &data, &self.limits, self.cancel)
+                .map_err(|error| AskError::of_query(error, &self.text))?;
+            take(Answer { rows, warnings, text: Arc::clone(&text) })?;
+        }
+        Ok(())
+    }
+
+    fn mistakes(&self, diagnostics: Vec<Diagnostic>) -> AskError {
+        AskError::mistakes(diagnostics, &self.text)
+    }
+}
+
+/// The rules and the queries of a text, and what is wrong about its other statements.
+fn sort(statements: Vec<Statement>) -> (Vec<RuleSyntax>, Vec<QuerySyntax>, Vec<Diagnostic>) {
+    let (mut rules, mut queries, mut mistakes) = (Vec::new(), Vec::new(), Vec::new());
+    for Statement { kind, span } in statements {
+        match kind {
+            StatementKind::Rule(rule) => rules.push(rule),
+            StatementKind::Query(query) if query.mode == QueryMode::Rows => queries.push(query),
+            StatementKind::Query(_) => mistakes.push(not_yet(span, "`live`, `explain` and `why`")),
+            StatementKind::Mutation(_) | StatementKind::Transaction(_) => {
+                mistakes.push(not_yet(span, "statements that write"));
+            }
+            StatementKind::Declaration(_) => mistakes.push(
+                Diagnostic::error(span, "a schema is not declared within a question")
+                    .help("give the schema in a file of its own"),
+            ),
+        }
+    }
+    (rules, queries, mistakes)
+}
+
+fn not_yet(span: Span, what: &str) -> Diagnostic {
+    Diagnostic::error(span, format!("{what} are not carried out here"))
+        .help("ask for rows with `?{…} :- …`; events are recorded by `append`")
+}
+
+fn evaluate(function: Function, values: &[Value]) -> Result<Value, String> {
+    Scalars::default().call(function, values, Span::default()).map_err(|error| error.to_string())
+}
+
+/// The schema that a text declares.
+///
+/// # Errors
+/// [`AskError`] shows each mistake where it stands in the text.
+pub fn schema_of(text: &str) -> Result<Schema, AskError> {
+    let parsed = parse(text);
+    let (schema, diagnostics) = schema::declare(&parsed.statements);
+    let mut mistakes = [parsed.diagnostics, diagnostics].concat();
+    for statement in &parsed.statements {
+        if !matches!(statement.kind, StatementKind::Declaration(_)) {
+            mistakes.push(
+                Diagnostic::error(statement.span, "a schema holds declarations only")
+                    .help("they start with root, table, index or view"),
+            );
+        }
+    }
+    if has_errors(&mistakes) {
+        return Err(AskError::mistakes(mistakes, text));
+    }
+    Ok(schema)
+}
+
+impl Database {
+    /// A question in Laterlog, to be given its parameters and asked.
+    pub fn query(&self, text: impl Into<String>) -> Ask<'_> {
+        Ask {
+            database: self,
+            text: text.into(),
+            parameters: BTreeMap::new(),
+            schema: None,
+            limits: Limits::default(),
+            cancel: &Never,
+        }
+    }
+}
+
+impl std::fmt::Debug for Ask<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ask").field("text", &self.text).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,394 @@
+//! Payloads as values: JSON and CBOR, whole or a few fields of them.
+//!
+//! A question names a few fields of many events, so the others are skipped while the payload is read,
+//! and a text without escapes is handed on as it stands in the payload.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use laterbase_lang::{DataType, Decimal, Value, fitting, literal};
+use laterbase_query::ValueRef;
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// What a field of a payload is.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Cell<'a> {
+    /// Nothing, or not read.
+    #[default]
+    Absent,
+    /// A text of the payload.
+    Text(&'a str),
+    /// Anything else.
+    Value(Value),
+}
+
+impl Cell<'_> {
+    pub(super) fn as_ref(&self) -> ValueRef<'_> {
+        match self {
+            Self::Absent => ValueRef::Null,
+            Self::Text(text) => ValueRef::Text(text),
+            Self::Value(value) => ValueRef::from(value),
+        }
+    }
+
+    /// The cell read as a declared type; absent if it is none.
+    pub(super) fn read_as(self, data_type: &DataType) -> Self {
+        match (self, data_type) {
+            (Self::Absent, _) => Self::Absent,
+            (cell, DataType::Json) => cell,
+            (Self::Text(text), DataType::Text | DataType::Ref(_)) => Self::Text(text),
+            (Self::Text(text), _) => read_text(text, data_type).map_or(Self::Absent, Self::Value),
+            (Self::Value(value), _) => read_value(&value, data_type).map_or(Self::Absent, Self::Value),
+        }
+    }
+}
+
+fn read_value(value: &Value, data_type: &DataType) -> Option<Value> {
+    match value {
+        Value::Text(text) => read_text(text, data_type),
+        Value::List(values) => match data_type {
+            DataType::List(of) | DataType::Set(of) => {
+                let read: Option<Vec<Value>> =
+                    values.iter().map(|value| read_value(value, of)).collect();
+                let read = read?;
+                let is_set = matches!(data_type, DataType::Set(_));
+                Some(if is_set { Value::set(read) } else { Value::List(read.into()) })
+            }
+            _ => None,
+        },
+        _ => fitting(value, data_type).filter(|value| !value.is_null()),
+    }
+}
+
+fn read_text(text: &str, data_type: &DataType) -> Option<Value> {
+    match data_type {
+        DataType::Duration => literal::duration_of(text).map(Value::Duration),
+        DataType::Decimal => literal::decimal_of(text).map(Value::decimal),
+        DataType::Bytes => {
+            use base64::Engine as _;
+            let bytes = base64::engine::general_purpose::STANDARD.decode(text).ok()?;
+            Some(Value::Bytes(bytes.into()))
+        }
+        _ => fitting(&Value::text(text), data_type),
+    }
+}
+
+/// Whether a content type says JSON, or CBOR.
+pub(super) fn form(content_type: &str) -> Form {
+    let media = content_type.split(';').next().unwrap_or(content_type).trim();
+    if media.eq_ignore_ascii_case("application/json") || media.ends_with("+json") {
+        Form::Json
+    } else if media.eq_ignore_ascii_case("application/cbor") || media.ends_with("+cbor") {
+        Form::Cbor
+    } else {
+        Form::Bytes
+    }
+}
+
+/// What a payload is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Json,
+    Cbor,
+    Bytes,
+}
+
+/// A whole payload; nothing if it is not what its content type says.
+pub(super) fn whole(content_type: &str, payload: &[u8]) -> Value {
+    match form(content_type) {
+        Form::Json => {
+            let mut reader = serde_json::Deserializer::from_slice(payload);
+            ValueSeed.deserialize(&mut reader).unwrap_or_default()
+        }
+        Form::Cbor => ciborium::from_reader::<ciborium::Value, _>(payload)
+            .map(|value| of_cbor(&value))
+            .unwrap_or_default(),
+        Form::Bytes if payload.is_empty() => Value::Null,
+        Form::Bytes => Value::Bytes(payload.into()),
+    }
+}
+
+/// The fields of some names, each in its place of `cells`.
+pub(super) fn fields<'a>(
+    content_type: &str,
+    payload: &'a [u8],
+    names: &[Arc<str>],
+    cells: &mut [Cell<'a>],
+) {
+    match form(content_type) {
+        Form::Json => {
+            let mut reader = serde_json::Deserializer::from_slice(payload);
+            // What is no object, or ends early, has the fields that were read.
+            let _ = reader.deserialize_any(FieldsVisitor { names, cells });
+        }
+        Form::Cbor => {
+            let Ok(ciborium::Value::Map(members)) = ciborium::from_reader(payload) else { return };
+            for (name, value) in &members {
+                let place = name.as_text().and_then(|name| position(names, name));
+                if let Some(cell) = place.and_then(|place| cells.get_mut(place)) {
+                    *cell = Cell::Value(of_cbor(value));
+                }
+            }
+        }
+        Form::Bytes => {}
+    }
+}
+
+fn position(names: &[Arc<str>], name: &str) -> Option<usize> {
+    names.iter().position(|other| other.as_ref() == name)
+}
+
+/// A value of CBOR: the types that JSON has, and bytes and times besides.
+fn of_cbor(value: &ciborium::Value) -> Value {
+    match value {
+        ciborium::Value::Integer(number) => match i64::try_from(i128::from(*number)) {
+            Ok(int) => Value::Int(int),
+            Err(_) => Value::decimal(Decimal::from_i128_with_scale(i128::from(*number), 0)),
+        },
+        ciborium::Value::Bytes(bytes) => Value::Bytes(bytes.as_slice().into()),
+        ciborium::Value::Float(float) => Value::float(*float).unwrap_or_default(),
+        ciborium::Value::Text(text) => Value::text(text),
+        ciborium::Value::Bool(value) => Value::Bool(*value),
+        ciborium::Value::Array(values) => Value::List(values.iter().map(of_cbor).collect()),
+        ciborium::Value::Map(members) => {
+            let member = |(name, value): &(ciborium::Value, ciborium::Value)| {
+                Some((Arc::from(name.as_text()?), of_cbor(value)))
+            };
+            Value::record(members.iter().filter_map(member).collect())
+        }
+        ciborium::Value::Tag(_, value) => of_cbor(value),
+        _ => Value::Null,
+    }
+}
+
+/// A number of JSON with a fraction or an exponent: exact where 28 digits can say it.
+fn of_float(float: f64) -> Value {
+    // The shortest text that reads back as this number is what was written, up to 17 digits.
+    let text = float.to_string();
+    match literal::decimal_of(&text) {
+        Some(decimal) if decimal.scale() == 0 => {
+            i64::try_from(decimal.mantissa()).map_or(Value::decimal(decimal), Value::Int)
+        }
+        Some(decimal) => Value::decimal(decimal),
+        None => Value::float(float).unwrap_or_default(),
+    }
+}
+
+/// Reads any value.
+struct ValueSeed;
+
+impl<'de> DeserializeSeed<'de> for ValueSeed {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ValueSeed {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Int(value))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
+        Ok(i64::try_from(value).map_or_else(|_| Value::decimal(value.into()), Value::Int))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+        Ok(of_float(value))
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::text(value))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_none<E: de::Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = seq.next_element_seed(ValueSeed)? {
+            values.push(value);
+        }
+        Ok(Value::List(values.into()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut fields: Vec<(Arc<str>, Value)> = Vec::new();
+        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+            fields.push((Arc::from(name.as_ref()), map.next_value_seed(ValueSeed)?));
+        }
+        Ok(Value::record(fields))
+    }
+}
+
+/// Reads a value, a text where it stands.
+struct CellSeed;
+
+impl<'de> DeserializeSeed<'de> for CellSeed {
+    type Value = Cell<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Cell<'de>, D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for CellSeed {
+    type Value = Cell<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_borrowed_str<E: de::Error>(self, value: &'de str) -> Result<Cell<'de>, E> {
+        Ok(Cell::Text(value))
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Cell<'de>, E> {
+        Ok(Cell::Value(Value::text(value)))
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Cell<'de>, E> {
+        Ok(Cell::Value(Value::Bool(value)))
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Cell<'de>, E> {
+        Ok(Cell::Value(Value::Int(value)))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Cell<'de>, E> {
+        ValueSeed.visit_u64(value).map(Cell::Value)
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Cell<'de>, E> {
+        Ok(Cell::Value(of_float(value)))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Cell<'de>, E> {
+        Ok(Cell::Absent)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Cell<'de>, A::Error> {
+        ValueSeed.visit_seq(seq).map(Cell::Value)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Cell<'de>, A::Error> {
+        ValueSeed.visit_map(map).map(Cell::Value)
+    }
+}
+
+/// Reads the fields of some names, and skips the others.
+struct FieldsVisitor<'c, 'a> {
+    names: &'c [Arc<str>],
+    cells: &'c mut [Cell<'a>],
+}
+
+impl<'de> Visitor<'de> for FieldsVisitor<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(place) = map.next_key_seed(NameSeed(self.names))? {
+            match place.and_then(|place| self.cells.get_mut(place)) {
+                Some(cell) => *cell = map.next_value_seed(CellSeed)?,
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads a name as its place among those that are wanted.
+struct NameSeed<'c>(&'c [Arc<str>]);
+
+impl<'de> DeserializeSeed<'de> for NameSeed<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Option<usize>, D::Error> {
+        reader.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for NameSeed<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<Option<usize>, E> {
+        Ok(position(self.0, name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(payload: &str, names: &[&str]) -> Vec<String> {
+        let names: Vec<Arc<str>> = names.iter().map(|name| Arc::from(*name)).collect();
+        let mut cells = vec![Cell::default(); names.len()];
+        fields("application/json", payload.as_bytes(), &names, &mut cells);
+        cells.iter().map(|cell| cell.as_ref().to_value().to_string()).collect()
+    }
+
+    #[test]
+    fn wanted_fields_are_read_and_others_skipped() {
+        let payload = r#"{"a": 1, "skip": {"a": [2, {"a": 3}]}, "b": "x\ny", "c": [1.50, 2e2], "d": null}"#;
+        let read = read(payload, &["d", "c", "b", "a", "missing"]);
+        assert_eq!(read, ["null", "[1.5, 200]", "\"x\\ny\"", "1", "null"]);
+    }
+
+    #[test]
+    fn what_is_no_object_has_no_fields() {
+        for payload in ["[1]", "12", "{\"a\"", "", "nonsense"] {
+            assert_eq!(read(payload, &["a"]), ["null"], "{payload}");
+        }
+    }
+
+    #[test]
+    fn texts_are_read_as_the_type_that_is_declared() {
+        let cases = [
+            ("2026-03-01T12:00:00Z", DataType::Time, "2026-03-01T12:00:00Z"),
+            ("2026-03-01", DataType::Date, "2026-03-01"),
+            ("12.50", DataType::Decimal, "12.5"),
+            ("90m", DataType::Duration, "1h30m"),
+            ("AP8=", DataType::Bytes, "x\"00ff\""),
+            ("soon", DataType::Time, "null"),
+        ];
+        for (text, data_type, expected) in cases {
+            let cell = Cell::Text(text).read_as(&data_type);
+            assert_eq!(cell.as_ref().to_value().to_string(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn cbor_is_read_like_json() {
+        let mut payload = Vec::new();
+        ciborium::into_writer(&serde_json::json!({"a": 1, "b": {"c": [true, 1.5]}}), &mut payload)
+            .unwrap();
+        let value = whole("application/cbor", &payload);
+        assert_eq!(value, whole("application/json", br#"{"a": 1, "b": {"c": [true, 1.5]}}"#));
+    }
+}

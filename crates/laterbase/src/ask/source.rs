@@ -1,0 +1,518 @@
+//! Stored rows for the engine: events of one moment of this copy.
+//!
+//! A scan is a read of the store: constants on the key, the id, the cause, a tag, and ranges of
+//! transaction and valid time become the read's own, so that it goes through an index. Everything
+//! else is left to the engine, which checks all constraints again.
+
+use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+
+use laterbase_event::{
+    EventId, EventView, Hlc, Key, Position, RootName, Tag, Timestamp, TypeName, VersionVector,
+};
+use laterbase_index::{Family, Range};
+use laterbase_lang::plan::{self, Place, Source, Stored, StoredColumn};
+use laterbase_lang::schema::Schema;
+use laterbase_lang::{DataType, Value};
+use laterbase_query::{
+    Data, DataError, Restriction, Scan, Scanned, ValidTime, ValueRef,
+};
+
+use super::payload::{self, Cell};
+use crate::fold::FoldEvent;
+use crate::inner::Inner;
+use crate::query::{Cut, Direction, Order, Query, TimeRange};
+use crate::read::ReadError;
+use crate::walk::{View, Walk, plan, plan_scan};
+
+/// Values of a column for which one read each is made, instead of one for all.
+const SEEKS_MAX: usize = 64;
+
+/// What is stored, at one moment.
+pub(super) struct StoredData<'a> {
+    inner: &'a Arc<Inner>,
+    view: View,
+    vector: VersionVector,
+    schema: &'a Schema,
+}
+
+/// Several reads that together answer a scan.
+struct Reads {
+    queries: Vec<Query>,
+    /// Whether the rows of the only one stand in the order that was asked for.
+    is_ordered: bool,
+    /// Whether an index leads to them.
+    is_selective: bool,
+}
+
+impl<'a> StoredData<'a> {
+    pub(super) fn new(
+        inner: &'a Arc<Inner>,
+        vector: VersionVector,
+        schema: &'a Schema,
+    ) -> Result<Self, ReadError> {
+        Ok(Self { inner, view: inner.view()?, vector, schema })
+    }
+
+    fn reads(&self, request: &Scan<'_>) -> Result<Reads, ReadError> {
+        let mut base = Query::all();
+        match &request.relation.source {
+            Source::Events => {}
+            Source::EventsOf { root, type_names, .. } => {
+                let Ok(root) = RootName::try_from(root.as_ref()) else { return Ok(Reads::none()) };
+                base.root = Some(root);
+                base.types =
+                    type_names.iter().filter_map(|it| TypeName::try_from(it.as_ref()).ok()).collect();
+            }
+            Source::Table { .. } => return Ok(Reads::none()),
+        }
+        base.cut = match request.cut {
+            plan::Cut::Latest => Cut::Latest,
+            plan::Cut::KnownAt(at) => Cut::KnownAt(Timestamp::from_micros(*at)),
+            plan::Cut::RecordedBy(at) => Cut::RecordedBy(Timestamp::from_micros(*at)),
+            plan::Cut::Vector(bytes) => {
+                let vector = VersionVector::decode(bytes);
+                Cut::Vector(vector.map_err(|error| ReadError::Refresh(error.to_string()))?)
+            }
+        };
+        narrow_valid(&mut base.valid, request.valid);
+        let mut reads = Reads { queries: vec![base], is_ordered: false, is_selective: false };
+        // The root first: a key is looked up under it.
+        for constraint in request.constraints {
+            if let Some(column) = request.relation.columns.get(constraint.column) {
+                match column.place {
+                    Place::Root => reads.narrow_root(&constraint.is),
+                    Place::Type => reads.narrow_type(&constraint.is),
+                    _ => {}
+                }
+            }
+        }
+        for constraint in request.constraints {
+            if let Some(column) = request.relation.columns.get(constraint.column) {
+                reads.narrow(&column.place, &constraint.is);
+            }
+        }
+        reads.order(request);
+        Ok(reads)
+    }
+
+    fn walk(&self, query: &Query, is_selective: bool) -> Result<Walk, ReadError> {
+        let mut bound = self.view.bound;
+        if let Cut::KnownAt(at) = query.cut {
+            bound = self.inner.known_at(at, bound)?;
+        }
+        if !is_selective && query.order == Order::Arrival {
+            return plan_scan(self.inner, query, Position::NONE, bound);
+        }
+        plan(&View { bound, ..self.view.clone() }, query, Position::NONE)
+    }
+
+    fn estimate_one(&self, query: &Query) -> Result<u64, ReadError> {
+        let hasher = &self.view.hasher;
+        let mut least = match &query.root {
+            Some(root) => self.events_of(root.as_str()),
+            None => self.view.bound.as_u64(),
+        };
+        let mut terms = Vec::new();
+        if let (Some(root), Some(key)) = (&query.root, &query.key) {
+            terms.push(hasher.stream(root.as_str(), key.as_str()));
+        }
+        terms.extend(query.caused_by.map(|cause| hasher.cause(cause)));
+        for tag in &query.tags {
+            terms.push(hasher.tag(tag.root.as_str(), tag.key.as_str()));
+        }
+        for term in terms {
+            let range = Range::term(Family::Posting, term.high).with_extra(term.extra);
+            least = least.min(self.view.snapshot.count(&range)?);
+        }
+        Ok(least)
+    }
+
+    fn events_of(&self, root: &str) -> u64 {
+        let logs = self.vector.iter().filter(|(other, ..)| other.as_str() == root);
+        logs.map(|(.., seq)| seq).sum()
+    }
+}
+
+impl Reads {
+    fn none() -> Self {
+        Self { queries: Vec::new(), is_ordered: true, is_selective: true }
+    }
+
+    fn each(&mut self, change: impl Fn(&mut Query)) {
+        self.queries.iter_mut().for_each(change);
+    }
+
+    fn narrow_root(&mut self, is: &Restriction) {
+        let Restriction::OneOf(values) = is else { return };
+        let [Value::Text(root)] = values.as_slice() else { return };
+        match RootName::try_from(root.as_ref()) {
+            Ok(root) => self.each(|query| query.root = Some(root)),
+            Err(_) => self.queries.clear(),
+        }
+    }
+
+    fn narrow_type(&mut self, is: &Restriction) {
+        let Restriction::OneOf(values) = is else { return };
+        let names: Option<Vec<TypeName>> = values
+            .iter()
+            .map(|value| TypeName::try_from(value.as_text()?).ok())
+            .collect();
+        if let Some(names) = names {
+            self.each(|query| query.types.clone_from(&names));
+        }
+    }
+
+    fn narrow(&mut self, place: &Place, is: &Restriction) {
+        match (place, is) {
+            (Place::Key, Restriction::OneOf(values)) => {
+                let has_root = self.queries.iter().all(|query| query.root.is_some());
+                if has_root {
+                    self.split(values, |query, value| {
+                        let key = value.as_text().and_then(|key| Key::try_from(key).ok());
+                        query.key = key;
+                        query.key.is_some()
+                    });
+                }
+            }
+            (Place::Cause, Restriction::OneOf(values)) => {
+                self.split(values, |query, value| {
+                    query.caused_by = id_of(value);
+                    query.caused_by.is_some()
+                });
+            }
+            (Place::Id, Restriction::OneOf(values)) => {
+                // An id is one moment of transaction time; the engine tells ties apart.
+                self.split(values, |query, value| {
+                    let Some(id) = id_of(value) else { return false };
+                    let at = Timestamp::from_hlc(id.hlc());
+                    let next = Timestamp::from_micros(at.as_micros().saturating_add(1_000));
+                    query.tx = TimeRange::between(at, next);
+                    true
+                });
+            }
+            (Place::Tags, Restriction::Holds(Value::Text(text))) => {
+                match text.parse::<Tag>() {
+                    Ok(tag) => {
+                        self.is_selective = true;
+                        self.each(|query| query.tags.push(tag.clone()));
+                    }
+                    Err(_) => self.queries.clear(),
+                }
+            }
+            (Place::At, Restriction::Range(from, until)) => {
+                self.is_selective = true;
+                self.each(|query| narrow_range(&mut query.valid, from, until, 1));
+            }
+            (Place::Tx, Restriction::Range(from, until)) => {
+                self.is_selective = true;
+                self.each(|query| narrow_range(&mut query.tx, from, until, 1));
+            }
+            (Place::At, Restriction::OneOf(values)) => {
+                if let [Value::Time(at)] = values.as_slice() {
+                    self.is_selective = true;
+                    let next = Bound::Included(Value::Time(*at));
+                    self.each(|query| narrow_range(&mut query.valid, &next, &next, 1));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// One read for each value, if these are few.
+    fn split(&mut self, values: &[Value], change: impl Fn(&mut Query, &Value) -> bool) {
+        if values.len().saturating_mul(self.queries.len()) > SEEKS_MAX {
+            return;
+        }
+        self.is_selective = true;
+        let mut queries = Vec::new();
+        for query in &self.queries {
+            for value in values {
+                let mut query = query.clone();
+                if change(&mut query, value) {
+                    queries.push(query);
+                }
+            }
+        }
+        self.queries = queries;
+    }
+
+    fn order(&mut self, request: &Scan<'_>) {
+        let ordered = request.order.and_then(|order| {
+            let place = &request.relation.columns.get(order.column)?.place;
+            let by = match place {
+                Place::Id | Place::Tx => Order::Tx,
+                Place::At => Order::Valid,
+                _ => return None,
+            };
+            Some((by, order.is_descending))
+        });
+        let is_one = self.queries.len() <= 1;
+        match ordered.filter(|_| is_one) {
+            Some((order, is_descending)) => {
+                let direction =
+                    if is_descending { Direction::Backward } else { Direction::Forward };
+                self.is_ordered = true;
+                self.is_selective = true;
+                self.each(|query| {
+                    query.order = order;
+                    query.direction = direction;
+                });
+            }
+            None => self.each(|query| query.order = Order::Arrival),
+        }
+    }
+}
+
+fn id_of(value: &Value) -> Option<EventId> {
+    if let Value::Id(id) = value { Some(*id) } else { None }
+}
+
+fn narrow_valid(range: &mut TimeRange, valid: ValidTime) {
+    let time = Timestamp::from_micros;
+    match valid {
+        ValidTime::Any => {}
+        ValidTime::At(at) => range.until = at.checked_add(1).map(time),
+        ValidTime::In(from, until) => {
+            range.from = from.map(time);
+            range.until = until.map(time);
+        }
+    }
+}
+
+/// Cuts a range of times to the bounds of a constraint, `step` microseconds fine.
+fn narrow_range(range: &mut TimeRange, from: &Bound<Value>, until: &Bound<Value>, step: i64) {
+    let first = match from {
+        Bound::Included(Value::Time(at)) => Some(*at),
+        Bound::Excluded(Value::Time(at)) => at.checked_add(step),
+        Bound::Included(_) | Bound::Excluded(_) | Bound::Unbounded => None,
+    };
+    let end = match until {
+        Bound::Included(Value::Time(at)) => at.checked_add(step),
+        Bound::Excluded(Value::Time(at)) => Some(*at),
+        Bound::Included(_) | Bound::Excluded(_) | Bound::Unbounded => None,
+    };
+    let (first, end) = (first.map(Timestamp::from_micros), end.map(Timestamp::from_micros));
+    range.from = range.from.max(first);
+    range.until = match (range.until, end) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    };
+}
+
+impl Data for StoredData<'_> {
+    fn scan(
+        &self,
+        request: &Scan<'_>,
+        take: &mut dyn FnMut(&[ValueRef<'_>]) -> ControlFlow<()>,
+    ) -> Result<Scanned, DataError> {
+        let failed = |error: ReadError| DataError(Box::new(error));
+        let reads = self.reads(request).map_err(failed)?;
+        let columns = Columns::new(request.relation, request.columns, self.schema);
+        let mut rows_read = 0;
+        for query in &reads.queries {
+            let mut walk = self.walk(query, reads.is_selective).map_err(failed)?;
+            let broke = walk.run(|event, _, arrival| {
+                rows_read += 1;
+                self.row(&columns, event, arrival, take)
+            });
+            if broke.map_err(failed)? {
+                break;
+            }
+        }
+        Ok(Scanned { is_ordered: reads.is_ordered, rows_read })
+    }
+
+    fn estimate(&self, request: &Scan<'_>) -> Option<u64> {
+        let reads = self.reads(request).ok()?;
+        let counts: Result<Vec<u64>, ReadError> =
+            reads.queries.iter().map(|query| self.estimate_one(query)).collect();
+        Some(counts.ok()?.into_iter().sum())
+    }
+
+    fn can_seek(&self, request: &Scan<'_>, column: usize) -> bool {
+        let has_root = matches!(request.relation.source, Source::EventsOf { .. });
+        match request.relation.columns.get(column).map(|column| &column.place) {
+            Some(Place::Key) => has_root,
+            Some(Place::Id | Place::Cause) => true,
+            _ => false,
+        }
+    }
+}
+
+impl StoredData<'_> {
+    /// Hands on what a scan wants of an event.
+    fn row(
+        &self,
+        columns: &Columns,
+        event: &EventView<'_>,
+        arrival: Hlc,
+        take: &mut dyn FnMut(&[ValueRef<'_>]) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let needs_payload = !columns.names.is_empty() || columns.needs_payload;
+        let mut fields = vec![Cell::default(); columns.names.len()];
+        let upcast = if needs_payload {
+            FoldEvent::new(event, &self.inner.options.upcasters).ok()
+        } else {
+            None
+        };
+        let version = upcast.as_ref().map_or(event.version(), FoldEvent::version);
+        if let Some(upcast) = &upcast {
+            payload::fields(event.content_type(), upcast.payload(), &columns.names, &mut fields);
+        }
+        for (cell, kind) in fields.iter_mut().zip(&columns.kinds) {
+            let read = std::mem::take(cell).read_as(&kind.data_type);
+            *cell = match (&read, &kind.default) {
+                (Cell::Absent, Some(default)) => Cell::Value(default.clone()),
+                (Cell::Absent | Cell::Text(_) | Cell::Value(_), _) => read,
+            };
+        }
+        let whole = (columns.needs_payload).then(|| {
+            let payload = upcast.as_ref().map_or(event.payload(), FoldEvent::payload);
+            payload::whole(event.content_type(), payload)
+        });
+        let made: Vec<Value> = columns
+            .cells
+            .iter()
+            .map(|cell| match cell {
+                CellKind::Made(place) => made(place, event, whole.as_ref()),
+                CellKind::Plain(_) | CellKind::Field(_) => Value::Null,
+            })
+            .collect();
+        let cells: Vec<ValueRef<'_>> = columns
+            .cells
+            .iter()
+            .zip(&made)
+            .map(|(cell, made)| match cell {
+                CellKind::Plain(place) => plain(place, event, arrival, version),
+                CellKind::Field(at) => fields.get(*at).map_or(ValueRef::Null, Cell::as_ref),
+                CellKind::Made(_) => ValueRef::from(made),
+            })
+            .collect();
+        take(&cells)
+    }
+}
+
+/// The columns that a scan wants, sorted by where their values come from.
+struct Columns {
+    cells: Vec<CellKind>,
+    /// Names of fields of the payload.
+    names: Vec<Arc<str>>,
+    kinds: Vec<FieldKind>,
+    needs_payload: bool,
+}
+
+/// What a field is declared as.
+struct FieldKind {
+    data_type: DataType,
+    default: Option<Value>,
+}
+
+/// Where the value of a wanted column comes from.
+enum CellKind {
+    /// As it stands in the event.
+    Plain(Place),
+    /// A field of the payload, by its place among the names.
+    Field(usize),
+    /// A value that is made of the event.
+    Made(Place),
+}
+
+impl Columns {
+    fn new(relation: &Stored, wanted: &[usize], schema: &Schema) -> Self {
+        let mut columns =
+            Self { cells: Vec::new(), names: Vec::new(), kinds: Vec::new(), needs_payload: false };
+        for at in wanted {
+            let Some(column) = relation.columns.get(*at) else {
+                columns.cells.push(CellKind::Plain(Place::Validity));
+                continue;
+            };
+            columns.add(relation, column, schema);
+        }
+        columns
+    }
+
+    fn add(&mut self, relation: &Stored, column: &StoredColumn, schema: &Schema) {
+        let kind = match &column.place {
+            Place::Field { number, name } => {
+                let default = default_of(relation, *number, schema);
+                self.field(name, FieldKind { data_type: column.column.data_type.clone(), default })
+            }
+            Place::Member(name) => {
+                self.field(name, FieldKind { data_type: DataType::Json, default: None })
+            }
+            Place::Payload => {
+                self.needs_payload = true;
+                CellKind::Made(Place::Payload)
+            }
+            place @ (Place::Origin | Place::Tags | Place::Meta) => CellKind::Made(place.clone()),
+            place => CellKind::Plain(place.clone()),
+        };
+        self.cells.push(kind);
+    }
+
+    fn field(&mut self, name: &Arc<str>, kind: FieldKind) -> CellKind {
+        self.names.push(Arc::clone(name));
+        self.kinds.push(kind);
+        CellKind::Field(self.names.len() - 1)
+    }
+}
+
+fn default_of(relation: &Stored, number: u32, schema: &Schema) -> Option<Value> {
+    let Source::EventsOf { root, type_number, .. } = &relation.source else { return None };
+    let event = schema.roots.get(root)?.events.get(&(*type_number)?)?;
+    event.fields.fields.get(&number)?.default.clone()
+}
+
+fn plain<'a>(
+    place: &Place,
+    event: &EventView<'a>,
+    arrival: Hlc,
+    version: u32,
+) -> ValueRef<'a> {
+    match place {
+        Place::Id => ValueRef::Id(event.id()),
+        Place::Key => ValueRef::Text(event.key()),
+        Place::At => ValueRef::Time(event.valid_at().as_micros()),
+        Place::Tx => ValueRef::Time(Timestamp::from_hlc(event.id().hlc()).as_micros()),
+        Place::Arrived => ValueRef::Time(Timestamp::from_hlc(arrival).as_micros()),
+        Place::Seq => ValueRef::Int(i64::try_from(event.seq()).unwrap_or(i64::MAX)),
+        Place::Cause => event.cause().map_or(ValueRef::Null, ValueRef::Id),
+        Place::Root => ValueRef::Text(event.root()),
+        Place::Type => ValueRef::Text(event.type_name()),
+        Place::Version => ValueRef::Int(i64::from(version)),
+        Place::Origin
+        | Place::Tags
+        | Place::Meta
+        | Place::Payload
+        | Place::Field { .. }
+        | Place::Member(_)
+        | Place::Validity => ValueRef::Null,
+    }
+}
+
+fn made(place: &Place, event: &EventView<'_>, payload: Option<&Value>) -> Value {
+    match place {
+        Place::Origin => Value::text(&event.id().replica().to_string()),
+        Place::Tags => {
+            Value::set(event.tags().map(|(root, key)| Value::text(&format!("{root}:{key}"))).collect())
+        }
+        Place::Meta => Value::record(
+            event.meta().map(|(name, text)| (Arc::from(name), Value::text(text))).collect(),
+        ),
+        Place::Payload => payload.cloned().unwrap_or_default(),
+        Place::Id
+        | Place::Key
+        | Place::At
+        | Place::Tx
+        | Place::Arrived
+        | Place::Seq
+        | Place::Cause
+        | Place::Root
+        | Place::Type
+        | Place::Version
+        | Place::Field { .. }
+        | Place::Member(_)
+        | Place::Validity => Value::Null,
+    }
+}
