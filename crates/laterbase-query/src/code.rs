@@ -16,6 +16,7 @@
     reason = "what a function says of any other kind of value, it says of new kinds too"
 )]
 
+use std::cmp::Ordering;
 use std::hash::{Hash as _, Hasher as _};
 
 use hashbrown::HashTable;
@@ -161,6 +162,49 @@ impl Dictionary {
     /// How many bytes it holds.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
+    }
+}
+
+/// Compares codes as their values are ordered.
+pub(crate) struct Order<'a> {
+    dictionary: &'a Dictionary,
+    /// The places of the dictionary in the order of their values, where there is much to compare.
+    ranks: Vec<u32>,
+}
+
+impl<'a> Order<'a> {
+    /// For about so many rows.
+    pub(crate) fn new(dictionary: &'a Dictionary, rows: usize) -> Self {
+        let values = &dictionary.values;
+        if rows < values.len() / 4 {
+            return Self { dictionary, ranks: Vec::new() };
+        }
+        let mut places: Vec<u32> = (0..values.len() as u32).collect();
+        places.sort_unstable_by(|a, b| values.get(*a as usize).cmp(&values.get(*b as usize)));
+        let mut ranks = vec![0; places.len()];
+        for (rank, place) in places.into_iter().enumerate() {
+            if let Some(held) = ranks.get_mut(place as usize) {
+                *held = rank as u32;
+            }
+        }
+        Self { dictionary, ranks }
+    }
+
+    #[inline]
+    pub(crate) fn compare(&self, a: Code, b: Code) -> Ordering {
+        if a == b {
+            return Ordering::Equal;
+        }
+        let (kind, other) = (kind_of(a), kind_of(b));
+        if kind == other && is_ordered_kind(kind) {
+            return a.cmp(&b);
+        }
+        if kind == KIND_PLACE && other == KIND_PLACE && !self.ranks.is_empty() {
+            let rank = |code: Code| self.ranks.get((code & PAYLOAD) as usize);
+            return rank(a).cmp(&rank(b));
+        }
+        let (a, b) = (self.dictionary.value_ref(a), self.dictionary.value_ref(b));
+        a.as_value().cmp(b.as_value())
     }
 }
 

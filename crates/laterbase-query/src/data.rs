@@ -4,9 +4,8 @@
 //!   engine ── Scan: relation, wanted columns, times, constraints, order, limit ──▶ Data
 //!          ◀─ rows of borrowed cells, one call each, until it says stop ──────────
 //! ```
-//! A source may ignore constraints: the engine checks all of them again, and [`Scanned`] says only
-//! whether order and limit were kept. It may not leave out a row that satisfies them. It may answer
-//! one row several times.
+//! A source may ignore constraints: the engine checks all of them again. It may not leave out a row
+//! that satisfies them, nor answer an event or a row of a table twice.
 
 use std::error::Error;
 use std::fmt;
@@ -29,9 +28,9 @@ pub struct Scan<'a> {
     pub valid: ValidTime,
     /// What must hold of each row.
     pub constraints: &'a [Constraint],
-    /// In which order rows are best answered, if all of them are not needed.
+    /// In which order rows are answered; only if [`Data::can_order`] said that they can be.
     pub order: Option<ScanOrder>,
-    /// Rows at most, once they are in this order; a hint without one.
+    /// About how many rows will be taken before `take` breaks; a hint.
     pub limit: Option<u64>,
 }
 
@@ -80,8 +79,6 @@ pub struct ScanOrder {
 /// How a scan went.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Scanned {
-    /// Rows stood in the order that was asked for, so that a limit was or may be kept.
-    pub is_ordered: bool,
     /// Rows that were looked at, for people; those that were answered, if nothing else is known.
     pub rows_read: u64,
 }
@@ -109,6 +106,12 @@ pub trait Data {
     /// the rows that it answers. The engine then asks once per value, where values are few.
     fn can_seek(&self, request: &Scan<'_>, column: usize) -> bool {
         let _ = (request, column);
+        false
+    }
+
+    /// Whether rows can be answered in [`Scan::order`], reading little more than what is taken.
+    fn can_order(&self, request: &Scan<'_>) -> bool {
+        let _ = request;
         false
     }
 }

@@ -113,7 +113,7 @@ impl Oracle<'_> {
         }
         // Groups by the values of the head, and by what trees in it are told.
         let mut groups: BTreeMap<OracleRow, Vec<Bound>> = BTreeMap::new();
-        if !rule.head.iter().any(|term| matches!(term, HeadTerm::Value(_))) && !has_tree(rule) {
+        if !rule.head.iter().any(|term| matches!(term, HeadTerm::Value(_))) && !is_told(rule) {
             groups.insert(Vec::new(), Vec::new());
         }
         for bound in bindings {
@@ -387,8 +387,9 @@ impl Oracle<'_> {
     }
 }
 
-fn has_tree(rule: &Rule) -> bool {
-    rule.head.iter().any(|term| matches!(term, HeadTerm::Tree(_)))
+/// Whether trees of a head are told anything of its rows.
+fn is_told(rule: &Rule) -> bool {
+    rule.head.iter().any(|term| matches!(term, HeadTerm::Tree(tree) if !tree.outer.is_empty()))
 }
 
 fn read(bound: &Bound, variable: VariableId) -> Value {

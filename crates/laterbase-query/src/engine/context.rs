@@ -1,0 +1,219 @@
+//! What machines share: the dictionary, the functions, the meter, and rows that the source was
+//! asked for key by key.
+
+use std::ops::ControlFlow;
+
+use hashbrown::HashMap;
+use laterbase_lang::Value;
+use laterbase_lang::plan::{Expression, Plan, Valid, VariableId};
+use rustc_hash::FxBuildHasher;
+
+use super::budget::Meter;
+use super::program::LookupKey;
+use super::relation::{Cursor, Relation};
+use crate::code::{Code, Dictionary, NULL};
+use crate::data::{Constraint, Data, Restriction, Scan, ValidTime};
+use crate::error::{PlanError, QueryError};
+use crate::scalar::{Binding, Scalars};
+use crate::times;
+
+pub(crate) struct Context<'d> {
+    pub(crate) plan: &'d Plan,
+    pub(crate) data: &'d dyn Data,
+    pub(crate) dictionary: Dictionary,
+    pub(crate) scalars: Scalars,
+    pub(crate) meter: Meter<'d>,
+    lookups: Vec<Lookup>,
+}
+
+struct Lookup {
+    key: LookupKey,
+    /// Rows of all keys so far, each behind the number of its key.
+    rows: Relation,
+    asked: HashMap<(ValidTime, Vec<Code>), (usize, usize), FxBuildHasher>,
+}
+
+/// The values in slots.
+pub(crate) struct Slots<'a> {
+    dictionary: &'a Dictionary,
+    slots: &'a [Code],
+}
+
+impl Binding for Slots<'_> {
+    fn value(&self, variable: VariableId) -> Value {
+        self.dictionary.value(self.slots.get(variable.0).copied().unwrap_or(NULL))
+    }
+}
+
+impl<'d> Context<'d> {
+    pub(crate) fn new(plan: &'d Plan, data: &'d dyn Data, meter: Meter<'d>) -> Self {
+        let (dictionary, scalars) = (Dictionary::default(), Scalars::default());
+        Self { plan, data, dictionary, scalars, meter, lookups: Vec::new() }
+    }
+
+    pub(crate) fn binding<'a>(&'a self, slots: &'a [Code]) -> Slots<'a> {
+        Slots { dictionary: &self.dictionary, slots }
+    }
+
+    pub(crate) fn evaluate(
+        &mut self,
+        expression: &Expression,
+        slots: &[Code],
+    ) -> Result<Code, QueryError> {
+        match expression {
+            Expression::Variable(variable) => Ok(slots.get(variable.0).copied().unwrap_or(NULL)),
+            Expression::Value(value) => Ok(self.dictionary.encode_value(value)),
+            Expression::Call(..) => {
+                let value = self.scalars.evaluate(expression, &self.binding(slots))?;
+                Ok(self.dictionary.encode_value(&value))
+            }
+        }
+    }
+
+    /// The different elements of a list or a set; nothing of anything else.
+    pub(crate) fn elements(
+        &mut self,
+        expression: &Expression,
+        slots: &[Code],
+    ) -> Result<Vec<Code>, QueryError> {
+        let value = self.scalars.evaluate(expression, &self.binding(slots))?;
+        let (Value::List(values) | Value::Set(values)) = value else { return Ok(Vec::new()) };
+        let mut codes: Vec<Code> =
+            values.iter().map(|value| self.dictionary.encode_value(value)).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        Ok(codes)
+    }
+
+    /// The number of a lookup; made if there is none like it.
+    pub(crate) fn lookup_number(&mut self, key: LookupKey) -> usize {
+        if let Some(found) = self.lookups.iter().position(|lookup| lookup.key == key) {
+            return found;
+        }
+        let rows = Relation::new(key.columns.len() + 1);
+        self.lookups.push(Lookup { key, rows, asked: HashMap::default() });
+        self.lookups.len() - 1
+    }
+
+    /// Rows of a lookup; column 0 is not the source's.
+    pub(crate) fn lookup_rows(&self, lookup: usize) -> Option<&Relation> {
+        self.lookups.get(lookup).map(|lookup| &lookup.rows)
+    }
+
+    /// The rows for a key, asked for if they have not been yet.
+    pub(crate) fn lookup(
+        &mut self,
+        lookup: usize,
+        key: &[Code],
+        valid: &Valid,
+        slots: &[Code],
+    ) -> Result<Cursor, QueryError> {
+        let read = &mut |variable| self.binding(slots).value(variable);
+        let Some(valid) = times::resolve(valid, read) else { return Ok(Cursor::EMPTY) };
+        let held = self.lookups.get(lookup).ok_or(PlanError::UnknownNumber)?;
+        let asked = (valid, key.to_vec());
+        if let Some((from, until)) = held.asked.get(&asked) {
+            return Ok(Cursor::Range(*from, *until));
+        }
+        let mut constraints = held.key.constraints.clone();
+        for (column, code) in held.key.key.iter().zip(key) {
+            let is = Restriction::OneOf(vec![self.dictionary.value(*code)]);
+            constraints.push(Constraint { column: *column, is });
+        }
+        let Self { plan, data, dictionary, meter, lookups, .. } = self;
+        let Some(held) = lookups.get_mut(lookup) else { return Ok(Cursor::EMPTY) };
+        let stored = plan.stored.get(held.key.stored).ok_or(PlanError::UnknownNumber)?;
+        let request = Request {
+            stored,
+            columns: &held.key.columns,
+            cut: &held.key.cut,
+            valid,
+            constraints: &constraints,
+        };
+        let number = held.asked.len() as Code;
+        let from = held.rows.count();
+        let rows = &mut held.rows;
+        let mut row = Vec::with_capacity(held.key.columns.len() + 1);
+        request.read(*data, dictionary, meter, &mut |cells, dictionary| {
+            row.clear();
+            row.push(number);
+            row.extend_from_slice(cells);
+            rows.insert(&row, dictionary)
+        })?;
+        held.rows.see_all();
+        let range = (from, held.rows.count());
+        held.asked.insert(asked, range);
+        Ok(Cursor::Range(range.0, range.1))
+    }
+
+    /// About how many bytes are held here.
+    pub(crate) fn bytes(&self) -> u64 {
+        let lookups = self.lookups.iter().map(|lookup| {
+            lookup.rows.bytes() + lookup.asked.len() as u64 * (64 + 8 * lookup.key.key.len() as u64)
+        });
+        self.dictionary.bytes() + lookups.sum::<u64>()
+    }
+}
+
+/// A scan, its constraints checked again.
+pub(crate) struct Request<'a> {
+    pub(crate) stored: &'a laterbase_lang::plan::Stored,
+    /// Columns that are kept.
+    pub(crate) columns: &'a [usize],
+    pub(crate) cut: &'a laterbase_lang::plan::Cut,
+    pub(crate) valid: ValidTime,
+    pub(crate) constraints: &'a [Constraint],
+}
+
+impl Request<'_> {
+    /// Reads rows. `keep` says whether a row was kept.
+    pub(crate) fn read(
+        &self,
+        data: &dyn Data,
+        dictionary: &mut Dictionary,
+        meter: &mut Meter<'_>,
+        keep: &mut dyn FnMut(&[Code], &mut Dictionary) -> bool,
+    ) -> Result<(), QueryError> {
+        // Columns that are only checked stand behind those that are kept.
+        let mut columns = self.columns.to_vec();
+        let mut checks: Vec<(usize, Vec<Code>)> = Vec::new();
+        for constraint in self.constraints {
+            let Restriction::OneOf(values) = &constraint.is else { continue };
+            let found = columns.iter().position(|column| *column == constraint.column);
+            let at = found.unwrap_or_else(|| {
+                columns.push(constraint.column);
+                columns.len() - 1
+            });
+            let codes = values.iter().map(|value| dictionary.encode_value(value));
+            checks.push((at, codes.filter(|code| *code != NULL).collect()));
+        }
+        let request = Scan {
+            relation: self.stored,
+            columns: &columns,
+            cut: self.cut,
+            valid: self.valid,
+            constraints: self.constraints,
+            order: None,
+            limit: None,
+        };
+        let mut codes = vec![NULL; columns.len()];
+        let mut end = Ok(());
+        let scanned = data.scan(&request, &mut |cells| {
+            for (place, cell) in codes.iter_mut().zip(cells) {
+                *place = dictionary.encode(*cell);
+            }
+            let agrees = checks
+                .iter()
+                .all(|(at, wanted)| codes.get(*at).is_some_and(|code| wanted.contains(code)));
+            let kept = codes.get(..self.columns.len()).unwrap_or_default();
+            let is_kept = agrees && keep(kept, dictionary);
+            end = meter.step();
+            if is_kept && end.is_ok() {
+                end = meter.rows(1);
+            }
+            if end.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        meter.read(scanned.rows_read);
+        end
+    }
+}

@@ -1,0 +1,68 @@
+//! Random programs over random rows: the engine answers what the oracle answers, row for row.
+//!
+//! `LATERBASE_SEED` is the first seed, `LATERBASE_SCALE` how many times the usual number.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    unreachable_pub,
+    missing_docs,
+    reason = "a test fails by panicking"
+)]
+
+mod programs;
+
+use laterbase_lang::Value;
+use laterbase_query::{Limits, Never, oracle, run};
+
+const USUAL: u64 = 20_000;
+
+fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+fn check(seed: u64) -> usize {
+    let program = programs::program(seed);
+    let found = run(&program.plan, &program.data, &Limits::NONE, &Never);
+    let found = found.map(|rows| rows.iter().map(|row| row.values()).collect::<Vec<_>>());
+    let expected = oracle::answer(&program.plan, &program.data);
+    match (found, expected) {
+        (Ok(found), Ok(expected)) => {
+            assert!(
+                found == expected,
+                "LATERBASE_SEED={seed} LATERBASE_ONE=1 cargo test -p laterbase-query --test \
+                 model_programs\n{}\n{:?}\nengine {}\noracle {}",
+                programs::show(&program.plan),
+                program.data,
+                text(&found),
+                text(&expected),
+            );
+            expected.len()
+        }
+        (Err(_), Err(_)) => 0,
+        (found, expected) => {
+            panic!("seed {seed}: {} {found:?} {expected:?}", programs::show(&program.plan))
+        }
+    }
+}
+
+fn text(rows: &[Vec<Value>]) -> String {
+    let lines = rows.iter().map(|row| {
+        let cells: Vec<String> = row.iter().map(ToString::to_string).collect();
+        format!("\n  {}", cells.join(" | "))
+    });
+    lines.collect()
+}
+
+#[test]
+fn the_engine_answers_what_the_oracle_answers() {
+    let first = setting("LATERBASE_SEED").unwrap_or(1);
+    let count = match setting("LATERBASE_ONE") {
+        Some(count) => count,
+        None => USUAL * setting("LATERBASE_SCALE").unwrap_or(1).max(1),
+    };
+    let answered = (first..first + count).map(check).filter(|rows| *rows > 0).count();
+    println!("{answered} of {count} programs had rows");
+}
