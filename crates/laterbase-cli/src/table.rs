@@ -87,7 +87,8 @@ impl Table {
             return Ok(());
         }
         let widths = fit(&self.columns, &self.held, out.style().width);
-        let titles: Vec<String> = self.columns.iter().map(|column| column.title.to_string()).collect();
+        let titles: Vec<String> =
+            self.columns.iter().map(|column| column.title.to_string()).collect();
         let heading = self.cells(&titles, &widths).join(GAP);
         out.line(out.style().paint(Ink::Strong, heading.trim_end()))?;
         for row in std::mem::take(&mut self.held) {
@@ -123,7 +124,8 @@ impl Table {
 
 /// Decides the widths: what the rows want, less what the widest columns must give up.
 fn fit(columns: &[Column], rows: &[Vec<String>], limit: Option<usize>) -> Vec<usize> {
-    let mut widths: Vec<usize> = columns.iter().map(|column| display_width(&column.title)).collect();
+    let mut widths: Vec<usize> =
+        columns.iter().map(|column| display_width(&column.title)).collect();
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(display_width(cell));

@@ -59,6 +59,14 @@ impl Rows {
     }
 }
 
+impl Rows {
+    /// The rows from one of them on, without a walk over those before.
+    #[must_use]
+    pub fn iter_from(&self, first: usize) -> RowsIter<'_> {
+        RowsIter { rows: self, next: first.min(self.count) }
+    }
+}
+
 impl<'a> IntoIterator for &'a Rows {
     type Item = Row<'a>;
     type IntoIter = RowsIter<'a>;

@@ -98,7 +98,7 @@ impl Call {
         let database = self.is_of_a_database().then(|| self.database());
         let roots = match self.route.root_of {
             RootOf::Path => self.part("root").into(),
-            RootOf::Consumer => Roots::Any,
+            RootOf::Later => Roots::Any,
         };
         self.permits(database, roots, self.route.verb)
     }

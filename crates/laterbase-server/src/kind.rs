@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 pub(crate) enum Kind {
     BadRequest,
     Cursor,
+    Query,
     Unauthorized,
     Foreign,
     Forbidden,
@@ -38,6 +39,7 @@ pub(crate) enum Kind {
     MediaType,
     Bundle,
     RefusedEvent,
+    QueryTooLarge,
     RateLimit,
     HeadersTooLarge,
     Internal,
@@ -60,7 +62,7 @@ pub(crate) struct Facts {
 }
 
 /// All kinds, in the order of their declaration.
-pub(crate) const KINDS: [Facts; 38] = [
+pub(crate) const KINDS: [Facts; 40] = [
     Facts {
         kind: Kind::BadRequest,
         name: "bad-request",
@@ -74,6 +76,14 @@ pub(crate) const KINDS: [Facts; 38] = [
         status: StatusCode::BAD_REQUEST,
         title: "The cursor is not one of this copy, or of another kind of read",
         advice: "Begin anew without it, or from a version vector: those mean the same everywhere.",
+    },
+    Facts {
+        kind: Kind::Query,
+        name: "query",
+        status: StatusCode::BAD_REQUEST,
+        title: "The question is wrong",
+        advice: "`errors` names each mistake with its line and column, `text` shows them in their \
+                 lines.",
     },
     Facts {
         kind: Kind::Unauthorized,
@@ -275,6 +285,13 @@ pub(crate) const KINDS: [Facts; 38] = [
         title: "Events were refused, and nothing was recorded",
         advice: "`errors` names each by its `index` in the body, from 0: mend them and send all \
                  again.",
+    },
+    Facts {
+        kind: Kind::QueryTooLarge,
+        name: "query-too-large",
+        status: StatusCode::UNPROCESSABLE_ENTITY,
+        title: "The question takes more than a question may",
+        advice: "`detail` names the part that grows: bind more of its fields, or ask for less.",
     },
     Facts {
         kind: Kind::RateLimit,

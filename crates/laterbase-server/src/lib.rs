@@ -24,6 +24,8 @@ mod accept;
 mod access;
 mod admin;
 mod admission;
+#[cfg(feature = "query")]
+mod ask;
 mod bundles;
 mod call;
 mod cloud_events;

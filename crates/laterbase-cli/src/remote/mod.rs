@@ -6,6 +6,8 @@
 //! ```
 //! What the commands print is the same as beside a directory, where the server tells it.
 
+#[cfg(feature = "query")]
+mod ask;
 mod follow;
 mod pages;
 mod sink;
@@ -17,6 +19,8 @@ use std::time::Duration;
 use laterbase_client::{PeerAddress, Problem, Remote, RemoteError, Token, WireError};
 use serde_json::Value;
 
+#[cfg(feature = "query")]
+pub(crate) use ask::ask;
 pub(crate) use follow::{Came, Follow};
 pub(crate) use pages::{Pages, found};
 pub(crate) use sink::RemoteSink;

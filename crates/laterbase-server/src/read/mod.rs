@@ -116,6 +116,7 @@ impl Reading {
             Form::Ndjson => export::answer(self, selection).await,
             Form::Json
             | Form::Cbor
+            | Form::Csv
             | Form::CloudEvents
             | Form::CloudEvent
             | Form::BinaryCloudEvent => {

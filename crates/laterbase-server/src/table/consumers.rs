@@ -23,7 +23,7 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route {
         verb: Verb::Read,
-        root_of: RootOf::Consumer,
+        root_of: RootOf::Later,
         answers: &[ok("The consumer.", CONSUMER)],
         problems: REFUSALS,
         run: |call| Box::pin(consumers::describe(call)),
@@ -32,7 +32,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         method: Method::Put,
         verb: Verb::Read,
-        root_of: RootOf::Consumer,
+        root_of: RootOf::Later,
         bodies: &[content(JSON, "MakeConsumer")],
         answers: &[
             ok("It was there.", CONSUMER),
@@ -59,7 +59,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         method: Method::Post,
         verb: Verb::Read,
-        root_of: RootOf::Consumer,
+        root_of: RootOf::Later,
         parameters: &[LIMIT_ROWS],
         answers: &[ok("Events to deal with.", &[content(JSON, "Deliveries")])],
         problems: &[Kind::NoSuchDatabase, Kind::NoSuchConsumer, Kind::Cursor, Kind::TooManyDead],
@@ -69,7 +69,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         method: Method::Post,
         verb: Verb::Read,
-        root_of: RootOf::Consumer,
+        root_of: RootOf::Later,
         bodies: &[content(JSON, "Settle")],
         answers: &[ok("How many were settled.", &[content(JSON, "Settled")])],
         problems: BODY_REFUSALS,
@@ -78,7 +78,7 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route {
         verb: Verb::Read,
-        root_of: RootOf::Consumer,
+        root_of: RootOf::Later,
         answers: &[ok("Events that were given too often.", &[content(JSON, "DeadLetters")])],
         problems: REFUSALS,
         run: |call| Box::pin(consumers::dead(call)),

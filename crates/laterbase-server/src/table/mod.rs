@@ -8,6 +8,8 @@ mod consumers;
 mod events;
 mod folds;
 mod parts;
+#[cfg(feature = "query")]
+mod query;
 mod server;
 
 use std::future::Future;
@@ -94,9 +96,9 @@ pub(crate) struct Route {
 pub(crate) enum RootOf {
     /// Of that in the path; of all, if there is none in it.
     Path,
-    /// Of that which the consumer is given events of. Only the body or the consumer tells it: the
-    /// route's function asks for it then, and it is asked first whether there is any.
-    Consumer,
+    /// Of those that only the body, or the consumer, tells: the route's function asks for them
+    /// then, and it is asked first whether there is any.
+    Later,
 }
 
 /// What every path may answer.
@@ -116,7 +118,12 @@ pub(crate) const EVERYWHERE: &[Kind] = &[
 
 /// All routes.
 pub(crate) fn routes() -> impl Iterator<Item = &'static Route> {
-    server::ROUTES.iter().chain(events::ROUTES).chain(folds::ROUTES).chain(consumers::ROUTES)
+    #[cfg(feature = "query")]
+    let queries = query::ROUTES;
+    #[cfg(not(feature = "query"))]
+    let queries: &'static [Route] = &[];
+    let routes = server::ROUTES.iter().chain(events::ROUTES).chain(folds::ROUTES);
+    routes.chain(consumers::ROUTES).chain(queries)
 }
 
 /// The paths, long and short, each with its routes.

@@ -25,6 +25,9 @@ pub enum AskFault {
     /// There is no query in the text.
     #[error("there is no query: ask with `?{{…}} :- …`")]
     NoQuery,
+    /// It reads what may not be read.
+    #[error("the question reads what may not be read")]
+    Forbidden,
     /// It could not be answered.
     #[error(transparent)]
     Query(QueryError),
@@ -72,6 +75,12 @@ impl AskError {
         if let AskFault::Mistakes(diagnostics) = &self.fault { diagnostics } else { &[] }
     }
 
+    /// The text of the question.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The mistakes with their lines; `name` is what the text is called: a file, or `query`.
     #[must_use]
     pub fn render(&self, name: &str) -> String {
@@ -93,7 +102,10 @@ impl std::error::Error for AskError {
         match &self.fault {
             AskFault::Query(error) => Some(error),
             AskFault::Read(error) => Some(error),
-            AskFault::Mistakes(_) | AskFault::NoQuery | AskFault::Row { .. } => None,
+            AskFault::Mistakes(_)
+            | AskFault::NoQuery
+            | AskFault::Forbidden
+            | AskFault::Row { .. } => None,
         }
     }
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use laterbase_lang::{Value, literal};
+use laterbase_lang::{Column, Value, literal};
 use laterbase_query::Rows;
 use serde::de::DeserializeOwned;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
@@ -58,13 +58,26 @@ impl Serialize for AsJson<'_> {
             }
             Value::Record(fields) => {
                 let mut map = serializer.serialize_map(Some(fields.len()))?;
-                fields
-                    .iter()
-                    .try_for_each(|(name, value)| map.serialize_entry(name, &AsJson(value)))?;
+                fields.iter().try_for_each(|(name, value)| {
+                    map.serialize_entry(name.as_ref(), &AsJson(value))
+                })?;
                 map.end()
             }
         }
     }
+}
+
+/// Writes a row as an object of JSON, its fields in the order of the columns.
+pub fn write_json_row(columns: &[Column], row: &[Value], out: &mut String) {
+    out.push('{');
+    for (at, (column, value)) in columns.iter().zip(row).enumerate() {
+        let comma = if at == 0 { "" } else { "," };
+        let name = serde_json::Value::from(column.name.as_ref());
+        // Only what cannot be written fails, and a string takes everything.
+        let value = serde_json::to_string(&AsJson(value)).unwrap_or_default();
+        out.push_str(&format!("{comma}{name}:{value}"));
+    }
+    out.push('}');
 }
 
 /// A value of JSON, as a parameter: numbers without a fraction are ints, texts stay texts, which fit

@@ -7,6 +7,7 @@
 //! All statements of a text see one moment of this copy. Left out: writing; statements that write are
 //! refused.
 
+mod csv;
 mod error;
 mod json;
 mod payload;
@@ -15,8 +16,10 @@ mod source;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub use csv::{cell_text, write_csv_header, write_csv_row};
 pub use error::{AskError, AskFault};
-pub use json::{AsJson, value_of_json};
+pub use json::{AsJson, value_of_json, write_json_row};
+use laterbase_lang::plan::{Plan, Source};
 use laterbase_lang::schema;
 pub use laterbase_lang::schema::Schema;
 use laterbase_lang::syntax::{QueryMode, QuerySyntax, RuleSyntax, Statement, StatementKind};
@@ -24,7 +27,7 @@ pub use laterbase_lang::{Column, DataType, Diagnostic, Severity, Value};
 use laterbase_lang::{Context, Function, Span, check_query, has_errors, parse};
 use laterbase_query::run;
 use laterbase_query::scalar::Scalars;
-pub use laterbase_query::{Cancel, Limits, Never, Rows};
+pub use laterbase_query::{Cancel, Limits, Never, QueryError, Rows};
 use serde::de::DeserializeOwned;
 
 use self::source::StoredData;
@@ -60,7 +63,11 @@ pub struct Ask<'a> {
     schema: Option<&'a Schema>,
     limits: Limits,
     cancel: &'a (dyn Cancel + 'a),
+    allow: Option<&'a Allow<'a>>,
 }
+
+/// Whether the events of a root may be read; of all roots, if none is named.
+type Allow<'a> = dyn Fn(Option<&str>) -> bool + 'a;
 
 /// What the last query of a text answers.
 #[derive(Debug)]
@@ -118,6 +125,13 @@ impl<'a> Ask<'a> {
         self
     }
 
+    /// Reads of roots only what is allowed. A question that names others is refused; which other
+    /// roots there are is not told.
+    pub fn allow(mut self, allow: &'a dyn Fn(Option<&str>) -> bool) -> Self {
+        self.allow = Some(allow);
+        self
+    }
+
     /// The answer of the last query of the text; those before it are asked too.
     ///
     /// # Errors
@@ -152,8 +166,12 @@ impl<'a> Ask<'a> {
         let inner = self.database.inner();
         let failed = |error| AskError::from(AskFault::Read(error));
         let vector = inner.version_vector().map_err(failed)?;
-        let stored: BTreeMap<Arc<str>, BTreeSet<Arc<str>>> =
-            vector.roots().map(|root| (Arc::from(root.as_str()), BTreeSet::new())).collect();
+        let is_allowed = |root: Option<&str>| self.allow.is_none_or(|allow| allow(root));
+        let stored: BTreeMap<Arc<str>, BTreeSet<Arc<str>>> = vector
+            .roots()
+            .filter(|root| is_allowed(Some(root.as_str())))
+            .map(|root| (Arc::from(root.as_str()), BTreeSet::new()))
+            .collect();
         let data = StoredData::new(inner, vector, declared).map_err(failed)?;
         let context = Context {
             schema: declared,
@@ -173,6 +191,10 @@ impl<'a> Ask<'a> {
         if !mistakes.is_empty() {
             return Err(self.mistakes(mistakes));
         }
+        let forbidden = |plan: &Plan| plan.stored.iter().any(|it| !is_allowed(root_of(&it.source)));
+        if plans.iter().any(|(plan, _)| forbidden(plan)) {
+            return Err(AskFault::Forbidden.into());
+        }
         let text: Arc<str> = Arc::from(self.text.as_str());
         for (plan, warnings) in plans {
             let rows = run(&plan, &data, &self.limits, self.cancel)
@@ -184,6 +206,14 @@ impl<'a> Ask<'a> {
 
     fn mistakes(&self, diagnostics: Vec<Diagnostic>) -> AskError {
         AskError::mistakes(diagnostics, &self.text)
+    }
+}
+
+/// The root of stored rows; none where they are of all roots.
+fn root_of(source: &Source) -> Option<&str> {
+    match source {
+        Source::EventsOf { root, .. } => Some(root),
+        Source::Events | Source::Table { .. } => None,
     }
 }
 
@@ -248,6 +278,7 @@ impl Database {
             schema: None,
             limits: Limits::default(),
             cancel: &Never,
+            allow: None,
         }
     }
 }

@@ -39,7 +39,9 @@ impl Cell<'_> {
             (cell, DataType::Json) => cell,
             (Self::Text(text), DataType::Text | DataType::Ref(_)) => Self::Text(text),
             (Self::Text(text), _) => read_text(text, data_type).map_or(Self::Absent, Self::Value),
-            (Self::Value(value), _) => read_value(&value, data_type).map_or(Self::Absent, Self::Value),
+            (Self::Value(value), _) => {
+                read_value(&value, data_type).map_or(Self::Absent, Self::Value)
+            }
         }
     }
 }
@@ -355,7 +357,8 @@ mod tests {
 
     #[test]
     fn wanted_fields_are_read_and_others_skipped() {
-        let payload = r#"{"a": 1, "skip": {"a": [2, {"a": 3}]}, "b": "x\ny", "c": [1.50, 2e2], "d": null}"#;
+        let payload =
+            r#"{"a": 1, "skip": {"a": [2, {"a": 3}]}, "b": "x\ny", "c": [1.50, 2e2], "d": null}"#;
         let read = read(payload, &["d", "c", "b", "a", "missing"]);
         assert_eq!(read, ["null", "[1.5, 200]", "\"x\\ny\"", "1", "null"]);
     }

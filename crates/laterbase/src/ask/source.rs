@@ -14,9 +14,7 @@ use laterbase_index::{Family, Range};
 use laterbase_lang::plan::{self, Place, Source, Stored, StoredColumn};
 use laterbase_lang::schema::Schema;
 use laterbase_lang::{DataType, Value};
-use laterbase_query::{
-    Data, DataError, Restriction, Scan, Scanned, ValidTime, ValueRef,
-};
+use laterbase_query::{Data, DataError, Restriction, Scan, Scanned, ValidTime, ValueRef};
 
 use super::payload::{self, Cell};
 use crate::fold::FoldEvent;
@@ -61,8 +59,10 @@ impl<'a> StoredData<'a> {
             Source::EventsOf { root, type_names, .. } => {
                 let Ok(root) = RootName::try_from(root.as_ref()) else { return Ok(Reads::none()) };
                 base.root = Some(root);
-                base.types =
-                    type_names.iter().filter_map(|it| TypeName::try_from(it.as_ref()).ok()).collect();
+                base.types = type_names
+                    .iter()
+                    .filter_map(|it| TypeName::try_from(it.as_ref()).ok())
+                    .collect();
             }
             Source::Table { .. } => return Ok(Reads::none()),
         }
@@ -136,7 +136,7 @@ impl<'a> StoredData<'a> {
 
 impl Reads {
     fn none() -> Self {
-        Self { queries: Vec::new(), is_ordered: true, is_selective: true }
+        Self { queries: Vec::new(), is_ordered: false, is_selective: true }
     }
 
     fn each(&mut self, change: impl Fn(&mut Query)) {
@@ -154,10 +154,8 @@ impl Reads {
 
     fn narrow_type(&mut self, is: &Restriction) {
         let Restriction::OneOf(values) = is else { return };
-        let names: Option<Vec<TypeName>> = values
-            .iter()
-            .map(|value| TypeName::try_from(value.as_text()?).ok())
-            .collect();
+        let names: Option<Vec<TypeName>> =
+            values.iter().map(|value| TypeName::try_from(value.as_text()?).ok()).collect();
         if let Some(names) = names {
             self.each(|query| query.types.clone_from(&names));
         }
@@ -191,15 +189,13 @@ impl Reads {
                     true
                 });
             }
-            (Place::Tags, Restriction::Holds(Value::Text(text))) => {
-                match text.parse::<Tag>() {
-                    Ok(tag) => {
-                        self.is_selective = true;
-                        self.each(|query| query.tags.push(tag.clone()));
-                    }
-                    Err(_) => self.queries.clear(),
+            (Place::Tags, Restriction::Holds(Value::Text(text))) => match text.parse::<Tag>() {
+                Ok(tag) => {
+                    self.is_selective = true;
+                    self.each(|query| query.tags.push(tag.clone()));
                 }
-            }
+                Err(_) => self.queries.clear(),
+            },
             (Place::At, Restriction::Range(from, until)) => {
                 self.is_selective = true;
                 self.each(|query| narrow_range(&mut query.valid, from, until, 1));
@@ -320,7 +316,7 @@ impl Data for StoredData<'_> {
                 break;
             }
         }
-        Ok(Scanned { is_ordered: reads.is_ordered, rows_read })
+        Ok(Scanned { rows_read })
     }
 
     fn estimate(&self, request: &Scan<'_>) -> Option<u64> {
@@ -328,6 +324,10 @@ impl Data for StoredData<'_> {
         let counts: Result<Vec<u64>, ReadError> =
             reads.queries.iter().map(|query| self.estimate_one(query)).collect();
         Some(counts.ok()?.into_iter().sum())
+    }
+
+    fn can_order(&self, request: &Scan<'_>) -> bool {
+        self.reads(request).is_ok_and(|reads| reads.is_ordered)
     }
 
     fn can_seek(&self, request: &Scan<'_>, column: usize) -> bool {
@@ -464,12 +464,7 @@ fn default_of(relation: &Stored, number: u32, schema: &Schema) -> Option<Value> 
     event.fields.fields.get(&number)?.default.clone()
 }
 
-fn plain<'a>(
-    place: &Place,
-    event: &EventView<'a>,
-    arrival: Hlc,
-    version: u32,
-) -> ValueRef<'a> {
+fn plain<'a>(place: &Place, event: &EventView<'a>, arrival: Hlc, version: u32) -> ValueRef<'a> {
     match place {
         Place::Id => ValueRef::Id(event.id()),
         Place::Key => ValueRef::Text(event.key()),
@@ -494,9 +489,9 @@ fn plain<'a>(
 fn made(place: &Place, event: &EventView<'_>, payload: Option<&Value>) -> Value {
     match place {
         Place::Origin => Value::text(&event.id().replica().to_string()),
-        Place::Tags => {
-            Value::set(event.tags().map(|(root, key)| Value::text(&format!("{root}:{key}"))).collect())
-        }
+        Place::Tags => Value::set(
+            event.tags().map(|(root, key)| Value::text(&format!("{root}:{key}"))).collect(),
+        ),
         Place::Meta => Value::record(
             event.meta().map(|(name, text)| (Arc::from(name), Value::text(text))).collect(),
         ),
