@@ -15,7 +15,7 @@ pub(crate) fn ask(
 ) -> Result<Answered<'static>, Failure> {
     let parameters: serde_json::Map<String, Value> = parameters.iter().cloned().collect();
     let question = json!({ "query": text, "parameters": parameters });
-    let mut document = there.post("q", Some(&question))?;
+    let mut document = there.post("/q", Some(&question))?;
     let columns = columns(&document).ok_or_else(|| there.foreign("the answer has no columns"))?;
     let Some(Value::Array(rows)) = document.get_mut("rows").map(Value::take) else {
         return Err(there.foreign("the answer has no rows"));

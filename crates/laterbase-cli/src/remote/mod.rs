@@ -106,6 +106,10 @@ fn refused(problem: &Problem) -> Failure {
 
 /// Why, in the words that are used where there is no server in between.
 fn reason(problem: &Problem) -> String {
+    // A question's mistakes, each with its line.
+    if let Some(text) = problem.members.get("text").and_then(Value::as_str) {
+        return text.strip_prefix("error: ").unwrap_or(text).to_owned();
+    }
     let errors = problem.members.get("errors").and_then(Value::as_array);
     if let Some([one]) = errors.map(Vec::as_slice)
         && let Some(detail) = one.get("detail").and_then(Value::as_str)

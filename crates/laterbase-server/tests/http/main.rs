@@ -17,6 +17,8 @@ mod live;
 mod operations;
 #[cfg(feature = "tokens")]
 mod penetration;
+#[cfg(feature = "query")]
+mod query;
 mod read;
 mod support;
 mod sync;

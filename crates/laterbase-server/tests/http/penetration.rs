@@ -18,15 +18,15 @@ const JSON: &str = "content-type: application/json";
 const EVENT: &[u8] = b"{\"type\":\"seen\",\"data\":1}";
 
 /// A server with two databases that asks for tokens, and the key that signs them.
-struct Fort {
-    server: Running,
+pub(crate) struct Fort {
+    pub(crate) server: Running,
     key: SecretKey,
     revoked: PathBuf,
     _directory: tempfile::TempDir,
 }
 
 impl Fort {
-    fn new(config: ServerConfig) -> Self {
+    pub(crate) fn new(config: ServerConfig) -> Self {
         let directory = tempfile::tempdir().unwrap();
         for name in ["", "yard"] {
             let path = directory.path().join(name);
@@ -43,7 +43,7 @@ impl Fort {
         Self { server, key, revoked, _directory: directory }
     }
 
-    fn token(&self, database: &str, root: &str, verbs: &[Verb]) -> String {
+    pub(crate) fn token(&self, database: &str, root: &str, verbs: &[Verb]) -> String {
         let right = |verb: &Verb| Right {
             database: database.to_owned(),
             root: root.to_owned(),
@@ -53,7 +53,7 @@ impl Fort {
     }
 
     /// The status of a request, and its document without what it is called.
-    fn ask(&self, token: &str, method: &str, path: &str, body: &[u8]) -> (u16, String) {
+    pub(crate) fn ask(&self, token: &str, method: &str, path: &str, body: &[u8]) -> (u16, String) {
         let header = format!("authorization: Bearer {token}");
         self.server.ask(method, path, &[&header, JSON], body)
     }
