@@ -304,3 +304,59 @@ fn completions_and_manual_pages_are_made() {
     assert!(sandbox.path("pages/laterbase-import.1").exists());
     sandbox.run(["man", "nothing"]).code(3);
 }
+
+#[test]
+fn a_question_is_answered_in_every_layout() {
+    let sandbox = story();
+    let text = "?{key, type, at, km: payload.odometer_km} :- event{root: \"shipment\", key, type, at, \
+                payload} order by at";
+    check(&sandbox, "query.txt", &["query", "-e", text]);
+    check(&sandbox, "query.json", &["query", "--json", "-e", text]);
+    check(&sandbox, "query.ndjson", &["query", "--format", "ndjson", "-e", text]);
+    check(&sandbox, "query.csv", &["query", "--format", "csv", "-e", text]);
+}
+
+#[test]
+fn a_question_comes_from_a_file_with_parameters_and_a_schema() {
+    let sandbox = story();
+    sandbox.file(
+        "gates.later",
+        "?{odometer_km, at} :- shipment.departed{odometer_km, at}, at < $before\n",
+    );
+    sandbox.file("fleet.later", "root shipment { event 1 departed { 1 odometer_km: decimal } }\n");
+    let mut arguments = vec!["query", "gates.later", "--param", "before=\"2027-01-01\""];
+    let without = sandbox.run(&arguments).success();
+    arguments.extend(["--schema", "fleet.later", "--json"]);
+    let with = sandbox.run(&arguments).success();
+    assert!(without.stdout.contains("1.1"), "{}", without.stdout);
+    let column = r#"{"name":"odometer_km","type":"decimal"}"#;
+    assert!(with.stdout.contains(column), "{}", with.stdout);
+    assert!(with.stdout.contains(r#""odometer_km":1.1"#), "{}", with.stdout);
+}
+
+#[test]
+fn mistakes_in_a_question_are_shown_with_their_lines() {
+    let sandbox = story();
+    let schema = "root shipment { event 1 departed { 1 gate: int } }\n";
+    sandbox.file("fleet.later", schema);
+    sandbox.file("wrong.later", "root shipment { event 1 departed { 1 gate: number } }\n");
+    let mut said = String::new();
+    for arguments in [
+        vec!["query", "-e", "?{gate} :- shipment.departed{gaet: gate}", "--schema", "fleet.later"],
+        vec!["query", "-e", "?{gate} :- shipment.departed{gate", "--json"],
+        vec!["query", "-e", "a{x} :- x = 1"],
+        vec!["query", "-e", "?{x: 1 / n} :- event{}, n in [1, 0]"],
+        vec!["query", "-e", "?{x: 1 / 0} :- event{}"],
+        vec!["query", "-e", "?{x: $y} :- event{}", "--param", "z=1"],
+        vec!["query", "-e", "?{x: 1} :- event{}", "--param", "z=one"],
+        vec!["query", "-e", "?{x: 1} :- event{}", "--schema", "wrong.later"],
+        vec!["query", "nowhere.later"],
+        vec!["query"],
+    ] {
+        let answer = sandbox.run(&arguments);
+        assert_ne!(answer.code, 0, "{arguments:?}");
+        said.push_str(&format!("$ laterbase {}\n", arguments.join(" ")));
+        said.push_str(&format!("{}{}exit code {}\n\n", answer.stdout, answer.stderr, answer.code));
+    }
+    check_golden("query-mistakes.txt", &mask(&said, &sandbox));
+}

@@ -60,7 +60,10 @@ pub fn fitting(value: &Value, data_type: &DataType) -> Option<Value> {
             Value::Time(i64::from(*days).checked_mul(86_400_000_000)?)
         }
         (Value::Text(text), DataType::Id) => Value::Id(text.parse().ok()?),
-        (Value::Text(text), DataType::Time) => Value::Time(literal::time_of(text)?),
+        (Value::Text(text), DataType::Time) => match literal::date_of(text) {
+            Some(days) => fitting(&Value::Date(days), data_type)?,
+            None => Value::Time(literal::time_of(text)?),
+        },
         (Value::Text(text), DataType::Date) => Value::Date(literal::date_of(text)?),
         (Value::List(values) | Value::Set(values), DataType::List(of) | DataType::Set(of)) => {
             let values: Option<Vec<Value>> =
