@@ -30,6 +30,8 @@ mod restore;
 mod sample;
 #[cfg(feature = "server")]
 mod serve;
+#[cfg(feature = "shell")]
+mod shell;
 mod stats;
 #[cfg(feature = "sync")]
 mod status;
@@ -125,6 +127,8 @@ pub(crate) enum Command {
     Get(get::Get),
     #[cfg(feature = "query")]
     Query(query::QueryCommand),
+    #[cfg(feature = "shell")]
+    Shell(shell::Shell),
     Tail(Box<tail::Tail>),
     Stats(stats::Stats),
     Verify(verify::Verify),
@@ -168,6 +172,8 @@ impl Command {
             Self::Get(command) => command.run(context),
             #[cfg(feature = "query")]
             Self::Query(command) => command.run(context),
+            #[cfg(feature = "shell")]
+            Self::Shell(command) => command.run(context),
             Self::Tail(command) => command.run(context),
             Self::Stats(command) => command.run(context),
             Self::Verify(command) => command.run(context),

@@ -88,7 +88,7 @@ fn read_text(file: &Path) -> Result<String, Failure> {
     Ok(text)
 }
 
-fn read_schema(file: &Path) -> Result<Schema, Failure> {
+pub(super) fn read_schema(file: &Path) -> Result<Schema, Failure> {
     let text = read_text(file)?;
     schema_of(&text).map_err(|error| refused(&error, &file.display().to_string()))
 }
@@ -101,7 +101,7 @@ fn warn(answer: &Answer, name: &str) {
     }
 }
 
-fn refused(error: &AskError, name: &str) -> Failure {
+pub(super) fn refused(error: &AskError, name: &str) -> Failure {
     let rendered = error.render(name);
     let message = rendered.strip_prefix("error: ").unwrap_or(&rendered);
     match &error.fault {
@@ -114,7 +114,7 @@ fn refused(error: &AskError, name: &str) -> Failure {
 }
 
 /// `NAME=JSON`.
-fn parameter(text: &str) -> Result<(String, serde_json::Value), String> {
+pub(super) fn parameter(text: &str) -> Result<(String, serde_json::Value), String> {
     let (name, json) =
         text.split_once('=').ok_or("write NAME=JSON, as in port='\"NLRTM\"' or days=3")?;
     let name = name.strip_prefix('$').unwrap_or(name);

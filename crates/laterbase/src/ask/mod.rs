@@ -23,7 +23,9 @@ use laterbase_lang::plan::{Plan, Source};
 use laterbase_lang::schema;
 pub use laterbase_lang::schema::Schema;
 use laterbase_lang::syntax::{QueryMode, QuerySyntax, RuleSyntax, Statement, StatementKind};
-pub use laterbase_lang::{Column, DataType, Diagnostic, Severity, Value};
+pub use laterbase_lang::{
+    Column, DataType, Diagnostic, Piece, Severity, Value, completions, is_incomplete, pieces,
+};
 use laterbase_lang::{Context, Function, Span, check_query, has_errors, parse};
 use laterbase_query::run;
 use laterbase_query::scalar::Scalars;
@@ -244,6 +246,25 @@ fn not_yet(span: Span, what: &str) -> Diagnostic {
 
 fn evaluate(function: Function, values: &[Value]) -> Result<Value, String> {
     Scalars::default().call(function, values, Span::default()).map_err(|error| error.to_string())
+}
+
+/// The names of the rules of a text that holds nothing else; `None` if it holds other statements.
+///
+/// # Errors
+/// [`AskError`] shows each mistake where it stands in the text.
+pub fn rule_names(text: &str) -> Result<Option<Vec<Arc<str>>>, AskError> {
+    let parsed = parse(text);
+    if has_errors(&parsed.diagnostics) {
+        return Err(AskError::mistakes(parsed.diagnostics, text));
+    }
+    let name = |statement: &Statement| match &statement.kind {
+        StatementKind::Rule(rule) => Some(Arc::clone(&rule.name.text)),
+        StatementKind::Declaration(_)
+        | StatementKind::Query(_)
+        | StatementKind::Mutation(_)
+        | StatementKind::Transaction(_) => None,
+    };
+    Ok(parsed.statements.iter().map(name).collect())
 }
 
 /// The schema that a text declares.
