@@ -308,8 +308,8 @@ fn completions_and_manual_pages_are_made() {
 #[test]
 fn a_question_is_answered_in_every_layout() {
     let sandbox = story();
-    let text = "?{key, type, at, km: payload.odometer_km} :- event{root: \"shipment\", key, type, at, \
-                payload} order by at";
+    let text = "?{key, type, at, km: payload.odometer_km} \
+                :- event{root: \"shipment\", key, type, at, payload} order by at";
     check(&sandbox, "query.txt", &["query", "-e", text]);
     check(&sandbox, "query.json", &["query", "--json", "-e", text]);
     check(&sandbox, "query.ndjson", &["query", "--format", "ndjson", "-e", text]);
@@ -359,4 +359,52 @@ fn mistakes_in_a_question_are_shown_with_their_lines() {
         said.push_str(&format!("{}{}exit code {}\n\n", answer.stdout, answer.stderr, answer.code));
     }
     check_golden("query-mistakes.txt", &mask(&said, &sandbox));
+}
+
+/// Types lines into a shell that is no terminal.
+fn typed(sandbox: &Sandbox, lines: &[&str]) -> String {
+    let answer = answer(sandbox.command(["shell"]), &format!("{}\n", lines.join("\n")));
+    format!("{}{}exit code {}\n", answer.stdout, answer.stderr, answer.code)
+}
+
+#[test]
+fn the_shell_keeps_rules_and_parameters_for_what_follows() {
+    let sandbox = story();
+    let said = typed(
+        &sandbox,
+        &[
+            ".help",
+            ".schema",
+            "left{key, at} :- shipment.departed{key, at};",
+            ".set before \"2026-03-02T10:10:00Z\"",
+            "?{key, at} :- left{key, at},",
+            "    at < $before",
+            "",
+            ".last json",
+            ".format csv",
+            "?{n: count()} :- left{key};",
+            ".rules",
+            ".forget left",
+            ".rules",
+            ".quit",
+            "never read",
+        ],
+    );
+    check_golden("shell.txt", &mask(&said, &sandbox));
+}
+
+#[test]
+fn a_mistake_ends_a_shell_that_is_a_script() {
+    let sandbox = story();
+    for lines in [
+        ["?{n: count()} :- evnt{};", ".help"],
+        [".nothing", ".help"],
+        [".format xml", ".help"],
+        [".last", ".help"],
+        [".set x y z", ".help"],
+        ["left{key} :-", ""],
+    ] {
+        let said = typed(&sandbox, &lines);
+        assert!(said.ends_with("exit code 2\n") && !said.contains(".timing"), "{lines:?}: {said}");
+    }
 }

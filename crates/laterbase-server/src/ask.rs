@@ -1,7 +1,8 @@
 //! `POST …/q`: questions in Laterlog.
 //!
-//! The answer is made whole before it is begun, within the bounds of a question, so that a mistake or
-//! a question that is too large is a problem and not a torso. Rows are written while they are sent.
+//! The answer is made whole before it is begun, within the bounds of a question, so that a mistake
+//! or a question that is too large is a problem and not a torso. Rows are written while they are
+//! sent.
 
 use std::collections::BTreeMap;
 use std::io;

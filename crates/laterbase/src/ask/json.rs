@@ -80,8 +80,8 @@ pub fn write_json_row(columns: &[Column], row: &[Value], out: &mut String) {
     out.push('}');
 }
 
-/// A value of JSON, as a parameter: numbers without a fraction are ints, texts stay texts, which fit
-/// where a time or an id is wanted.
+/// A value of JSON, as a parameter: numbers without a fraction are ints, texts stay texts, which
+/// fit where a time or an id is wanted.
 #[must_use]
 pub fn value_of_json(json: &serde_json::Value) -> Value {
     match json {

@@ -4,8 +4,8 @@
 //!   text ─▶ parse ─▶ check against the schema and what is stored ─▶ plan ─▶ engine ─▶ rows
 //!                                                                  source ──┘
 //! ```
-//! All statements of a text see one moment of this copy. Left out: writing; statements that write are
-//! refused.
+//! All statements of a text see one moment of this copy. Left out: writing; statements that write
+//! are refused.
 
 mod csv;
 mod error;

@@ -1,7 +1,7 @@
 //! Payloads as values: JSON and CBOR, whole or a few fields of them.
 //!
-//! A question names a few fields of many events, so the others are skipped while the payload is read,
-//! and a text without escapes is handed on as it stands in the payload.
+//! A question names a few fields of many events, so the others are skipped while the payload is
+//! read, and a text without escapes is handed on as it stands in the payload.
 
 use std::borrow::Cow;
 use std::fmt;

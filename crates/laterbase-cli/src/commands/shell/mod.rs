@@ -2,10 +2,10 @@
 //!
 //! ```text
 //!   terminal ─▶ editor: colours, completion, history ─┐
-//!   a pipe   ─▶ lines, until a statement is complete  ─┴▶ session: dots, rules, questions ─▶ answer
+//! a pipe ─▶ lines, until a statement is complete ─┴▶ session: dots, rules, questions ─▶ answer
 //! ```
-//! A rule that is typed without a query is kept for the questions behind it. Ctrl-C ends a question,
-//! not the shell.
+//! A rule that is typed without a query is kept for the questions behind it. Ctrl-C ends a
+//! question, not the shell.
 
 mod editor;
 mod session;
