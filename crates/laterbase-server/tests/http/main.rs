@@ -5,6 +5,7 @@
 
 mod append;
 mod bad_peers;
+mod batches;
 mod bounds;
 mod builder;
 mod cloud_events;
