@@ -8,7 +8,7 @@
 //!     unless it is short
 //! ```
 //! All events of a body are one commit: recorded together or not at all. A body with events that
-//! are refused is refused whole, and each of them is named by its index. Lines may ask to be several
+//! are refused is refused whole, and each of them is named by its index. Lines may be several
 //! commits (`batches`).
 
 mod batches;

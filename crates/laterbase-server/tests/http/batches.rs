@@ -210,6 +210,11 @@ fn what_a_cut_left_is_recorded_by_sending_all_again_and_nothing_twice() {
     let twice = [events(100..102), events(101..102)].concat();
     let (status, problem) = post(&server, "/e/ship?batch=9", &[], twice.as_bytes());
     assert_eq!((status, &problem["index"]), (422, &json!(2)), "{problem}");
+    // So is what is wrong in what is left of a batch.
+    let later = json!({"type": "a", "data": 1, "cause": format!("7ZZZZ{}", &ids[0][5..])});
+    let later = format!("{}{later}\n", events(95..100));
+    let (status, problem) = post(&server, "/e/ship?batch=9", &[], later.as_bytes());
+    assert_eq!((status, &problem["errors"][0]["index"]), (422, &json!(5)), "{problem}");
 }
 
 #[test]
@@ -299,7 +304,7 @@ fn what_holds_for_one_commit_does_not_go_with_batches() {
 }
 
 #[test]
-fn a_body_that_does_not_go_on_is_given_up_and_one_that_does_is_not() {
+fn a_body_that_does_not_go_on_is_given_up() {
     let directory = tempfile::tempdir().unwrap();
     let config =
         ServerConfig { request_timeout: Duration::from_millis(300), ..ServerConfig::default() };
