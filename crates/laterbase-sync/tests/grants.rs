@@ -330,6 +330,40 @@ fn a_live_session_goes_on_both_ways_whatever_else_is_held() {
         assert_eq!(right.batches().len(), 1 + 3 * rounds);
         assert_eq!([here.status(), there.status()], [Status::Settled; 2]);
     }
+    // What one may not send comes to it later, and it is told that it was heard of.
+    append_as(&mut left, 9, "depot", 7, 1);
+    for _ in 0..4 {
+        let up = here.poll_flight(0, &mut left);
+        there.handle_flight(&up, 0, &mut right);
+        let down = there.poll_flight(0, &mut right);
+        if !down.is_empty() {
+            here.handle_flight(&down, 0, &mut left);
+        }
+    }
+    assert_eq!([here.status(), there.status()], [Status::Settled; 2]);
+}
+
+#[test]
+fn what_both_knew_before_is_not_told_again() {
+    let (mut client, mut server) = (replica(1), replica(2));
+    append(&mut client, "shipment", 1, 1);
+    append(&mut server, "shipment", 1, 1);
+    exchange(&mut client, &mut server, &SessionConfig::default(), &mut 100);
+    append(&mut client, "shipment", 2, 1);
+    let config = SessionConfig { told: only(&[]), ..own(&[1]) };
+    let memory = client.recall(id(2));
+    let done = run(&mut client, &mut server, &config, memory);
+    for frame in &done.down {
+        decode(frame, |frame| match frame {
+            Frame::Hello(hello) => assert_eq!(hello.agreement, laterbase_sync::Agreement::NONE),
+            Frame::Heads(heads) => {
+                let all = heads.sections.iter().flat_map(|section| &section.heads);
+                assert!(all.clone().all(|(replica, _)| *replica == id(1)));
+            }
+            _ => {}
+        });
+    }
+    assert_eq!(server.batches().len(), 3);
 }
 
 #[test]
