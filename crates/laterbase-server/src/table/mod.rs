@@ -97,6 +97,8 @@ pub(crate) enum RootOf {
     /// Of that which the consumer is given events of. Only the body or the consumer tells it: the
     /// route's function asks for it then, and it is asked first whether there is any.
     Consumer,
+    /// Of none: what a sync session may do is asked instead, and the session keeps to it.
+    Session,
 }
 
 /// What every path may answer.

@@ -49,7 +49,8 @@ impl Fort {
             root: root.to_owned(),
             verb: *verb,
         };
-        Mint { rights: verbs.iter().map(right).collect(), expires: None }.sign(&self.key).unwrap()
+        let rights = verbs.iter().map(right).collect();
+        Mint { rights, ..Mint::default() }.sign(&self.key).unwrap()
     }
 
     /// The status of a request, and its document without what it is called.
@@ -166,7 +167,7 @@ fn every_path_asks_for_its_own_verb_and_no_other_will_do() {
 fn a_token_of_another_key_or_with_changed_bytes_is_no_token() {
     let fort = Fort::new(ServerConfig::default());
     let right = Right { database: "*".into(), root: "*".into(), verb: Verb::Read };
-    let forged = Mint { rights: vec![right], expires: None };
+    let forged = Mint { rights: vec![right], ..Mint::default() };
     let forged = forged.sign(&SecretKey::generate()).unwrap();
     let good = fort.token("*", "*", &[Verb::Read]);
     assert_eq!(fort.status(&good, "GET", "/e"), 200);
