@@ -415,13 +415,11 @@ mod tests {
         sync_grant(token, &[key().public()], &Revoked::default(), at(NOW), database)
     }
 
-    /// What rights and limits mean for sync, without a token: whether it relays, which roots it
-    /// takes part in, of which it is told, and whom it may be.
-    fn in_sync(
-        mint: &Mint,
-        limits: &[Limits],
-        database: &str,
-    ) -> Option<(bool, Vec<RootName>, Vec<RootName>, Option<BTreeSet<ReplicaId>>)> {
+    /// Whether a peer relays, which roots it takes part in, of which it is told, whom it may be.
+    type InSync = (bool, Vec<RootName>, Vec<RootName>, Option<BTreeSet<ReplicaId>>);
+
+    /// What rights and limits mean for sync, without a token.
+    fn in_sync(mint: &Mint, limits: &[Limits], database: &str) -> Option<InSync> {
         let there_are = NAMES.into_iter().chain(["one-that-no-token-names"]);
         let there_are: Vec<RootName> =
             there_are.filter_map(|name| RootName::try_from(name).ok()).collect();

@@ -21,3 +21,5 @@ mod penetration;
 mod read;
 mod support;
 mod sync;
+#[cfg(feature = "tokens")]
+mod sync_own;

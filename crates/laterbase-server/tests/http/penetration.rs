@@ -18,15 +18,15 @@ const JSON: &str = "content-type: application/json";
 const EVENT: &[u8] = b"{\"type\":\"seen\",\"data\":1}";
 
 /// A server with two databases that asks for tokens, and the key that signs them.
-struct Fort {
-    server: Running,
-    key: SecretKey,
+pub(crate) struct Fort {
+    pub(crate) server: Running,
+    pub(crate) key: SecretKey,
     revoked: PathBuf,
     _directory: tempfile::TempDir,
 }
 
 impl Fort {
-    fn new(config: ServerConfig) -> Self {
+    pub(crate) fn new(config: ServerConfig) -> Self {
         let directory = tempfile::tempdir().unwrap();
         for name in ["", "yard"] {
             let path = directory.path().join(name);
@@ -54,9 +54,16 @@ impl Fort {
     }
 
     /// The status of a request, and its document without what it is called.
-    fn ask(&self, token: &str, method: &str, path: &str, body: &[u8]) -> (u16, String) {
+    pub(crate) fn ask(&self, token: &str, method: &str, path: &str, body: &[u8]) -> (u16, String) {
         let header = format!("authorization: Bearer {token}");
         self.server.ask(method, path, &[&header, JSON], body)
+    }
+
+    /// Puts a token on the list.
+    pub(crate) fn revoke(&self, token: &str) {
+        let id = inspect(token).unwrap().remove(0).revocation_id;
+        let list = Revoked::with_one_more("", &id, None).unwrap();
+        std::fs::write(&self.revoked, list).unwrap();
     }
 
     fn status(&self, token: &str, method: &str, path: &str) -> u16 {
@@ -401,9 +408,7 @@ fn a_stream_ends_when_its_token_is_revoked() {
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
     assert!(lines.any(|line| line.contains("\"shipment\"")), "it may, until now");
-    let id = inspect(&token).unwrap().remove(0).revocation_id;
-    let list = Revoked::with_one_more("", &id, None).unwrap();
-    std::fs::write(&fort.revoked, list).unwrap();
+    fort.revoke(&token);
     append(&fort.server.database(), "secret", 0..1, true);
     let rest: Vec<String> = lines.collect();
     assert!(!rest.iter().any(|line| line.contains("\"secret\"")), "{rest:?}");
@@ -450,9 +455,7 @@ fn lines_in_batches_end_when_their_token_is_revoked() {
     while database.event_count().unwrap() == before {
         std::thread::yield_now();
     }
-    let id = inspect(&token).unwrap().remove(0).revocation_id;
-    let list = Revoked::with_one_more("", &id, None).unwrap();
-    std::fs::write(&fort.revoked, list).unwrap();
+    fort.revoke(&token);
     stream.write_all(format!("{line}0\r\n\r\n").as_bytes()).unwrap();
     let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
     assert!(lines.next().unwrap().contains(" 403 "));
