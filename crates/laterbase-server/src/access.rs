@@ -75,8 +75,8 @@ pub trait Authorizer: fmt::Debug + Send + Sync {
     /// [`Denied`].
     fn authorize(&self, token: Option<&str>, asked: &Asked<'_>) -> Result<(), Denied>;
 
-    /// What the holder of `token` may do in sync sessions of a database. Everything where `relay` is
-    /// allowed under all roots, and nothing otherwise, unless the authorizer knows better.
+    /// What the holder of `token` may do in sync sessions of a database. Everything where `relay`
+    /// is allowed under all roots, and nothing otherwise, unless the authorizer knows better.
     ///
     /// # Errors
     /// [`Denied`] if it may not sync at all.

@@ -26,8 +26,8 @@ pub struct SessionConfig {
     pub scope: Roots,
     /// The roots that the peer may pull and push.
     pub granted: Roots,
-    /// Of which of these roots the peer is told what others wrote, `_sys` as any other. Of the rest it
-    /// is told how far its own logs are held here, and nothing else.
+    /// Of which of these roots the peer is told what others wrote, `_sys` as any other. Of the rest
+    /// it is told how far its own logs are held here, and nothing else.
     pub told: Roots,
     /// Whether the peer may bring what others wrote. One that may not says so in its Hello, and is
     /// asked for what else it may bring.
@@ -111,8 +111,8 @@ impl SessionConfig {
 }
 
 impl Default for SessionConfig {
-    /// Everything is in scope, granted and told, to whomever; 8 MiB under way, 4 MiB per want, 1 MiB per frame; a
-    /// peer without progress is asked again after 10 s, five times.
+    /// Everything is in scope, granted and told, to whomever; 8 MiB under way, 4 MiB per want, 1
+    /// MiB per frame; a peer without progress is asked again after 10 s, five times.
     fn default() -> Self {
         Self {
             scope: Roots::All,

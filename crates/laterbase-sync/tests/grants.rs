@@ -384,6 +384,17 @@ fn gossip_brings_a_peers_own_events_and_says_nothing_of_others() {
 }
 
 #[test]
+fn what_is_new_on_the_wire_has_its_numbers() {
+    let log = LogId::new(root("a"), id(1));
+    let bye = Bye { fault: Some((Fault::Relayed, log, 0)), ..Bye::new(Reason::Scope) };
+    let expected = [16, 8, 4, 0, 2, 9, 1, b'a', 1, 0, 0, 0, 0, 0, 0, 0];
+    let bytes = Frame::Bye(bye).encode(None);
+    assert_eq!(bytes[..expected.len()], expected);
+    assert_eq!(bytes[expected.len()..], [0]);
+    assert_eq!(Capabilities::OWN.0, 2);
+}
+
+#[test]
 fn a_hello_says_that_only_what_is_asked_for_is_taken() {
     let mut copy = replica(2);
     for (config, expected) in
@@ -424,7 +435,8 @@ proptest! {
         server.reincarnate(id(2));
         write(&mut server, &there, 100);
         write(&mut client, &here, 1);
-        let told = told.map_or(Roots::All, |at| only(&at.into_iter().map(|at| ROOTS[at]).collect::<Vec<_>>()));
+        let named = |at: Vec<usize>| only(&at.iter().map(|at| ROOTS[*at]).collect::<Vec<_>>());
+        let told = told.map_or(Roots::All, named);
         let config = SessionConfig { told: told.clone(), ..own(&peers) };
         let (at_client, at_server) = (held(&client), held(&server));
         let done = run(&mut client, &mut server, &config, None);

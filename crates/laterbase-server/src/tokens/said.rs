@@ -56,7 +56,8 @@ impl Said {
         if roots == sync::Roots::Only(BTreeSet::new()) {
             return Err(Refused::NotGranted);
         }
-        // Who a peer is it says itself: without a name in the token, anybody's log would be its own.
+        // Who a peer is it says itself: without a name in the token, anybody's log would be its
+        // own.
         if replicas.is_none() {
             return Err(Refused::NoReplica);
         }

@@ -141,7 +141,7 @@ impl fmt::Display for Reason {
             Self::Busy => "it has too much to do",
             Self::Version => "no version of the protocol is common; upgrade the older side",
             Self::Database => "it is another database; a copy is made with `laterbase init --join`",
-            Self::Scope => "a part of it was not granted",
+            Self::Scope => "a part of it was not granted, or it was granted to another replica",
             Self::Malformed => "a frame made no sense",
             Self::BadBatch => "a batch was not what it claimed to be",
             Self::Stalled => "there was no progress",
