@@ -72,6 +72,7 @@ fn mistakes_with_tokens_say_what_to_do() {
         "token create --key hub.key --database default --root a --verb read",
         "token create --key hub.key.pub --database default --root a --verb read --never-expires",
         "token create --key nowhere --database default --root a --verb read --never-expires",
+        "token create --key hub.key --database default --root a --verb sync-own --replica x",
         "token narrow token",
         "token narrow token --root *",
         "token narrow hub.key.pub --root a",
@@ -184,4 +185,40 @@ fn a_peer_that_asks_for_a_token_is_synced_with_by_one() {
     copy.run(["peer", "remove", "hub"]).success();
     assert_eq!(copy.run(["sync", &url]).code, 12);
     copy.run(["sync", &url, "--token", "token"]).success();
+}
+
+#[test]
+fn a_device_brings_what_it_wrote_with_a_token_for_itself() {
+    let hub = keyed();
+    hub.run(["append", "a/1", "seen", "--data", "1"]).success();
+    let stats = |sandbox: &Sandbox| -> serde_json::Value {
+        serde_json::from_str(&sandbox.run(["stats", "--json"]).success().stdout).unwrap()
+    };
+    let database = stats(&hub)["database"].as_str().unwrap().parse().unwrap();
+    let device = Sandbox::new();
+    let options = laterbase::Options::default();
+    let joined = laterbase::Database::create_joined(device.db(), options, database);
+    joined.unwrap().close().unwrap();
+    device.run(["append", "b/1", "scanned", "--data", "1"]).success();
+    let replica = stats(&device)["replica"].as_str().unwrap().to_owned();
+    let rights = ["--root", "*", "--verb", "sync-own", "--verb", "read"];
+    hub.file("broad", create(&hub, &rights));
+    let narrow = |replica: &str| {
+        hub.run(["token", "narrow", "broad", "--replica", replica]).success().stdout
+    };
+    device.file("broad", std::fs::read_to_string(hub.path("broad")).unwrap());
+    device.file("token", narrow(&replica));
+    device.file("other", narrow("0000000000000007"));
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--token-key", "hub.key.pub"];
+    let server = serve(hub.command(arguments));
+    let url = format!("http://{}", server.1);
+    let refused = device.run(["sync", &url, "--token", "broad"]);
+    assert!(refused.code == 12 && refused.stderr.contains("403"), "{}", refused.stderr);
+    let refused = device.run(["sync", &url, "--token", "other"]);
+    assert!(refused.stderr.contains("granted to another replica"), "{}", refused.stderr);
+    device.run(["peer", "add", "hub", &url, "--token", "token"]).success();
+    device.run(["sync"]).success();
+    assert_eq!(device.read(&[]).len(), 2);
+    drop(server);
+    assert_eq!(hub.read(&[]).len(), 2);
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use laterbase::sync::{
     Heads, Outcome, PeerMemory, Progress, Replica, Session, SessionConfig, Status,
-    frame::{self, Bye, FrameLimits, Reason},
+    frame::{self, Bye, Fault, FrameLimits, Reason},
 };
 
 use crate::wire::{Wire, WireError};
@@ -75,7 +75,7 @@ pub enum SyncError {
     #[error(transparent)]
     Wire(#[from] WireError),
     /// The peer ended it.
-    #[error("the peer ended the sync: {}", bye.reason)]
+    #[error("the peer ended the sync: {}", said(bye))]
     Left {
         /// What it said.
         bye: Bye,
@@ -118,6 +118,17 @@ impl SyncError {
                 Duration::ZERO
             }
         }
+    }
+}
+
+/// What a Bye says, with whose log it is about where that is why.
+fn said(bye: &Bye) -> String {
+    match bye.fault {
+        Some((Fault::Relayed, log, _)) => format!(
+            "{}: what {} wrote under {} is not ours to bring, and is left out the next time",
+            bye.reason, log.replica, log.root
+        ),
+        Some(_) | None => bye.reason.to_string(),
     }
 }
 

@@ -17,6 +17,7 @@ use tracing::Span;
 use crate::observe::REQUEST_ID;
 use crate::problem::{Kind, Problem};
 use crate::routes::Shared;
+use crate::sync_grant::SyncGrant;
 
 /// What a request does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,6 +74,16 @@ pub trait Authorizer: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`Denied`].
     fn authorize(&self, token: Option<&str>, asked: &Asked<'_>) -> Result<(), Denied>;
+
+    /// What the holder of `token` may do in sync sessions of a database. Everything where `relay`
+    /// is allowed under all roots, and nothing otherwise, unless the authorizer knows better.
+    ///
+    /// # Errors
+    /// [`Denied`] if it may not sync at all.
+    fn sync_grant(&self, token: Option<&str>, database: &str) -> Result<SyncGrant, Denied> {
+        let asked = Asked { database: Some(database), roots: Roots::All, verb: Verb::Relay };
+        self.authorize(token, &asked).map(|()| SyncGrant::all())
+    }
 }
 
 /// Why a request is denied. The reasons are for the operator.
@@ -144,19 +155,34 @@ pub(crate) fn check(
         return Ok(());
     }
     authorizer.authorize(bearer(headers), asked).map_err(|denied| {
-        let (kind, reason) = match denied {
-            Denied::Unknown { reason } => (Kind::Unauthorized, reason),
-            Denied::Forbidden { reason } => (Kind::Forbidden, reason),
-            Denied::Failed { reason } => (Kind::Internal, reason),
-        };
         let (verb, database) = (asked.verb, asked.database.map_or_else(all, shown));
         let root = match asked.roots {
             Roots::All => all(),
             Roots::One(name) => shown(name),
             Roots::Any => "?".to_owned(),
         };
-        Problem::denied(kind, format!("{verb} on root {root} of database {database}: {reason}"))
+        problem(denied, &format!("{verb} on root {root} of database {database}"))
     })
+}
+
+/// What whoever sends these headers may do in a sync session.
+pub(crate) fn sync_grant(
+    shared: &Shared,
+    headers: &HeaderMap,
+    database: &str,
+) -> Result<SyncGrant, Problem> {
+    let Some(authorizer) = &shared.config.authorizer else { return Ok(SyncGrant::all()) };
+    let granted = authorizer.sync_grant(bearer(headers), database);
+    granted.map_err(|denied| problem(denied, &format!("sync of database {}", shown(database))))
+}
+
+fn problem(denied: Denied, what: &str) -> Problem {
+    let (kind, reason) = match denied {
+        Denied::Unknown { reason } => (Kind::Unauthorized, reason),
+        Denied::Forbidden { reason } => (Kind::Forbidden, reason),
+        Denied::Failed { reason } => (Kind::Internal, reason),
+    };
+    Problem::denied(kind, format!("{what}: {reason}"))
 }
 
 /// A name that a client chose, as it may stand in a line of a log.
@@ -185,6 +211,8 @@ pub(crate) struct Standing {
     database: String,
     root: Option<String>,
     verb: Verb,
+    /// For a sync session: what it was granted.
+    grant: Option<SyncGrant>,
     asked: Instant,
     /// Of the request that it is about.
     span: Span,
@@ -210,9 +238,15 @@ impl Standing {
             database: database.to_owned(),
             root: root.map(str::to_owned),
             verb,
+            grant: None,
             asked: Instant::now(),
             span: Span::current(),
         }
+    }
+
+    /// The same for a sync session, which goes on as long as it is granted the same.
+    pub(crate) fn of_session(self, grant: SyncGrant) -> Self {
+        Self { grant: Some(grant), ..self }
     }
 
     /// Whether it may go on; if not, the operator is told.
@@ -222,10 +256,19 @@ impl Standing {
             return true;
         }
         self.asked = Instant::now();
-        let (database, roots) = (Some(self.database.as_str()), self.root.as_deref().into());
-        let asked = Asked { database, roots, verb: self.verb };
-        match check(&self.shared, &self.headers, &asked) {
-            Ok(()) => true,
+        let checked = match &self.grant {
+            Some(grant) => {
+                let now = sync_grant(&self.shared, &self.headers, &self.database);
+                now.map(|now| now == *grant)
+            }
+            None => {
+                let (database, roots) = (Some(self.database.as_str()), self.root.as_deref().into());
+                let asked = Asked { database, roots, verb: self.verb };
+                check(&self.shared, &self.headers, &asked).map(|()| true)
+            }
+        };
+        match checked {
+            Ok(holds) => holds,
             Err(problem) => {
                 self.tell(&problem);
                 false

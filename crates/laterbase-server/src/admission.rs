@@ -93,13 +93,13 @@ impl Admission {
         run_at(self.place()?, work).await
     }
 
-    /// The same at a place of another kind: for what takes as long as its client likes, and must
-    /// take no place from requests.
+    /// The same at a place of another kind, or a share of one: for what takes as long as its client
+    /// likes, and must take no place from requests.
     ///
     /// # Errors
     /// What `work` says, or that `work` panicked.
     pub(crate) async fn run_beside<T: Send + 'static>(
-        place: OwnedSemaphorePermit,
+        place: impl Send + 'static,
         work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
         run_at(place, work).await
@@ -188,7 +188,7 @@ impl Room {
 }
 
 async fn run_at<T: Send + 'static>(
-    place: OwnedSemaphorePermit,
+    place: impl Send + 'static,
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
     let span = Span::current();

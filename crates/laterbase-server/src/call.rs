@@ -14,6 +14,7 @@ use crate::names::DEFAULT_DATABASE;
 use crate::parameters::Parameters;
 use crate::problem::Problem;
 use crate::routes::Shared;
+use crate::sync_grant::SyncGrant;
 use crate::table::{Place, RootOf, Route};
 
 /// The address of the client, put into each request by the listener.
@@ -32,6 +33,8 @@ pub(crate) struct Call {
     pub(crate) body: Body,
     /// The parts of the path that have a name.
     pub(crate) path: Vec<(String, String)>,
+    /// For a sync session: what it may do.
+    pub(crate) grant: Option<SyncGrant>,
 }
 
 impl Call {
@@ -94,13 +97,23 @@ impl Call {
     }
 
     /// Whether the route's verb is allowed, as far as the path says for what.
-    pub(crate) fn permitted(&self) -> Result<(), Problem> {
+    pub(crate) fn permitted(&mut self) -> Result<(), Problem> {
+        if self.route.root_of == RootOf::Session {
+            let granted = access::sync_grant(&self.shared, self.headers(), self.database());
+            self.grant = Some(granted?);
+            return Ok(());
+        }
         let database = self.is_of_a_database().then(|| self.database());
         let roots = match self.route.root_of {
-            RootOf::Path => self.part("root").into(),
+            RootOf::Path | RootOf::Session => self.part("root").into(),
             RootOf::Later => Roots::Any,
         };
         self.permits(database, roots, self.route.verb)
+    }
+
+    /// What the sync session of a route of those may do.
+    pub(crate) fn granted(&mut self) -> Result<SyncGrant, Problem> {
+        self.grant.take().ok_or_else(|| Problem::failed("the route asks for no grant"))
     }
 
     /// Whether `verb` is allowed, there.

@@ -9,6 +9,7 @@
 //!   whose session is gone begins a new one and loses a round trip.
 //! - Each session takes what its configuration says, and one at a time works on it.
 //! - Whatever a peer sends ends its own session at the most.
+//! - A session does what was granted when it was begun, and goes on for whom it is still granted.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
@@ -23,6 +24,7 @@ use laterbase::sync::{
 use laterbase_event::ReplicaId;
 
 use crate::config::ServerConfig;
+use crate::sync_grant::SyncGrant;
 
 /// A database that can be synced.
 pub trait Host: Send + Sync + 'static {
@@ -48,6 +50,7 @@ pub struct Desk<H: Host> {
 #[derive(Debug)]
 struct Seat<P> {
     work: Arc<Mutex<Work<P>>>,
+    grant: SyncGrant,
     peer: Option<ReplicaId>,
     used: Instant,
 }
@@ -146,10 +149,15 @@ impl<H: Host> Desk<H> {
     ///
     /// # Errors
     /// [`Turned`] if the flight was not looked at.
-    pub fn exchange(&self, flight: &[u8], session: Option<&str>) -> Result<Answer, Turned> {
+    pub fn exchange(
+        &self,
+        flight: &[u8],
+        session: Option<&str>,
+        grant: &SyncGrant,
+    ) -> Result<Answer, Turned> {
         let (token, work) = match session {
-            Some(token) => (token.to_owned(), self.seat(token)?),
-            None => self.open()?,
+            Some(token) => (token.to_owned(), self.seat(token, grant)?),
+            None => self.open(grant)?,
         };
         let mut held = match work.try_lock() {
             Ok(held) => held,
@@ -177,9 +185,13 @@ impl<H: Host> Desk<H> {
     ///
     /// # Errors
     /// [`FrameError`] for bytes that are no frame; [`Turned`] if the database cannot be synced.
-    pub fn hear(&self, bytes: &[u8]) -> Result<Result<Option<Heard>, FrameError>, Turned> {
+    pub fn hear(
+        &self,
+        bytes: &[u8],
+        grant: &SyncGrant,
+    ) -> Result<Result<Option<Heard>, FrameError>, Turned> {
         let mut port = self.host.port().map_err(Turned::Host)?;
-        let heard = hear(bytes, &self.config.session, &mut port);
+        let heard = hear(bytes, &grant.session(&self.config.session), &mut port);
         port.flush().map_err(|error| Turned::Host(error.to_string()))?;
         Ok(heard)
     }
@@ -200,17 +212,18 @@ impl<H: Host> Desk<H> {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn seat(&self, token: &str) -> Result<Arc<Mutex<Work<H::Port>>>, Turned> {
+    fn seat(&self, token: &str, grant: &SyncGrant) -> Result<Arc<Mutex<Work<H::Port>>>, Turned> {
         let mut seats = self.seats();
-        let seat = seats.get_mut(token).ok_or(Turned::SessionUnknown)?;
+        let seat = seats.get_mut(token).filter(|seat| seat.grant == *grant);
+        let seat = seat.ok_or(Turned::SessionUnknown)?;
         seat.used = Instant::now();
         Ok(Arc::clone(&seat.work))
     }
 
-    fn open(&self) -> Result<Opened<H::Port>, Turned> {
+    fn open(&self, grant: &SyncGrant) -> Result<Opened<H::Port>, Turned> {
         let port = self.host.port().map_err(Turned::Host)?;
         let token = token().map_err(Turned::Host)?;
-        let work = Work::new(Session::responder(self.config.session.clone()), port);
+        let work = Work::new(Session::responder(grant.session(&self.config.session)), port);
         let work = Arc::new(Mutex::new(work));
         let mut seats = self.seats();
         let idle = self.config.session_idle;
@@ -218,7 +231,8 @@ impl<H: Host> Desk<H> {
         if seats.len() >= self.config.sessions_max && !drop_longest_idle(&mut seats, None) {
             return Err(Turned::Full);
         }
-        let seat = Seat { work: Arc::clone(&work), peer: None, used: Instant::now() };
+        let (held, used) = (Arc::clone(&work), Instant::now());
+        let seat = Seat { work: held, grant: grant.clone(), peer: None, used };
         seats.insert(token.clone(), seat);
         Ok((token, work))
     }

@@ -282,9 +282,9 @@ pub(crate) const KINDS: [Facts; 40] = [
         kind: Kind::RefusedEvent,
         name: "refused-event",
         status: StatusCode::UNPROCESSABLE_ENTITY,
-        title: "Events were refused, and nothing was recorded",
+        title: "Events were refused, and nothing of their commit was recorded",
         advice: "`errors` names each by its `index` in the body, from 0: mend them and send all \
-                 again.",
+                 again; of a body in batches, `done` says from which event on.",
     },
     Facts {
         kind: Kind::QueryTooLarge,

@@ -56,6 +56,7 @@ mod representation;
 mod request;
 mod routes;
 mod server;
+mod sync_grant;
 mod sync_post;
 mod table;
 #[cfg(feature = "tls")]
@@ -76,5 +77,6 @@ pub use notice::{Notice, Notices, What};
 pub use peers::{PeerStanding, Peers, SyncNow};
 pub use routes::{Gossip, Made};
 pub use server::Server;
+pub use sync_grant::SyncGrant;
 #[cfg(feature = "tls")]
 pub use tls::{Tls, TlsError};

@@ -30,6 +30,7 @@ use crate::desk::{Host as _, Work};
 use crate::notice::{Notice, What};
 use crate::problem::Problem;
 use crate::routes::Shared;
+use crate::sync_grant::SyncGrant;
 
 /// How often a session looks at the clock when nothing else happens.
 const TICK: Duration = Duration::from_secs(2);
@@ -53,7 +54,8 @@ pub(crate) async fn upgrade(mut call: Call) -> Result<Response, Problem> {
             rejection.body_text()
         ))
     })?;
-    let standing = call.standing();
+    let grant = call.granted()?;
+    let standing = call.standing().of_session(grant.clone());
     let shared = call.shared;
     let place = Arc::clone(&shared.live).try_acquire_owned().map_err(|_| Problem::busy())?;
     let message_bytes_max = shared.config.body_bytes_max;
@@ -61,7 +63,7 @@ pub(crate) async fn upgrade(mut call: Call) -> Result<Response, Problem> {
     let span = Span::current();
     Ok(upgrade.on_upgrade(move |socket| {
         let served = async move {
-            serve(shared, hosted, socket, standing).await;
+            serve(shared, hosted, socket, (standing, grant)).await;
             drop(place);
         };
         served.instrument(span)
@@ -73,12 +75,12 @@ async fn serve(
     shared: Arc<Shared>,
     hosted: Arc<Hosted>,
     socket: WebSocket,
-    mut standing: Standing,
+    (mut standing, grant): (Standing, SyncGrant),
 ) {
     let config = SessionConfig {
         live: true,
         idle_frames_max: IDLE_FRAMES_MAX,
-        ..shared.config.session.clone()
+        ..grant.session(&shared.config.session)
     };
     let Some(port) = port(&shared, &hosted).await else { return };
     let mut news = hosted.news.subscribe();

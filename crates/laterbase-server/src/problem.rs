@@ -4,6 +4,8 @@
 //! the kind means, `detail` what happened this time and what to do next. Nothing of the inside
 //! shows. [`Kind`] is the closed list of them.
 
+use std::fmt::Display;
+
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -162,6 +164,13 @@ impl Problem {
 
     pub(crate) fn detail(mut self, detail: impl ToString) -> Self {
         self.detail = detail.to_string();
+        self
+    }
+
+    /// The same, with more behind its detail.
+    pub(crate) fn and(mut self, more: impl Display) -> Self {
+        let end = if self.detail.ends_with(['.', '!', '?']) { "" } else { "." };
+        self.detail = format!("{}{end} {more}", self.detail);
         self
     }
 

@@ -61,6 +61,12 @@ pub(crate) struct Whole {
     _room: Room,
 }
 
+impl Whole {
+    pub(crate) fn new(bytes: Vec<u8>, room: Room) -> Self {
+        Self { bytes, _room: room }
+    }
+}
+
 impl Deref for Whole {
     type Target = [u8];
 
@@ -112,7 +118,7 @@ async fn gather(shared: &Shared, body: Body) -> Result<Whole, Problem> {
         }
         bytes.extend_from_slice(&piece);
     }
-    Ok(Whole { bytes, _room: room })
+    Ok(Whole::new(bytes, room))
 }
 
 /// Refuses a body where there is nothing to say in one.

@@ -205,7 +205,7 @@ async fn answer(
     let path = RawPathParams::from_request_parts(&mut parts, &()).await;
     let path = path.map_err(|_| Problem::bad_request("the path is not UTF-8"))?;
     let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let call = Call { shared, route, parts, body, path };
+    let mut call = Call { shared, route, parts, body, path, grant: None };
     let hosted = call.shared.databases.get(call.database()).filter(|_| call.is_of_a_database());
     trace::routed(route.id, hosted.as_ref().map(|hosted| hosted.name.as_str()));
     call.permitted()?;

@@ -13,6 +13,7 @@ use crate::notice::{Notice, What};
 use crate::problem::Problem;
 use crate::request::{Whole, media_type, whole};
 use crate::routes::Shared;
+use crate::sync_grant::SyncGrant;
 
 /// The header that names a session.
 pub(crate) const SESSION: HeaderName = HeaderName::from_static("laterbase-session");
@@ -23,7 +24,7 @@ const LACKS: HeaderName = HeaderName::from_static("laterbase-lacks");
 pub(crate) const FRAMES_TYPE: &str = "application/vnd.laterbase.frames";
 
 /// Answers one flight.
-pub(crate) async fn exchange(call: Call) -> Result<Response, Problem> {
+pub(crate) async fn exchange(mut call: Call) -> Result<Response, Problem> {
     let hosted = call.hosted()?;
     call.parameters()?;
     if media_type(call.headers()).as_deref() != Some(FRAMES_TYPE) {
@@ -34,16 +35,17 @@ pub(crate) async fn exchange(call: Call) -> Result<Response, Problem> {
         Some(Ok(session)) => Some(session.to_owned()),
         Some(Err(_)) => return Err(Problem::session_unknown()),
     };
+    let grant = call.granted()?;
     let Call { shared, body, .. } = call;
     let flight = whole(&shared, body).await?;
     let server = Arc::clone(&shared);
     let exchange = move || {
         let shared = server;
         if session.is_none() && hosted.desk.is_gossip(&flight) {
-            return gossip(&shared, &hosted, &flight);
+            return gossip(&shared, &hosted, &flight, &grant);
         }
         let turned = |turned| refused(&shared, &hosted, turned);
-        let answer = hosted.desk.exchange(&flight, session.as_deref()).map_err(turned)?;
+        let answer = hosted.desk.exchange(&flight, session.as_deref(), &grant).map_err(turned)?;
         for outcome in &answer.outcomes {
             if let Some(notice) = Notice::of(&hosted.name, answer.peer, outcome) {
                 shared.notice(&notice);
@@ -65,8 +67,14 @@ fn frames(answer: Answer) -> Response {
     response
 }
 
-fn gossip(shared: &Shared, hosted: &Hosted, flight: &Whole) -> Result<Response, Problem> {
-    let heard = hosted.desk.hear(flight).map_err(|turned| refused(shared, hosted, turned))?;
+fn gossip(
+    shared: &Shared,
+    hosted: &Hosted,
+    flight: &Whole,
+    grant: &SyncGrant,
+) -> Result<Response, Problem> {
+    let heard =
+        hosted.desk.hear(flight, grant).map_err(|turned| refused(shared, hosted, turned))?;
     let heard = heard.map_err(|error| Problem::bad_request(format_args!("no frame: {error}")))?;
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;

@@ -2,7 +2,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
-use laterbase_event::{Limits, RootName};
+use laterbase_event::{Limits, ReplicaId, RootName};
 
 use crate::frame::FrameLimits;
 
@@ -26,8 +26,15 @@ pub struct SessionConfig {
     pub scope: Roots,
     /// The roots that the peer may pull and push.
     pub granted: Roots,
-    /// Whether the peer may bring what others wrote.
+    /// Of which of these roots the peer is told what others wrote, `_sys` as any other. Of the rest
+    /// it is told how far its own logs are held here, and nothing else.
+    pub told: Roots,
+    /// Whether the peer may bring what others wrote. One that may not says so in its Hello, and is
+    /// asked for what else it may bring.
     pub may_relay: bool,
+    /// Which replicas the peer may be; any, if it is not said. What these wrote is the peer's own:
+    /// without them, what it writes under the id that it names.
+    pub peers: Option<BTreeSet<ReplicaId>>,
     /// Whether the session stays when both hold the same, and sends on what comes later.
     pub live: bool,
     /// Which roots go first: lower is earlier, 100 is usual. `_sys` goes before all.
@@ -63,9 +70,36 @@ impl Roots {
             Self::Only(roots) => root.as_str() == SYSTEM_ROOT || roots.contains(root),
         }
     }
+
+    /// Whether `root` is in it by its name, `_sys` too.
+    #[must_use]
+    pub fn names(&self, root: &RootName) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(roots) => roots.contains(root),
+        }
+    }
 }
 
 impl SessionConfig {
+    /// Whether a peer may be this replica.
+    #[must_use]
+    pub fn may_be(&self, peer: ReplicaId) -> bool {
+        self.peers.as_ref().is_none_or(|peers| peers.contains(&peer))
+    }
+
+    /// Whether what `writer` wrote is the peer's own.
+    pub(crate) fn is_own(&self, writer: ReplicaId, peer: Option<ReplicaId>) -> bool {
+        match &self.peers {
+            Some(peers) => peers.contains(&writer),
+            None => peer == Some(writer),
+        }
+    }
+
+    /// Whether the peer may bring what `writer` wrote.
+    pub(crate) fn may_bring(&self, writer: ReplicaId, peer: Option<ReplicaId>) -> bool {
+        self.may_relay || self.is_own(writer, peer)
+    }
     /// The priority of a root.
     #[must_use]
     pub fn priority(&self, root: &RootName) -> u8 {
@@ -77,13 +111,15 @@ impl SessionConfig {
 }
 
 impl Default for SessionConfig {
-    /// Everything is in scope and granted; 8 MiB under way, 4 MiB per want, 1 MiB per frame; a
-    /// peer without progress is asked again after 10 s, five times.
+    /// Everything is in scope, granted and told, to whomever; 8 MiB under way, 4 MiB per want, 1
+    /// MiB per frame; a peer without progress is asked again after 10 s, five times.
     fn default() -> Self {
         Self {
             scope: Roots::All,
             granted: Roots::All,
+            told: Roots::All,
             may_relay: true,
+            peers: None,
             live: false,
             priorities: BTreeMap::new(),
             frames: FrameLimits::default(),

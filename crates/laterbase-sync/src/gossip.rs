@@ -99,9 +99,10 @@ pub fn hear<R: Replica>(
     let Some(Frame::Announce(frame)) = Frame::decode(&opened, &config.frames)? else {
         return Ok(None);
     };
-    if frame.database != port.database() {
+    if frame.database != port.database() || !config.may_be(frame.replica) {
         return Ok(None);
     }
+    let frame = within(frame, config, port);
     let mut heard = Heard {
         from: frame.replica,
         outcomes: Vec::new(),
@@ -113,9 +114,7 @@ pub fn hear<R: Replica>(
     let mut verifier = Verifier::new(config.events);
     let lacked = lacks(&frame, &is_ours, port);
     for batches in frame.batches.iter().filter(|batches| is_ours(&batches.log.root)) {
-        if config.may_relay || batches.writer == frame.replica {
-            store(batches, &mut verifier, &mut heard, port);
-        }
+        store(batches, &mut verifier, &mut heard, port);
     }
     heard.lacks = lacks(&frame, &is_ours, port);
     let is_news = lacked && heard.fault.is_none();
@@ -124,6 +123,30 @@ pub fn hear<R: Replica>(
         heard.forward = Some(Frame::Announce(next).encode(None));
     }
     Ok(Some(heard))
+}
+
+/// What is left of it without what its sender may not bring: nothing of that is taken, asked for,
+/// told of or handed on.
+fn within<'a, R: Replica>(
+    mut frame: Announce<'a>,
+    config: &SessionConfig,
+    port: &R,
+) -> Announce<'a> {
+    if config.may_relay {
+        return frame;
+    }
+    let (peer, held) = (Some(frame.replica), port.heads());
+    let may_bring = |writer| config.may_bring(writer, peer);
+    for section in &mut frame.heads.sections {
+        let root = section.root;
+        section.heads.retain(|(replica, head)| {
+            // Who wrote it is known of what is held; of the rest there is the sender's word.
+            let log = LogId::new(root, *replica);
+            may_bring(head.writer(&log)) && held.get(&log).is_none_or(|h| may_bring(h.writer(&log)))
+        });
+    }
+    frame.batches.retain(|batches| may_bring(batches.writer));
+    frame
 }
 
 /// Whether a head in it is not held.

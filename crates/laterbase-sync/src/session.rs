@@ -25,6 +25,7 @@
 mod answer;
 mod carry;
 mod flight;
+mod grant;
 mod greeting;
 mod intent;
 mod plan;
@@ -40,7 +41,9 @@ use laterbase_event::{ReplicaId, RootName, Verifier};
 use crate::{
     config::{SYSTEM_ROOT, SessionConfig},
     digest::Agreement,
-    frame::{self, Bye, Fault, Frame, FrameError, Hello, Place, Purpose, Reason, Scope},
+    frame::{
+        self, Bye, Capabilities, Fault, Frame, FrameError, Hello, Place, Purpose, Reason, Scope,
+    },
     log_id::{HashTag, Heads, LogId, of_root},
     outcome::Outcome,
     peer_memory::PeerMemory,
@@ -107,6 +110,12 @@ pub struct Session {
     /// Logs that cannot go on, and behind which event.
     too_large: BTreeMap<LogId, u64>,
     must_plan: bool,
+    /// Where one side may not bring all: roots in which something is to be sent or asked for.
+    open: BTreeSet<RootName>,
+    /// The same: roots whose heads the peer was told, so that it can ask.
+    told: BTreeSet<RootName>,
+    /// Whether it has not answered to that.
+    awaits_answer: bool,
     last_progress_ms: Option<u64>,
     retries: u32,
     idle_frames: u32,
@@ -140,9 +149,12 @@ impl Session {
         let mut session = Self::responder(config);
         session.intents.hello = Some(Purpose::Ask);
         if let Some(memory) = memory {
-            session.baseline = memory.newest().clone();
-            session.agreement = Agreement::of(&session.baseline);
-            session.view = session.baseline.clone();
+            // What is sent on a guess may be what such a peer does not take.
+            if !memory.capabilities.includes(Capabilities::OWN) {
+                session.baseline = memory.newest().clone();
+                session.agreement = Agreement::of(&session.baseline);
+                session.view = session.baseline.clone();
+            }
             session.memory = Some(memory);
         }
         session
@@ -171,6 +183,9 @@ impl Session {
             met: BTreeMap::new(),
             too_large: BTreeMap::new(),
             must_plan: true,
+            open: BTreeSet::new(),
+            told: BTreeSet::new(),
+            awaits_answer: false,
             last_progress_ms: None,
             retries: 0,
             idle_frames: 0,
@@ -195,6 +210,7 @@ impl Session {
         if self.closed.is_some() || self.intents.bye.is_some() {
             return outcomes;
         }
+        self.awaits_answer = false;
         self.progress.bytes_in += bytes.len() as u64;
         self.last_progress_ms.get_or_insert(now_ms);
         let before = (self.progress.pull_events, self.progress.push_events);
@@ -298,7 +314,11 @@ impl Session {
     /// What to keep of the peer for the next session. Asked at the end, or whenever it is cut.
     #[must_use]
     pub fn memory(&self) -> Option<PeerMemory> {
-        let peer = self.peer.as_ref()?;
+        let Some(peer) = self.peer.as_ref() else {
+            // It may have said what it does not take, and no more.
+            let memory = self.memory.clone();
+            return memory.filter(|memory| memory.capabilities.includes(Capabilities::OWN));
+        };
         let mut memory = match &self.memory {
             Some(memory) if memory.peer == peer.replica => memory.clone(),
             Some(_) | None => PeerMemory {
@@ -368,10 +388,14 @@ impl Session {
     }
 
     fn is_settled(&self) -> bool {
-        self.peer.is_some()
-            && self.changes_seen.is_some()
-            && self.in_flight.is_empty()
-            && self.shared_roots().iter().all(|root| self.is_equal(root))
+        let is_idle =
+            self.peer.is_some() && self.changes_seen.is_some() && self.in_flight.is_empty();
+        is_idle
+            && if self.is_partial() {
+                self.is_done_in_part()
+            } else {
+                self.shared_roots().iter().all(|root| self.is_equal(root))
+            }
     }
 
     /// Takes over the heads of this copy, if they changed.
@@ -381,10 +405,7 @@ impl Session {
             self.changes_seen = Some(changes);
             self.must_plan = true;
             let heads = port.heads();
-            let ours = |root: &RootName| {
-                self.config.scope.includes(root) && self.config.granted.includes(root)
-            };
-            self.mine = heads.into_iter().filter(|(log, _)| ours(&log.root)).collect();
+            self.mine = heads.into_iter().filter(|(log, head)| self.may_tell(log, head)).collect();
         }
     }
 

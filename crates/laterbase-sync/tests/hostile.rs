@@ -409,7 +409,8 @@ fn who_may_not_relay_brings_its_own_events_only() {
         batches: vec![of_others.as_slice().into()],
     };
     session.handle_frame(&Frame::Batches(relayed).encode(None), 0, &mut copy);
-    assert_eq!(last_bye(&mut session, &mut copy), Bye::new(Reason::Scope));
+    let fault = Some((Fault::Relayed, log, 0));
+    assert_eq!(last_bye(&mut session, &mut copy), Bye { fault, ..Bye::new(Reason::Scope) });
     assert_eq!(copy.batches().len(), 1);
 }
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use clap::{ArgGroup, Args, Subcommand};
+use laterbase::ReplicaId;
 use laterbase_server::Verb;
 use laterbase_server::tokens::{
     ALL, Limits, Mint, PublicKey, Revoked, Right, SecretKey, TokenError, inspect, narrow,
@@ -80,6 +81,9 @@ struct Create {
     /// What: read, write, sync-own, relay, admin
     #[arg(long, value_name = "VERB", required = true)]
     verb: Vec<Verb>,
+    /// Which replicas may sync with it, as `laterbase stats` shows them; sync-own needs one
+    #[arg(long, value_name = "ID")]
+    replica: Vec<ReplicaId>,
     /// Until when
     #[arg(long, value_name = "TIME", value_parser = values::moment)]
     expires: Option<Moment>,
@@ -102,6 +106,9 @@ struct Narrow {
     /// To these verbs
     #[arg(long, value_name = "VERB")]
     verb: Vec<Verb>,
+    /// To these replicas, where it is shown to sync
+    #[arg(long, value_name = "ID")]
+    replica: Vec<ReplicaId>,
     /// To the time until then
     #[arg(long, value_name = "TIME", value_parser = values::moment)]
     expires: Option<Moment>,
@@ -137,7 +144,8 @@ impl Create {
             }
         }
         let expires = self.expires.map(time).transpose()?;
-        let mint = Mint { rights: rights.into_iter().collect(), expires };
+        let mint =
+            Mint { rights: rights.into_iter().collect(), replicas: some(self.replica), expires };
         print(&mint.sign(&key).map_err(|error| refused(&error))?, context)
     }
 }
@@ -148,20 +156,25 @@ impl Narrow {
             let text = "a token cannot be narrowed to `*`";
             return Err(Failure::new(Exit::Usage, text).hint("leave out what is to stay as it is"));
         }
-        let some = |names: Vec<String>| Some(BTreeSet::from_iter(names)).filter(|n| !n.is_empty());
         let limits = Limits {
             databases: some(self.database),
             roots: some(self.root),
-            verbs: Some(BTreeSet::from_iter(self.verb)).filter(|verbs| !verbs.is_empty()),
+            verbs: some(self.verb),
+            replicas: some(self.replica),
             expires: self.expires.map(time).transpose()?,
         };
         if limits == Limits::default() {
             return Err(Failure::new(Exit::Usage, "nothing is said to narrow the token to")
-                .hint("name databases, roots, verbs or a time"));
+                .hint("name databases, roots, verbs, replicas or a time"));
         }
         let token = narrow(&text_of(&self.token)?, &limits).map_err(|error| refused(&error))?;
         print(&token, context)
     }
+}
+
+/// What was named, if anything was.
+fn some<T: Ord>(named: Vec<T>) -> Option<BTreeSet<T>> {
+    Some(BTreeSet::from_iter(named)).filter(|named| !named.is_empty())
 }
 
 fn keygen(file: &Path, context: &mut Context) -> Result<(), Failure> {

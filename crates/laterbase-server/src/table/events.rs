@@ -18,6 +18,7 @@ macro_rules! listing {
 }
 
 const WRITING: &[Parameter] = &[
+    BATCH,
     IDEMPOTENCY_KEY,
     IF_MATCH,
     IF_NONE_MATCH_WRITE,
@@ -34,7 +35,7 @@ const RECORDED: &[Answer] = &[
     Answer {
         status: 201,
         about: "The events are on the device.",
-        contents: &[content(JSON, "Appended")],
+        contents: &[content(JSON, "Recorded")],
         headers: &["ETag"],
     },
 ];

@@ -99,6 +99,8 @@ pub(crate) enum RootOf {
     /// Of those that only the body, or the consumer, tells: the route's function asks for them
     /// then, and it is asked first whether there is any.
     Later,
+    /// Of none: what a sync session may do is asked instead, and the session keeps to it.
+    Session,
 }
 
 /// What every path may answer.

@@ -111,8 +111,13 @@ pub(super) const AFTER_PAGE: Parameter =
 pub(super) const IDEMPOTENCY_KEY: Parameter = header(
     "Idempotency-Key",
     "IdempotencyKey",
-    "Records the body once. Of several events the first has the key `KEY/0`, and so on, unless it \
-     has one of its own.",
+    "Records the body once. Of several events, and with `batch`, the first has the key `KEY/0`, \
+     and so on, unless it has its own.",
+);
+pub(super) const BATCH: Parameter = query(
+    "batch",
+    "BatchEvents",
+    "Takes NDJSON of any length, recorded in commits of so many events at the most as it arrives.",
 );
 pub(super) const IF_MATCH: Parameter = header(
     "If-Match",

@@ -1,7 +1,7 @@
 //! Routes of the server itself, of databases as a whole, and of sync.
 
 use super::parts::{FRAMES, JSON, SESSION, content, get, ok};
-use super::{Answer, Content, Method, Route};
+use super::{Answer, Content, Method, RootOf, Route};
 use crate::access::Verb;
 use crate::problem::Kind;
 use crate::{admin, bundles, describe, live, openapi, peers, quarantine, sync_post};
@@ -125,6 +125,7 @@ pub(super) const ROUTES: &[Route] = &[
         method: Method::Post,
         short: Some("/sync"),
         verb: Verb::Relay,
+        root_of: RootOf::Session,
         parameters: &[SESSION],
         bodies: &[content(FRAMES, "Bytes")],
         body_required: false,
@@ -150,6 +151,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         short: Some("/sync"),
         verb: Verb::Relay,
+        root_of: RootOf::Session,
         is_socket: true,
         answers: &[Answer {
             status: 101,

@@ -16,6 +16,7 @@ use super::mint::hex;
 use super::revoked::Revoked;
 use super::said::Said;
 use crate::access::Asked;
+use crate::sync_grant::SyncGrant;
 
 /// Bytes of a token's text; a longer one is not read.
 pub const TOKEN_BYTES_MAX: usize = 8 << 10;
@@ -60,6 +61,9 @@ pub enum Refused {
     /// It allows something else.
     #[error("the token does not allow it")]
     NotGranted,
+    /// It allows a peer to bring what it wrote, and does not say who the peer is.
+    #[error("the token allows `sync-own` and names no replica: narrow it to those that it is for")]
+    NoReplica,
 }
 
 impl Refused {
@@ -67,7 +71,7 @@ impl Refused {
     #[must_use]
     pub fn is_of_rights(self) -> bool {
         match self {
-            Self::NotGranted => true,
+            Self::NotGranted | Self::NoReplica => true,
             Self::Missing
             | Self::TooLong
             | Self::Malformed
@@ -91,6 +95,32 @@ pub fn authorize(
     now: SystemTime,
     asked: &Asked<'_>,
 ) -> Result<Grant, Refused> {
+    let (said, grant) = read(token, keys, revoked, now)?;
+    if said.allows(asked) { Ok(grant) } else { Err(Refused::NotGranted) }
+}
+
+/// What `token`, signed with one of `keys` and not revoked, allows at `now` in sync sessions of a
+/// database.
+///
+/// # Errors
+/// [`Refused`].
+pub fn sync_grant(
+    token: &str,
+    keys: &[PublicKey],
+    revoked: &Revoked,
+    now: SystemTime,
+    database: &str,
+) -> Result<SyncGrant, Refused> {
+    read(token, keys, revoked, now)?.0.sync_grant(database)
+}
+
+/// What a token says that is good.
+fn read(
+    token: &str,
+    keys: &[PublicKey],
+    revoked: &Revoked,
+    now: SystemTime,
+) -> Result<(Said, Grant), Refused> {
     if token.len() > TOKEN_BYTES_MAX {
         return Err(Refused::TooLong);
     }
@@ -116,10 +146,7 @@ pub fn authorize(
     if said.has_expired(now) {
         return Err(Refused::Expired);
     }
-    if !said.allows(asked) {
-        return Err(Refused::NotGranted);
-    }
-    Ok(Grant { revocation_ids: ids.iter().map(|id| hex(id)).collect() })
+    Ok((said, Grant { revocation_ids: ids.iter().map(|id| hex(id)).collect() }))
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else is wrong, it is no token")]
@@ -142,6 +169,8 @@ mod tests {
 
     use super::super::{ALL, Limits, Mint, Right, SecretKey, narrow};
     use super::*;
+    use laterbase::{ReplicaId, RootName, sync};
+
     use crate::access::{Roots, Verb};
 
     const NOW: u64 = 1_800_000_000;
@@ -159,7 +188,8 @@ mod tests {
     }
 
     fn token(rights: &[Right], expires: Option<u64>) -> String {
-        Mint { rights: rights.to_vec(), expires: expires.map(at) }.sign(&key()).unwrap()
+        let mint = Mint { rights: rights.to_vec(), expires: expires.map(at), ..Mint::default() };
+        mint.sign(&key()).unwrap()
     }
 
     fn one(root: &str, verb: Verb) -> Asked<'_> {
@@ -252,6 +282,8 @@ mod tests {
             "right($d, $r, $v) <- database($d), root($r), verb($v);",
             "check if true;",
             "check if root($root), {\"shipment\"}.contains($root) or true;",
+            "check if replica($replica), {\"1\"}.contains($replica);",
+            "replica(\"0000000000000001\");",
             "check if root($root), {\"shipment\"}.contains($root), {\"a\"}.contains(\"a\");",
             "check all root($root), {\"shipment\"}.contains($root);",
         ] {
@@ -364,12 +396,50 @@ mod tests {
         let names = || prop::option::of(prop::collection::btree_set(name(), 0..3));
         let verbs = prop::option::of(prop::collection::btree_set(verb(), 0..4));
         let expires = prop::option::of((NOW - 2..NOW + 2).prop_map(at));
-        (names(), names(), verbs, expires).prop_map(|(databases, roots, verbs, expires)| Limits {
+        let all = (names(), names(), verbs, some_replicas(), expires);
+        all.prop_map(|(databases, roots, verbs, replicas, expires)| Limits {
             databases,
             roots,
             verbs,
+            replicas,
             expires,
         })
+    }
+
+    fn some_replicas() -> impl Strategy<Value = Option<BTreeSet<ReplicaId>>> {
+        let id = (1..4_u64).prop_map(ReplicaId::from_u64);
+        prop::option::of(prop::collection::btree_set(id, 0..4))
+    }
+
+    fn granted(token: &str, database: &str) -> Result<SyncGrant, Refused> {
+        sync_grant(token, &[key().public()], &Revoked::default(), at(NOW), database)
+    }
+
+    /// Whether a peer relays, which roots it takes part in, of which it is told, whom it may be.
+    type InSync = (bool, Vec<RootName>, Vec<RootName>, Option<BTreeSet<ReplicaId>>);
+
+    /// What rights and limits mean for sync, without a token.
+    fn in_sync(mint: &Mint, limits: &[Limits], database: &str) -> Option<InSync> {
+        let there_are = NAMES.into_iter().chain(["one-that-no-token-names"]);
+        let there_are: Vec<RootName> =
+            there_are.filter_map(|name| RootName::try_from(name).ok()).collect();
+        let may = |root: Roots<'_>, verb| {
+            allows(&mint.rights, limits, &Asked { database: Some(database), roots: root, verb })
+        };
+        let of = |verb| {
+            let is = |root: &&RootName| may(Roots::One(root.as_str()), verb);
+            there_are.iter().filter(is).copied().collect::<Vec<_>>()
+        };
+        let named = limits.iter().map(|limits| &limits.replicas).chain([&mint.replicas]).flatten();
+        let replicas = named.cloned().reduce(|one, other| &one & &other);
+        if limits.iter().any(|limits| limits.expires.is_some_and(|expires| expires <= at(NOW))) {
+            return None;
+        }
+        if may(Roots::All, Verb::Relay) {
+            return Some((true, there_are.clone(), there_are, replicas));
+        }
+        let own = of(Verb::SyncOwn);
+        (!own.is_empty() && replicas.is_some()).then(|| (false, own, of(Verb::Read), replicas))
     }
 
     /// What a right and limits mean, without a token.
@@ -419,6 +489,33 @@ mod tests {
                 prop_assert!(was || !is, "narrowing allowed more");
                 prop_assert_eq!(is, allows(&rights, &narrowings[..=count], &asked));
                 was = is;
+            }
+        }
+
+        #[test]
+        fn a_narrowed_token_syncs_within_what_its_parent_may(
+            rights in rights(),
+            replicas in some_replicas(),
+            narrowings in prop::collection::vec(some_limits(), 0..4),
+            database in name(),
+        ) {
+            let mint = Mint { rights, replicas, expires: None };
+            let mut text = mint.sign(&key()).unwrap();
+            let named = |roots: &sync::Roots| {
+                let all = NAMES.into_iter().chain(["one-that-no-token-names"]);
+                let all = all.filter_map(|name| RootName::try_from(name).ok());
+                all.filter(|root| roots.names(root)).collect::<Vec<_>>()
+            };
+            let shown = |grant: SyncGrant| {
+                let SyncGrant { roots, told, may_relay, replicas } = grant;
+                (may_relay, named(&roots), named(&told), replicas)
+            };
+            for count in 0..=narrowings.len() {
+                if let Some(limits) = count.checked_sub(1).and_then(|last| narrowings.get(last)) {
+                    text = narrow(&text, limits).unwrap();
+                }
+                let granted = granted(&text, &database).ok().map(shown);
+                prop_assert_eq!(granted, in_sync(&mint, &narrowings[..count], &database));
             }
         }
 

@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use super::authorize::{Refused, authorize};
+use super::authorize::{Refused, authorize, sync_grant};
 use super::key::PublicKey;
 use super::revoked::{Revoked, RevokedError};
 use crate::access::{Asked, Authorizer, Denied};
+use crate::sync_grant::SyncGrant;
 
 /// Checks the tokens of requests.
 #[derive(Debug)]
@@ -46,8 +47,13 @@ impl Guard {
     }
 }
 
-impl Authorizer for Guard {
-    fn authorize(&self, token: Option<&str>, asked: &Asked<'_>) -> Result<(), Denied> {
+impl Guard {
+    /// Checks a token, if there is one.
+    fn check<T>(
+        &self,
+        token: Option<&str>,
+        check: impl Fn(&str, &Revoked) -> Result<T, Refused>,
+    ) -> Result<T, Denied> {
         let revoked = match &self.revoked {
             Some(file) => file.list().map_err(|error| {
                 let reason = format!("nothing is allowed: the list of revoked tokens: {error}");
@@ -56,16 +62,30 @@ impl Authorizer for Guard {
             None => Arc::default(),
         };
         let checked = match token {
-            Some(token) => authorize(token, &self.keys, &revoked, SystemTime::now(), asked),
+            Some(token) => check(token, &revoked),
             None => Err(Refused::Missing),
         };
-        checked.map(drop).map_err(|refused| {
+        checked.map_err(|refused| {
             let reason = refused.to_string();
             if refused.is_of_rights() {
                 Denied::Forbidden { reason }
             } else {
                 Denied::Unknown { reason }
             }
+        })
+    }
+}
+
+impl Authorizer for Guard {
+    fn authorize(&self, token: Option<&str>, asked: &Asked<'_>) -> Result<(), Denied> {
+        self.check(token, |token, revoked| {
+            authorize(token, &self.keys, revoked, SystemTime::now(), asked).map(drop)
+        })
+    }
+
+    fn sync_grant(&self, token: Option<&str>, database: &str) -> Result<SyncGrant, Denied> {
+        self.check(token, |token, revoked| {
+            sync_grant(token, &self.keys, revoked, SystemTime::now(), database)
         })
     }
 }

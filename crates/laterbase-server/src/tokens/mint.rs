@@ -6,9 +6,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::SystemTime;
 
-use biscuit_auth::builder::{date, fact, set, string};
+use biscuit_auth::builder::{Term, date, fact, set, string};
 use biscuit_auth::error::Token;
 use biscuit_auth::{Biscuit, BiscuitBuilder, BlockBuilder, UnverifiedBiscuit};
+use laterbase::ReplicaId;
 
 use super::authorize::{BLOCKS_MAX, TOKEN_BYTES_MAX};
 use super::key::SecretKey;
@@ -30,6 +31,9 @@ pub struct Right {
 pub struct Mint {
     /// What it allows.
     pub rights: Vec<Right>,
+    /// Which replicas a peer that shows it may be; any, if not given. `sync-own` needs them: what
+    /// these wrote is its own.
+    pub replicas: Option<BTreeSet<ReplicaId>>,
     /// Until when; for ever, if not given.
     pub expires: Option<SystemTime>,
 }
@@ -43,6 +47,8 @@ pub struct Limits {
     pub roots: Option<BTreeSet<String>>,
     /// To these verbs.
     pub verbs: Option<BTreeSet<Verb>>,
+    /// To these replicas, where it is shown to sync.
+    pub replicas: Option<BTreeSet<ReplicaId>>,
     /// Until then.
     pub expires: Option<SystemTime>,
 }
@@ -114,6 +120,10 @@ impl Mint {
             let terms = [string(database), string(root), string(verb.name())];
             builder = builder.fact(fact("right", &terms))?;
         }
+        if let Some(replicas) = &self.replicas {
+            let names = HashMap::from([("names".to_owned(), ids(replicas))]);
+            builder = builder.code_with_params(REPLICAS, names, HashMap::new())?;
+        }
         if let Some(expires) = self.expires {
             let until = HashMap::from([("until".to_owned(), date(&expires))]);
             builder = builder.code_with_params(UNTIL, until, HashMap::new())?;
@@ -132,6 +142,7 @@ impl Limits {
             (DATABASES, self.databases.as_ref().map(names)),
             (ROOTS, self.roots.as_ref().map(names)),
             (VERBS, self.verbs.as_ref().map(verbs)),
+            (REPLICAS, self.replicas.as_ref().map(ids)),
             (UNTIL, self.expires.as_ref().map(date)),
         ];
         let mut block = BlockBuilder::new();
@@ -148,7 +159,12 @@ impl Limits {
 const DATABASES: &str = "check if database($database), {names}.contains($database)";
 const ROOTS: &str = "check if root($root), {names}.contains($root)";
 const VERBS: &str = "check if verb($verb), {names}.contains($verb)";
+const REPLICAS: &str = "check if replica($replica), {names}.contains($replica)";
 const UNTIL: &str = "check if time($time), $time < {until}";
+
+fn ids(replicas: &BTreeSet<ReplicaId>) -> Term {
+    set(replicas.iter().map(|replica| string(&replica.to_string())).collect())
+}
 
 /// A token that allows what `token` does, within `limits`.
 ///

@@ -19,7 +19,7 @@ mod mint;
 mod revoked;
 mod said;
 
-pub use authorize::{Grant, Refused, TOKEN_BYTES_MAX, authorize};
+pub use authorize::{Grant, Refused, TOKEN_BYTES_MAX, authorize, sync_grant};
 pub use guard::{Guard, GuardError};
 pub use key::{KeyError, PublicKey, SecretKey};
 pub use mint::{Block, Limits, Mint, Right, TokenError, inspect, narrow};

@@ -10,11 +10,14 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use biscuit_auth::{Biscuit, BlockBuilder};
+use laterbase::{ReplicaId, RootName, sync};
 
 use super::ALL;
+use super::authorize::Refused;
 use super::key::SecretKey;
 use super::mint::{Limits, Mint, Right};
-use crate::access::{Asked, Roots};
+use crate::access::{Asked, Roots, Verb};
+use crate::sync_grant::SyncGrant;
 
 /// Rights, and what they were narrowed to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +44,41 @@ impl Said {
             Roots::One(root) => self.allows_under(root, asked),
             Roots::Any => self.roots().any(|root| self.allows_under(root, asked)),
         }
+    }
+
+    /// What it allows in sync sessions of a database.
+    pub(super) fn sync_grant(&self, database: &str) -> Result<SyncGrant, Refused> {
+        let replicas = self.replicas();
+        if self.allows_under(ALL, &asked(database, Verb::Relay)) {
+            return Ok(SyncGrant { replicas, ..SyncGrant::all() });
+        }
+        let roots = self.roots_of(database, Verb::SyncOwn);
+        if roots == sync::Roots::Only(BTreeSet::new()) {
+            return Err(Refused::NotGranted);
+        }
+        // Who a peer is it says itself: without a name in the token, anybody's log would be its
+        // own.
+        if replicas.is_none() {
+            return Err(Refused::NoReplica);
+        }
+        let told = self.roots_of(database, Verb::Read);
+        Ok(SyncGrant { roots, told, may_relay: false, replicas })
+    }
+
+    /// Which replicas a peer may be that shows it.
+    fn replicas(&self) -> Option<BTreeSet<ReplicaId>> {
+        let all = self.limits.iter().map(|limits| &limits.replicas).chain([&self.mint.replicas]);
+        all.flatten().cloned().reduce(|one, other| &one & &other)
+    }
+
+    /// Under which roots it allows a verb.
+    fn roots_of(&self, database: &str, verb: Verb) -> sync::Roots {
+        let asked = asked(database, verb);
+        if self.allows_under(ALL, &asked) {
+            return sync::Roots::All;
+        }
+        let named = self.roots().filter(|root| self.allows_under(root, &asked));
+        sync::Roots::Only(named.filter_map(|root| RootName::try_from(root).ok()).collect())
     }
 
     /// The roots that it names. What it allows anywhere it allows under one of them: a root that
@@ -83,6 +121,10 @@ impl Said {
     }
 }
 
+fn asked(database: &str, verb: Verb) -> Asked<'_> {
+    Asked { database: Some(database), roots: Roots::All, verb }
+}
+
 /// The bytes of each block, without signatures; and whether others signed it, too.
 fn blocks(token: &Biscuit) -> Vec<(Vec<u8>, bool)> {
     let written = token.container().to_proto();
@@ -103,6 +145,8 @@ fn mint(source: &str) -> Option<Mint> {
             let terms = names(terms)?;
             let [database, root, verb] = <[String; 3]>::try_from(terms).ok()?;
             mint.rights.push(Right { database, root, verb: verb.parse().ok()? });
+        } else if let Some(names) = set(statement, "replica") {
+            mint.replicas = Some(replicas(&names)?);
         } else {
             mint.expires = Some(until(statement)?);
         }
@@ -114,17 +158,13 @@ fn limits(source: &str) -> Option<Limits> {
     let mut limits = Limits::default();
     for statement in statements(source) {
         let statement = statement?;
-        let set = |name: &str| {
-            let before = format!("check if {name}(${name}), {{");
-            let inside = between(statement, &before, &format!("}}.contains(${name})"))?;
-            let all = if inside == "," { Vec::new() } else { names(inside)? };
-            Some(all.into_iter().collect::<BTreeSet<String>>())
-        };
-        if let Some(names) = set("database") {
+        if let Some(names) = set(statement, "database") {
             limits.databases = Some(names);
-        } else if let Some(names) = set("root") {
+        } else if let Some(names) = set(statement, "root") {
             limits.roots = Some(names);
-        } else if let Some(names) = set("verb") {
+        } else if let Some(names) = set(statement, "replica") {
+            limits.replicas = Some(replicas(&names)?);
+        } else if let Some(names) = set(statement, "verb") {
             let verbs = names.iter().map(|name| name.parse().ok());
             limits.verbs = Some(verbs.collect::<Option<_>>()?);
         } else {
@@ -132,6 +172,18 @@ fn limits(source: &str) -> Option<Limits> {
         }
     }
     Some(limits)
+}
+
+/// The names of a check.
+fn set(statement: &str, name: &str) -> Option<BTreeSet<String>> {
+    let before = format!("check if {name}(${name}), {{");
+    let inside = between(statement, &before, &format!("}}.contains(${name})"))?;
+    let all = if inside == "," { Vec::new() } else { names(inside)? };
+    Some(all.into_iter().collect())
+}
+
+fn replicas(names: &BTreeSet<String>) -> Option<BTreeSet<ReplicaId>> {
+    names.iter().map(|name| name.parse().ok()).collect()
 }
 
 fn between<'a>(text: &'a str, before: &str, behind: &str) -> Option<&'a str> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::http::HeaderMap;
+use laterbase::NewEvent;
 use laterbase_json::EventIn;
 use serde::Deserialize;
 use serde_json::Value;
@@ -85,10 +86,7 @@ impl Forms {
         let text = std::str::from_utf8(body).map_err(|error| {
             Problem::bad_request(format_args!("the body is not UTF-8: {error}"))
         })?;
-        let event = |json: &str| {
-            let event = EventIn::read(json).and_then(|event| event.into_event(root));
-            event.map_err(|error| error.to_string())
-        };
+        let event = |json: &str| event(json, root);
         let cloud_event = |json: &&RawValue| cloud_events::read(json.get(), root);
         match self {
             Self::Json => read_json(text, event),
@@ -108,9 +106,25 @@ impl Forms {
     }
 }
 
+/// Reads the events of some lines, one by one: each that is wrong is told as such.
+pub(super) fn lines(text: &[u8], root: Option<&str>) -> Vec<Result<NewEvent, String>> {
+    let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    let read = |line: &[u8]| {
+        let text =
+            std::str::from_utf8(line).map_err(|error| format!("it is not UTF-8: {error}"))?;
+        event(text, root)
+    };
+    lines.map(read).collect()
+}
+
+fn event(json: &str, root: Option<&str>) -> Result<NewEvent, String> {
+    let event = EventIn::read(json).and_then(|event| event.into_event(root));
+    event.map_err(|error| error.to_string())
+}
+
 fn read_json<'a>(
     text: &'a str,
-    event: impl Fn(&'a str) -> Result<laterbase::NewEvent, String>,
+    event: impl Fn(&'a str) -> Result<NewEvent, String>,
 ) -> Result<Read, Problem> {
     if text.trim_start().starts_with('[') {
         let all: Vec<&'a RawValue> = serde_json::from_str(text).map_err(not_json)?;

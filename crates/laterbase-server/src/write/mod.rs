@@ -8,11 +8,14 @@
 //!     unless it is short
 //! ```
 //! All events of a body are one commit: recorded together or not at all. A body with events that
-//! are refused is refused whole, and each of them is named by its index.
+//! are refused is refused whole, and each of them is named by its index. Lines may be several
+//! commits (`batches`).
 
+mod batches;
 pub(crate) mod body;
 pub(crate) mod conditions;
 pub(crate) mod entity_tag;
+mod lines;
 mod refusal;
 
 use std::collections::BTreeSet;
@@ -69,6 +72,8 @@ struct Writing {
     key: Option<String>,
     demanded: Option<HeaderCondition>,
     body: Whole,
+    /// How many events of the request came before these, where it is recorded in batches.
+    before: Option<usize>,
 }
 
 /// What became of a body.
@@ -133,7 +138,7 @@ impl Ready {
 
     fn refused(&self, error: &AppendError) -> Problem {
         let by_header = self.writing.demanded.as_ref().and(self.stream.as_ref());
-        let problem = not_appended(error, by_header, &self.events);
+        let problem = not_appended(error, by_header, &self.events, &|at| at);
         self.count(Ended::of(&problem));
         problem
     }
@@ -163,7 +168,8 @@ impl Staged {
         match self {
             Self::Answered(response) => Ok(response),
             Self::Waiting { ticket, response, events, hosted, began } => {
-                let appended = ticket.await.map_err(|error| not_appended(&error, None, &[]));
+                let appended = ticket.await;
+                let appended = appended.map_err(|error| not_appended(&error, None, &[], &|at| at));
                 let ended = appended.as_ref().map_or_else(Ended::of, |_| Ended::Recorded(events));
                 hosted.metrics.count_append(ended, began.elapsed());
                 appended.and(response)
@@ -175,12 +181,15 @@ impl Staged {
 /// Records the events of a body and answers with what they are called.
 pub(crate) async fn append(call: Call) -> Result<Response, Problem> {
     let hosted = call.hosted()?;
-    call.parameters()?;
+    let batch = batches::wanted(&call.parameters()?)?;
     let root = call.root()?;
     if root.is_some_and(|root| root.is_reserved()) {
         return Err(Problem::bad_request(
             "roots that begin with `_` are the database's own: record under another one",
         ));
+    }
+    if let Some(batch) = batch {
+        return batches::append(call, hosted, root, batch).await;
     }
     let forms = Forms::of(call.headers())?;
     let key = call.header(&IDEMPOTENCY_KEY)?.map(str::to_owned);
@@ -189,7 +198,8 @@ pub(crate) async fn append(call: Call) -> Result<Response, Problem> {
     let body = whole(&shared, body).await?;
     let headers = parts.headers;
     let server = Arc::clone(&shared);
-    let writing = Writing { shared, hosted, headers, root, forms, key, demanded, body };
+    let writing =
+        Writing { shared, hosted, headers, root, forms, key, demanded, body, before: None };
     server.admission.run_to_end(move || writing.begin()).await
 }
 
@@ -231,10 +241,20 @@ impl Writing {
             return self.nothing().map(Pushed::Nothing);
         }
         self.give_keys(&mut events)?;
+        self.ready(events, conditions).map(Box::new).map(Pushed::Events)
+    }
+
+    /// Makes a commit of events.
+    fn ready(
+        self,
+        events: Vec<Result<NewEvent, String>>,
+        conditions: Conditions,
+    ) -> Result<Ready, Problem> {
         self.permitted(&events, &conditions)?;
         let stream = one_stream(&events);
         let mut commit = self.hosted.database.commit();
-        push(&mut commit, &events)?;
+        let before = self.before.unwrap_or(0);
+        push(&mut commit, &events, &|at| before + at)?;
         let mut exact = conditions.apply(&mut commit);
         if let Some(demanded) = &self.demanded {
             let Some((root, key)) = &stream else { return Err(no_one_stream()) };
@@ -243,8 +263,7 @@ impl Writing {
             exact.push((*root, key.clone(), expected));
         }
         let began = Instant::now();
-        let ready = Ready { writing: self, events, stream, commit, exact, began };
-        Ok(Pushed::Events(Box::new(ready)))
+        Ok(Ready { writing: self, events, stream, commit, exact, began })
     }
 
     /// A body without events. A batch of CloudEvents may be empty, and is then taken as it is.
@@ -271,9 +290,11 @@ impl Writing {
         if key.is_empty() {
             return Err(Problem::bad_request("the header Idempotency-Key is empty: leave it out"));
         }
-        let is_one = events.len() == 1;
-        for (index, event) in events.iter_mut().enumerate() {
+        let is_one = events.len() == 1 && self.before.is_none();
+        let before = self.before.unwrap_or(0);
+        for (at, event) in events.iter_mut().enumerate() {
             let Ok(event) = event else { continue };
+            let index = before + at;
             let derived = if is_one { key.clone() } else { format!("{key}/{index}") };
             event.idempotency_key.get_or_insert_with(|| derived.into_bytes());
         }
@@ -322,10 +343,14 @@ impl Writing {
     }
 }
 
-/// Pushes all events, or names those that are refused.
-fn push(commit: &mut Commit, events: &[Result<NewEvent, String>]) -> Result<(), Problem> {
+/// Pushes all events, or names those that are refused, each by its index in the body.
+fn push(
+    commit: &mut Commit,
+    events: &[Result<NewEvent, String>],
+    index: &dyn Fn(usize) -> usize,
+) -> Result<(), Problem> {
     let mut refused = Vec::new();
-    for (index, event) in events.iter().enumerate() {
+    for (at, event) in events.iter().enumerate() {
         let pushed = match event {
             Ok(event) if event.root.starts_with('_') => {
                 Err("roots that begin with `_` are the database's own".to_owned())
@@ -334,7 +359,7 @@ fn push(commit: &mut Commit, events: &[Result<NewEvent, String>]) -> Result<(), 
             Err(detail) => Err(detail.clone()),
         };
         if let Err(detail) = pushed {
-            refused.push(Refused { index, detail });
+            refused.push(Refused { index: index(at), detail });
             if refused.len() == REFUSED_MAX {
                 break;
             }

@@ -7,7 +7,8 @@ use super::REFUSED_MAX;
 use crate::problem::{Kind, Problem, Refused};
 
 /// The problem that an error is. `by_header` is the stream of which a header demanded something:
-/// 412 where that did not hold. `events` are those of the body.
+/// 412 where that did not hold. `events` are those of the commit; `index` says for each which one
+/// of the body it is.
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "the library may come to know more ways to fail; those are told as failures"
@@ -16,6 +17,7 @@ pub(super) fn not_appended(
     error: &AppendError,
     by_header: Option<&(RootName, Key)>,
     events: &[Result<NewEvent, String>],
+    index: &dyn Fn(usize) -> usize,
 ) -> Problem {
     match error {
         AppendError::VersionMismatch { root, key, actual, .. } => {
@@ -29,27 +31,31 @@ pub(super) fn not_appended(
         AppendError::ConditionFailed { id, .. } => {
             Problem::new(Kind::Condition).detail(error).field("event", json!(id.to_string()))
         }
-        AppendError::IdempotencyConflict { index, existing } => Problem::new(Kind::Conflict)
-            .detail(error)
-            .field("index", json!(index))
-            .field("event", json!(existing.to_string())),
+        AppendError::IdempotencyConflict { index: at, existing } => {
+            let (index, existing) = (index(*at), *existing);
+            Problem::new(Kind::Conflict)
+                .detail(AppendError::IdempotencyConflict { index, existing })
+                .field("index", json!(index))
+                .field("event", json!(existing.to_string()))
+        }
         AppendError::PartlyApplied { applied, .. } => {
-            let one = |(index, id): &(usize, EventId)| {
+            let one = |(at, id): &(usize, EventId)| {
                 let id = id.to_string();
-                json!({ "index": index, "id": id })
+                json!({ "index": index(*at), "id": id })
             };
             let applied: Vec<_> = applied.iter().map(one).collect();
             Problem::new(Kind::Conflict).detail(error).field("applied", json!(applied))
         }
-        AppendError::RepeatedKey { second, .. } => {
-            let detail = error.to_string();
-            Problem::refused_events(&[Refused { index: *second, detail }])
+        AppendError::RepeatedKey { first, second } => {
+            let (first, second) = (index(*first), index(*second));
+            let detail = AppendError::RepeatedKey { first, second }.to_string();
+            Problem::refused_events(&[Refused { index: second, detail }])
         }
         AppendError::TooLarge(StageError::TooLarge { bytes_max, .. }) => {
             Problem::too_large(*bytes_max)
         }
         AppendError::Stamp(StampError::CauseNotEarlier { cause }) => {
-            Problem::refused_events(&not_earlier(*cause, events))
+            Problem::refused_events(&not_earlier(*cause, events, index))
         }
         AppendError::Cursor(_) => Problem::new(Kind::Cursor).detail(error),
         AppendError::Failed { .. } | AppendError::IndexesFull { .. } => {
@@ -61,12 +67,16 @@ pub(super) fn not_appended(
 }
 
 /// The events that name `cause`, which comes later than they do.
-fn not_earlier(cause: EventId, events: &[Result<NewEvent, String>]) -> Vec<Refused> {
+fn not_earlier(
+    cause: EventId,
+    events: &[Result<NewEvent, String>],
+    index: &dyn Fn(usize) -> usize,
+) -> Vec<Refused> {
     let detail = format!("its cause {cause} is not an earlier event: leave it out, or mend it");
     let named = events
         .iter()
         .enumerate()
         .filter(|(_, event)| event.as_ref().is_ok_and(|event| event.cause == Cause::Id(cause)));
-    let refused = named.map(|(index, _)| Refused { index, detail: detail.clone() });
+    let refused = named.map(|(at, _)| Refused { index: index(at), detail: detail.clone() });
     refused.take(REFUSED_MAX).collect()
 }

@@ -5,6 +5,7 @@
 
 mod append;
 mod bad_peers;
+mod batches;
 mod bounds;
 mod builder;
 mod cloud_events;
@@ -22,3 +23,5 @@ mod query;
 mod read;
 mod support;
 mod sync;
+#[cfg(feature = "tokens")]
+mod sync_own;

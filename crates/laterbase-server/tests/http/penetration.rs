@@ -20,7 +20,7 @@ const EVENT: &[u8] = b"{\"type\":\"seen\",\"data\":1}";
 /// A server with two databases that asks for tokens, and the key that signs them.
 pub(crate) struct Fort {
     pub(crate) server: Running,
-    key: SecretKey,
+    pub(crate) key: SecretKey,
     revoked: PathBuf,
     _directory: tempfile::TempDir,
 }
@@ -49,13 +49,21 @@ impl Fort {
             root: root.to_owned(),
             verb: *verb,
         };
-        Mint { rights: verbs.iter().map(right).collect(), expires: None }.sign(&self.key).unwrap()
+        let rights = verbs.iter().map(right).collect();
+        Mint { rights, ..Mint::default() }.sign(&self.key).unwrap()
     }
 
     /// The status of a request, and its document without what it is called.
     pub(crate) fn ask(&self, token: &str, method: &str, path: &str, body: &[u8]) -> (u16, String) {
         let header = format!("authorization: Bearer {token}");
         self.server.ask(method, path, &[&header, JSON], body)
+    }
+
+    /// Puts a token on the list.
+    pub(crate) fn revoke(&self, token: &str) {
+        let id = inspect(token).unwrap().remove(0).revocation_id;
+        let list = Revoked::with_one_more("", &id, None).unwrap();
+        std::fs::write(&self.revoked, list).unwrap();
     }
 
     fn status(&self, token: &str, method: &str, path: &str) -> u16 {
@@ -166,7 +174,7 @@ fn every_path_asks_for_its_own_verb_and_no_other_will_do() {
 fn a_token_of_another_key_or_with_changed_bytes_is_no_token() {
     let fort = Fort::new(ServerConfig::default());
     let right = Right { database: "*".into(), root: "*".into(), verb: Verb::Read };
-    let forged = Mint { rights: vec![right], expires: None };
+    let forged = Mint { rights: vec![right], ..Mint::default() };
     let forged = forged.sign(&SecretKey::generate()).unwrap();
     let good = fort.token("*", "*", &[Verb::Read]);
     assert_eq!(fort.status(&good, "GET", "/e"), 200);
@@ -400,12 +408,59 @@ fn a_stream_ends_when_its_token_is_revoked() {
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
     assert!(lines.any(|line| line.contains("\"shipment\"")), "it may, until now");
-    let id = inspect(&token).unwrap().remove(0).revocation_id;
-    let list = Revoked::with_one_more("", &id, None).unwrap();
-    std::fs::write(&fort.revoked, list).unwrap();
+    fort.revoke(&token);
     append(&fort.server.database(), "secret", 0..1, true);
     let rest: Vec<String> = lines.collect();
     assert!(!rest.iter().any(|line| line.contains("\"secret\"")), "{rest:?}");
+}
+
+#[test]
+fn lines_in_batches_are_written_under_roots_of_the_token_alone() {
+    let fort = Fort::new(ServerConfig::default());
+    let lines = "{\"type\":\"a\",\"data\":1}\n{\"root\":\"truck\",\"type\":\"a\",\"data\":1}\n";
+    let ask = |token: &str, path: &str| {
+        let token = format!("authorization: Bearer {token}");
+        let headers = [&token, "content-type: application/x-ndjson"];
+        fort.server.ask("POST", path, &headers, lines.as_bytes()).0
+    };
+    let events = || fort.server.database().event_count().unwrap();
+    let before = events();
+    let one = fort.token("*", "shipment", &[Verb::Write]);
+    assert_eq!(ask(&one, "/e?batch=1"), 403);
+    assert_eq!(ask(&one, "/e/truck?batch=1"), 403);
+    assert_eq!(ask(&fort.token("*", "*", &[Verb::Read]), "/e/shipment?batch=1"), 403);
+    assert_eq!(ask(&one, "/e/shipment?batch=2"), 422);
+    assert_eq!(events(), before);
+    assert_eq!(ask(&one, "/e/shipment?batch=1"), 422);
+    assert_eq!(events(), before + 1, "the line before that of the other root");
+}
+
+#[test]
+fn lines_in_batches_end_when_their_token_is_revoked() {
+    let recheck_after = Duration::ZERO;
+    let fort = Fort::new(ServerConfig { recheck_after, ..ServerConfig::default() });
+    let database = fort.server.database();
+    let before = database.event_count().unwrap();
+    let token = fort.token("*", "*", &[Verb::Write]);
+    let mut stream = TcpStream::connect(fort.server.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let event = std::str::from_utf8(EVENT).unwrap();
+    let line = format!("{:x}\r\n{event}\n\r\n", EVENT.len() + 1);
+    let request = format!(
+        "POST /e/shipment?batch=1 HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/x-ndjson\r\nconnection: close\r\n\
+         transfer-encoding: chunked\r\n\r\n{line}"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    while database.event_count().unwrap() == before {
+        std::thread::yield_now();
+    }
+    fort.revoke(&token);
+    stream.write_all(format!("{line}0\r\n\r\n").as_bytes()).unwrap();
+    let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
+    assert!(lines.next().unwrap().contains(" 403 "));
+    assert!(lines.any(|line| line.contains("\"events\":1")), "it is told how far it came");
+    assert_eq!(database.event_count().unwrap(), before + 1);
 }
 
 #[test]

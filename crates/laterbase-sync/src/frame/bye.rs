@@ -69,6 +69,8 @@ pub enum Fault {
     NoProof,
     /// The host refused it.
     Refused,
+    /// Another replica wrote it than those whose events the peer may bring.
+    Relayed,
     /// A fault of a later version.
     Unknown(u8),
 }
@@ -82,7 +84,8 @@ pub struct Bye {
     pub retry_after_ms: u64,
     /// The heads that the speaker takes for equal.
     pub agreement: Option<Agreement>,
-    /// Which batch was refused, and why: its log and the number of its first event.
+    /// Which batch was refused, and why: its log and the number of its first event, 0 if the batch
+    /// was not looked at.
     pub fault: Option<(Fault, LogId, u64)>,
 }
 
@@ -99,7 +102,7 @@ const REASONS: [Reason; 10] = [
     Reason::TooMuch,
     Reason::Storage,
 ];
-const FAULTS: [Fault; 9] = [
+const FAULTS: [Fault; 10] = [
     Fault::Encoding,
     Fault::Hash,
     Fault::Chain,
@@ -109,6 +112,7 @@ const FAULTS: [Fault; 9] = [
     Fault::Replica,
     Fault::NoProof,
     Fault::Refused,
+    Fault::Relayed,
 ];
 
 impl Reason {
@@ -137,7 +141,7 @@ impl fmt::Display for Reason {
             Self::Busy => "it has too much to do",
             Self::Version => "no version of the protocol is common; upgrade the older side",
             Self::Database => "it is another database; a copy is made with `laterbase init --join`",
-            Self::Scope => "a part of it was not granted",
+            Self::Scope => "a part of it was not granted, or it was granted to another replica",
             Self::Malformed => "a frame made no sense",
             Self::BadBatch => "a batch was not what it claimed to be",
             Self::Stalled => "there was no progress",
@@ -160,6 +164,7 @@ impl Fault {
             Self::Replica => 6,
             Self::NoProof => 7,
             Self::Refused => 8,
+            Self::Relayed => 9,
             Self::Unknown(number) => number,
         }
     }

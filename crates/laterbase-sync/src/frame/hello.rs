@@ -96,6 +96,15 @@ pub struct Hello {
 impl Capabilities {
     /// Takes bodies that are compressed with zstd.
     pub const ZSTD: Self = Self(1);
+    /// Takes, unasked, only what the other one wrote under its present id; asks for what else it
+    /// takes.
+    pub const OWN: Self = Self(2);
+
+    /// These, and `other`.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
 
     /// Whether all of `other` are among these.
     #[must_use]

@@ -16,6 +16,7 @@ impl Session {
         port: &mut R,
     ) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
+        self.awaits_answer = false;
         let mut rest = flight;
         while !rest.is_empty() && self.closed.is_none() {
             let frame = match frame::split(rest, &self.config.frames) {
@@ -27,6 +28,10 @@ impl Session {
                 Ok(None) | Err(_) => core::mem::take(&mut rest),
             };
             outcomes.extend(self.handle_frame(frame, now_ms, port));
+        }
+        if self.is_partial() && self.closed.is_none() {
+            // Else only the next look for frames would tell whether anything is left.
+            self.plan(port);
         }
         for outcome in &outcomes {
             port.record(outcome);

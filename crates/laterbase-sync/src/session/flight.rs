@@ -64,6 +64,7 @@ impl Session {
         self.pulls.clear();
         self.intents.sends.clear();
         self.intents.shown.clear();
+        self.told.clear();
         self.agreement = Agreement::NONE;
         self.baseline.clear();
         self.intents.hello = Some(Purpose::Ask);
@@ -127,13 +128,14 @@ impl Session {
             self.announce_changes();
         }
         let zstd = if port.codec().is_some() { Capabilities::ZSTD } else { Capabilities(0) };
+        let own = if self.config.may_relay { Capabilities(0) } else { Capabilities::OWN };
         Frame::Hello(Hello {
             database: port.database(),
             replica: port.replica(),
             purpose,
             scope,
             heads_follow: purpose == Purpose::Ask && !self.intents.heads.is_empty(),
-            capabilities: zstd,
+            capabilities: zstd.with(own),
             frame_bytes_max: u64::from(self.config.frames.frame_bytes_max),
             window_bytes: self.config.window_bytes,
             wall_ms: port.wall_ms(),
@@ -287,6 +289,9 @@ impl Session {
 
     /// Nothing is left to send: notes what both hold, and says goodbye if that is the same.
     fn conclude<R: Replica>(&mut self, port: &R) -> Option<Vec<u8>> {
+        if self.is_partial() {
+            return self.conclude_in_part(port);
+        }
         let ours = self.shared(&self.mine);
         if self.is_settled() {
             let agreement = Agreement::of(&ours);
@@ -315,6 +320,18 @@ impl Session {
             self.offered = Some(ours);
         }
         None
+    }
+
+    /// The same where both need not come to hold the same: nothing is noted.
+    fn conclude_in_part<R: Replica>(&mut self, port: &R) -> Option<Vec<u8>> {
+        if !self.is_settled() {
+            return None;
+        }
+        if self.config.live {
+            return self.confirm(port);
+        }
+        self.closed = Some(Reason::Done);
+        Some(Frame::Bye(Bye::new(Reason::Done)).encode(None))
     }
 
     /// Lets the peer know once that both hold the same: whoever did the work knows it, and the

@@ -26,6 +26,9 @@ impl Session {
         if self.peer.as_ref().is_some_and(|peer| peer.replica != hello.replica) {
             return self.refuse(Bye::new(Reason::Malformed), outcomes);
         }
+        if !self.config.may_be(hello.replica) {
+            return self.refuse(Bye::new(Reason::Scope), outcomes);
+        }
         let is_first = self.peer.is_none();
         if is_first {
             // What was going to be sent on a guess is decided anew: the peer may hold it by now.
@@ -33,12 +36,18 @@ impl Session {
         }
         if is_first && self.memory.as_ref().is_none_or(|memory| memory.peer != hello.replica) {
             self.memory = port.recall(hello.replica).filter(|memory| memory.peer == hello.replica);
+            // What was common to both may be more than such a peer is told of.
+            self.memory = self.memory.take().filter(|_| self.config.may_relay);
             self.view.clear();
             self.known.clear();
         }
         let is_matched = self.match_baseline(&hello);
-        self.refresh(port);
         self.peer = Some(hello.clone());
+        if is_first {
+            // Who it is decides what it is told of.
+            self.changes_seen = None;
+        }
+        self.refresh(port);
         if hello.purpose == Purpose::Ask || (is_first && !is_matched) {
             self.known.clear();
         }
@@ -108,6 +117,10 @@ impl Session {
     }
 
     pub(super) fn on_heads(&mut self, frame: &HeadsFrame, outcomes: &mut Vec<Outcome>) {
+        if self.is_partial() {
+            // Who tells what it may not send waits for a word.
+            self.has_confirmed = false;
+        }
         for section in &frame.sections {
             if !self.shares(&section.root) {
                 continue;
@@ -153,8 +166,11 @@ impl Session {
     pub(super) fn on_bye<R: Replica>(&mut self, bye: Bye, port: &R, outcomes: &mut Vec<Outcome>) {
         // Counts what was confirmed last.
         self.plan(port);
+        self.learn_of(&bye);
         let ours = self.shared(&self.mine);
-        if bye.agreement.is_some_and(|agreement| agreement == Agreement::of(&ours)) {
+        if !self.is_partial()
+            && bye.agreement.is_some_and(|agreement| agreement == Agreement::of(&ours))
+        {
             self.agreed = Some(ours);
             self.offered = None;
         }

@@ -41,10 +41,15 @@ impl Session {
         }
         let forked = self.forked_writers();
         let (mut pull, mut push) = (0_u64, 0_u64);
+        self.open.clear();
         for root in self.shared_roots() {
             if self.is_known(&root) {
-                pull = pull.saturating_add(self.plan_pulls(&root, port));
-                push = push.saturating_add(self.plan_sends(&root, &forked, port));
+                let pulls = self.plan_pulls(&root, port);
+                let sends = self.plan_sends(&root, &forked, port);
+                (pull, push) = (pull.saturating_add(pulls), push.saturating_add(sends));
+                if pulls.saturating_add(sends) > 0 {
+                    self.open.insert(root);
+                }
             }
         }
         let progress = &mut self.progress;
@@ -67,7 +72,7 @@ impl Session {
     /// Asks for what is not held, and counts its events.
     fn plan_pulls<R: Replica>(&mut self, root: &RootName, port: &R) -> u64 {
         let theirs: Vec<(LogId, Head)> = of_root(&self.view, root)
-            .filter(|(log, head)| self.mine.get(log) != Some(head))
+            .filter(|(log, head)| self.mine.get(log) != Some(head) && self.may_come(log, head))
             .map(|(log, head)| (*log, *head))
             .collect();
         let mut events = 0_u64;
@@ -113,6 +118,9 @@ impl Session {
             }
             let is_forked = forked.contains(&(*root, head.writer(&log)));
             if theirs.is_some_and(|at| !is_forked && !is_on_way(port, &log, at.seq, &at.tag)) {
+                continue;
+            }
+            if !self.may_go(&log, &head, port) {
                 continue;
             }
             let common = self.common(&log, &head, is_forked, port);

@@ -21,9 +21,11 @@ impl Session {
         port: &mut R,
         outcomes: &mut Vec<Outcome>,
     ) {
-        let is_own = self.peer() == Some(frame.writer);
-        if !self.shares(&frame.log.root) || !(self.config.may_relay || is_own) {
+        if !self.shares(&frame.log.root) {
             return self.refuse(Bye::new(Reason::Scope), outcomes);
+        }
+        if self.refuse_relayed(frame.writer, frame.log, outcomes) {
+            return;
         }
         let claim = Claim { database: port.database(), root: frame.log.root, writer: frame.writer };
         let looked = match look_at_all(frame, &claim) {
@@ -132,9 +134,11 @@ impl Session {
         };
         let header = first.view.header();
         let log = LogId::new(header.root, header.replica);
-        let is_own = self.peer() == Some(header.replica);
-        if !self.shares(&header.root) || !(self.config.may_relay || is_own) {
+        if !self.shares(&header.root) {
             return self.refuse(Bye::new(Reason::Scope), outcomes);
+        }
+        if self.refuse_relayed(header.replica, log, outcomes) {
+            return;
         }
         for batch in [&first, &second] {
             let via = self.peer();
