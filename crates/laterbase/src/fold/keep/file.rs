@@ -19,7 +19,7 @@ use laterbase_log::storage::{OpenMode, Storage, StorageError, StorageFile};
 
 use super::bytes::{Bytes, Malformed, put, put_bytes};
 use super::error::{KeptFileError, KeptPart};
-use super::head::{Code, Head};
+use super::head::{Code, Head, mark_of, marked};
 use super::row::{Block, BlockRows};
 use crate::inner::Inner;
 
@@ -102,8 +102,8 @@ impl KeptFile {
         if *done > inner.progress.flushed() {
             return Err(other());
         }
-        for (position, mark) in super::head::marked(*done).zip(marks) {
-            let found = inner.with_event(position, |event| event.id()).map_err(|_| other())?;
+        for (position, mark) in marked(*done).zip(marks) {
+            let found = inner.with_event(position, mark_of).map_err(|_| other())?;
             if found != *mark {
                 return Err(other());
             }

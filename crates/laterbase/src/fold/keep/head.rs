@@ -1,12 +1,12 @@
 //! The head of the file: of which fold it is, made by which code, up to where of which log.
 
-use laterbase_event::{EventId, Position};
+use std::hash::Hasher as _;
+
+use laterbase_event::{EventView, Position};
+use siphasher::sip::SipHasher13;
 
 use super::bytes::{Bytes, Malformed, put, put_bytes};
 use crate::fold::aggregate::FoldOrder;
-
-/// Ids of events that a head may hold: one for each power of two below the positions.
-const MARKS_MAX: usize = 66;
 
 /// What the rows are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +38,8 @@ pub(super) struct Head {
     pub(super) is_complete: bool,
     /// Every event up to here is in it.
     pub(super) done: Position,
-    /// The ids of the events at `done`, and 1, 2, 4, 8, … before it.
-    pub(super) marks: Vec<EventId>,
+    /// Hashes of the events at `done`, and 1, 2, 4, 8, … before it.
+    pub(super) marks: Vec<u64>,
     /// Where events stand whose rows the fold could not name.
     pub(super) unplaced: Vec<Position>,
 }
@@ -49,6 +49,19 @@ pub(super) fn marked(done: Position) -> impl Iterator<Item = Position> {
     let done = done.as_u64();
     let back = std::iter::once(0).chain((0..64).map(|shift| 1u64 << shift));
     back.take_while(move |back| *back < done).map(move |back| Position::new(done - back))
+}
+
+/// A hash of what an event says, and of its id: a clock that was put back may give that again.
+pub(super) fn mark_of(event: &EventView<'_>) -> u64 {
+    let mut hasher = SipHasher13::new();
+    hasher.write(&event.id().as_u128().to_le_bytes());
+    hasher.write(&event.valid_at().as_micros().to_le_bytes());
+    for text in [event.root(), event.key(), event.type_name()] {
+        hasher.write(&(text.len() as u64).to_le_bytes());
+        hasher.write(text.as_bytes());
+    }
+    hasher.write(event.payload());
+    hasher.finish()
 }
 
 impl Head {
@@ -70,7 +83,7 @@ impl Head {
         put_bytes(self.name.as_bytes(), &mut out);
         put(self.marks.len() as u64, &mut out);
         for mark in &self.marks {
-            out.extend_from_slice(&mark.as_u128().to_be_bytes());
+            out.extend_from_slice(&mark.to_le_bytes());
         }
         put(self.unplaced.len() as u64, &mut out);
         for position in &self.unplaced {
@@ -100,14 +113,13 @@ impl Head {
         let version = bytes.small()?;
         let done = Position::new(bytes.number()?);
         let name = bytes.text()?.to_owned();
-        let marks = (0..bytes.count(16)?)
-            .map(|_| Ok(EventId::from_u128(u128::from_be_bytes(bytes.array()?))))
+        let marks = (0..bytes.count(8)?)
+            .map(|_| bytes.fixed_u64())
             .collect::<Result<Vec<_>, Malformed>>()?;
         let unplaced = (0..bytes.count(1)?)
             .map(|_| bytes.number().map(Position::new))
             .collect::<Result<Vec<_>, Malformed>>()?;
-        let is_whole = bytes.is_empty() && marks.len() <= MARKS_MAX;
-        if !is_whole || marks.len() != marked(done).count() {
+        if !bytes.is_empty() || marks.len() != marked(done).count() {
             return Err(Malformed);
         }
         let code = Code { sort, version, order, digest };

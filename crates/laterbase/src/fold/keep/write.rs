@@ -8,7 +8,7 @@ use laterbase_event::Position;
 
 use super::error::KeepError;
 use super::file::{FOLDS_DIR, FileWriter, path_of, paths};
-use super::head::{Head, marked};
+use super::head::{Head, mark_of, marked};
 use super::keeping::{Keeping, caught};
 use super::row::{Block, PointImage, RowImage, TimelineImage};
 use crate::fold::aggregate::Fold;
@@ -150,7 +150,7 @@ impl<F: Fold> Engine<F> {
     ) -> Result<Head, ReadError> {
         let done = outline.done;
         let marks = marked(done)
-            .map(|position| self.inner.with_event(position, |event| event.id()))
+            .map(|position| self.inner.with_event(position, mark_of))
             .collect::<Result<Vec<_>, ReadError>>()?;
         Ok(Head {
             copy: self.inner.copy,
