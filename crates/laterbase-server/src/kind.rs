@@ -45,6 +45,7 @@ pub(crate) enum Kind {
     Busy,
     Slow,
     NotReady,
+    Rebuilding,
     Storage,
 }
 
@@ -60,7 +61,7 @@ pub(crate) struct Facts {
 }
 
 /// All kinds, in the order of their declaration.
-pub(crate) const KINDS: [Facts; 38] = [
+pub(crate) const KINDS: [Facts; 39] = [
     Facts {
         kind: Kind::BadRequest,
         name: "bad-request",
@@ -325,6 +326,14 @@ pub(crate) const KINDS: [Facts; 38] = [
         status: StatusCode::SERVICE_UNAVAILABLE,
         title: "A database has failed",
         advice: "Look at the server's output, mend the storage and start the server again.",
+    },
+    Facts {
+        kind: Kind::Rebuilding,
+        name: "rebuilding",
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        title: "The view is being made anew, and its rows of before do not say this",
+        advice: "Come back after the seconds in Retry-After, or ask for now: the rows that another \
+                 version has left answer meanwhile. `folds` of `GET /db/{db}` says how far it is.",
     },
     Facts {
         kind: Kind::Storage,

@@ -20,8 +20,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc};
 
 use kept_rows::{
-    Board, Gate, Row, START_MS, assert_from_scratch, at_ms, bytes_of, files, fill, kept, put,
-    put_with, rows_at, tank, write_file,
+    Board, Gate, Opened, Row, START_MS, assert_from_scratch, at_ms, bytes_of, files, fill, kept,
+    put, put_with, rows_at, tank, write_file,
 };
 use laterbase::storage::{MemoryStorage, OpenMode, Storage};
 use laterbase::{
@@ -240,6 +240,7 @@ fn gradually<const VERSION: u32>(
 ) {
     let (told, ready) = mpsc::channel();
     let board = kept::<VERSION>(db, &world.gate);
+    let _opened = Opened(Arc::clone(&world.gate));
     board.tell_kept(move |news| {
         if matches!(news, KeptNews::Ready) {
             told.send(()).unwrap();

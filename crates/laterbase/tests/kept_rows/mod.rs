@@ -1,5 +1,6 @@
 //! What the tests of kept folds share: a view that counts what it applies and can be held up, in
 //! any version, and the rows that it must have.
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,6 +41,15 @@ impl Gate {
 
     pub(crate) fn counts(&self) -> (u64, u64) {
         (self.placed.load(Ordering::SeqCst), self.applied.load(Ordering::SeqCst))
+    }
+}
+
+/// Opens a gate at the latest when a test ends, or a failed one would never.
+pub(crate) struct Opened(pub(crate) Arc<Gate>);
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.0.open();
     }
 }
 

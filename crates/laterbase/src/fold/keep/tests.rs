@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use laterbase_event::{EventId, Hlc, Position, ReplicaId, Timestamp};
-use laterbase_log::storage::{MemoryStorage, OpenMode, Storage, StorageFile as _};
+use laterbase_log::storage::{MemoryStorage, OpenMode, Storage};
 
 use super::bytes::Malformed;
 use super::file::{FOLDS_DIR, FileWriter, KeptFile, path_of};
