@@ -190,6 +190,26 @@ fn rows_never_know_more_than_a_log_that_lost_its_end() {
 }
 
 #[test]
+fn a_new_version_that_could_not_be_made_is_made_when_events_can_be_read() {
+    let world = World::new();
+    let db = world.open();
+    let board = kept::<2>(&db, &world.gate);
+    let reads = OpClass::Only(StorageOp::Read);
+    world.disk.set_plan(FaultPlan::default().with_rate(reads, Fault::Fail, 1_000_000));
+    db.step().unwrap();
+    db.step().unwrap();
+    world.disk.set_plan(FaultPlan::default());
+    assert!(!board.is_ready());
+    let failure = board.kept_status().unwrap().failure.unwrap();
+    assert!(matches!(*failure, KeepError::Read(_)), "{failure:?}");
+    let row = board.previous().unwrap().get("t1").unwrap().unwrap();
+    assert_eq!(row.version, 2, "the old rows answer");
+    while db.step().unwrap() {}
+    assert!(board.is_ready() && board.kept_status().unwrap().failure.is_none());
+    assert_from_scratch(&board);
+}
+
+#[test]
 fn rows_that_cannot_be_read_are_made_anew() {
     for failing in 1.. {
         let world = World::new();

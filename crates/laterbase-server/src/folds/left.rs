@@ -86,6 +86,6 @@ fn state_of(row: &PreviousRow) -> Result<Option<Box<RawValue>>, Problem> {
 fn not_left(error: &PreviousError) -> Problem {
     match error {
         PreviousError::OtherMoment => Problem::rebuilding(),
-        other => Problem::rebuilding().because(other),
+        error @ (PreviousError::File(_) | _) => Problem::rebuilding().because(error),
     }
 }

@@ -75,6 +75,11 @@ impl<F: Fold<State: Serialize>> Shown for Projection<F> {
     }
 
     fn previous(&self) -> Option<Previous> {
+        // Where nothing works in the background, whoever asks makes the rows.
+        let (database, is_made) = (self.database(), self.is_ready());
+        if is_made || database.is_read_only() || !database.has_threads() {
+            return None;
+        }
         Self::previous(self)
     }
 

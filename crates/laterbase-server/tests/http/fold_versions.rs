@@ -1,5 +1,5 @@
-//! A server that begins with rows that were kept: its own, those of another version, or none that it
-//! can use.
+//! A server that begins with rows that were kept: its own, those of another version, or none that
+//! it can use.
 //!
 //! Caught here: a first reader who waits for a whole view, an answer of rows that are half made, a
 //! stream that tells of two versions, a past that is made up.

@@ -54,7 +54,7 @@ pub(crate) struct Engine<F: Fold> {
     /// How far the rows had come, for who does not want to wait until they are free.
     noted: AtomicU64,
     /// How often a row was folded again for events that came late.
-    rebased: AtomicU64,
+    pub(super) rebased: AtomicU64,
     /// Events whose rows the fold could not name.
     pub(super) unplaced: Mutex<Vec<(Position, Failure)>>,
     /// Set if the rows are kept on disk.

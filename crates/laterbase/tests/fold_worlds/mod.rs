@@ -1,5 +1,6 @@
 //! Small worlds of two copies that write, back-date, forward-date and sync, with folds that are
-//! asked in between, kept on disk and taken up again; and the oracle: the same fold, from scratch, over what a plain read answers.
+//! asked in between, kept on disk and taken up again; and the oracle: the same fold, from scratch,
+//! over what a plain read answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

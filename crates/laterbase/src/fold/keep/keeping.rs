@@ -21,6 +21,7 @@ use crate::fold::engine::Engine;
 use crate::fold::moment::Resolved;
 use crate::fold::upcast::Upcasters;
 use crate::inner::lock;
+use crate::read::ReadError;
 
 /// A share of the events by which the log grows before the rows are written again.
 const SHARE: u64 = 8;
@@ -140,6 +141,14 @@ impl<S> Keeping<S> {
         tell.into_iter().for_each(|(tell, failure)| tell(&KeptNews::Failed(failure)));
     }
 
+    /// The rows cannot be made. Whoever is told is told once.
+    fn note_unread(&self, error: ReadError) {
+        let is_known = lock(&self.told).failure.is_some();
+        if !is_known {
+            self.note_written(Some(Arc::new(KeepError::Read(error))));
+        }
+    }
+
     /// This version answers from now on.
     fn become_ready(&self) {
         if self.is_ready.swap(true, Ordering::AcqRel) {
@@ -150,7 +159,10 @@ impl<S> Keeping<S> {
         if !self.written.is_complete() || self.written.has_others() {
             self.due_at.store(0, Ordering::Relaxed);
         }
-        let tell = lock(&self.told).tell.clone();
+        let mut told = lock(&self.told);
+        told.failure = None;
+        let tell = told.tell.clone();
+        drop(told);
         tell.into_iter().for_each(|tell| tell(&KeptNews::Ready));
     }
 }
@@ -223,7 +235,12 @@ impl<F: Fold> Engine<F> {
 
     pub(in crate::fold) fn previous(&self) -> Option<Previous> {
         let keeping = self.keeping.get()?;
-        lock(&keeping.previous).clone()
+        let previous = lock(&keeping.previous).clone();
+        if previous.is_some() {
+            // Whoever makes the new rows may have met with what could not be read.
+            self.inner.bell.ring_folds();
+        }
+        previous
     }
 
     pub(in crate::fold) fn kept_status(&self) -> Option<KeptStatus> {
@@ -294,8 +311,14 @@ impl<F: Fold> Kept for Engine<F> {
             return false;
         }
         if !keeping.is_ready() {
-            // What cannot be read is told to whoever reads.
-            return self.catch_up_some(keeping.target, &is_told_to_stop).is_ok();
+            return match self.catch_up_some(keeping.target, &is_told_to_stop) {
+                Ok(_) => true,
+                // It is tried again when somebody asks.
+                Err(error) => {
+                    keeping.note_unread(error);
+                    false
+                }
+            };
         }
         let cold = lock(&keeping.to_warm).pop();
         if let Some(key) = cold {

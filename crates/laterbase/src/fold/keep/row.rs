@@ -60,7 +60,8 @@ pub(super) struct PointImage<'a> {
 }
 
 impl TimelineImage<'_> {
-    fn count(&self) -> u64 {
+    /// How many events there are.
+    pub(super) fn count(&self) -> u64 {
         self.left_out + self.places.len() as u64
     }
 

@@ -239,10 +239,9 @@ impl<F: Fold> Engine<F> {
             let places = image.iter().flat_map(|image| image.places.iter());
             last = places.map(|place| place.position).max().unwrap_or(done);
         }
-        let is_hidden = is_view
-            && self.hides(
-                newest.as_ref().or_else(|| timeline.and_then(|timeline| timeline.points().last())),
-            );
+        let newest = newest.as_ref().or_else(|| timeline.and_then(|rows| rows.points().last()));
+        let count = image.as_ref().map_or(0, TimelineImage::count);
+        let is_hidden = is_view && self.hides(newest.filter(|newest| newest.count == count));
         put(&RowImage { key: Cow::Borrowed(&key), first, last, is_hidden, timeline: image });
         Ok(lost)
     }
@@ -259,7 +258,9 @@ impl<F: Fold> Engine<F> {
         let mut source = self.source(key, known_to);
         let mut step = self.step(key);
         let Some(bound) = upto else {
-            timeline.settle(&mut source, &mut step)?;
+            if timeline.settle(&mut source, &mut step)? {
+                self.rebased.fetch_add(1, Ordering::Relaxed);
+            }
             return Ok(None);
         };
         let places = timeline.places().iter().filter(|place| place.position <= bound);
