@@ -261,6 +261,8 @@ fn gradually<const VERSION: u32>(
             assert_eq!(numbers(row), scaled(&of_one[key]), "{key}");
         }
     }
+    assert_eq!(previous.get("t1x").unwrap(), None);
+    assert_eq!(previous.get("a").unwrap(), None);
     // A past is another moment than the one that they are of.
     let past = Moment::default().valid_at(at_ms(1));
     let request = PageRequest { moment: past, ..PageRequest::default() };
@@ -476,6 +478,7 @@ fn changes_are_told_once_over_a_start() {
     assert!(board.changes(&before, 100).unwrap().rows.is_empty(), "nothing came since");
     put(&db, "t1", 61, 60);
     put(&db, "t4", 62, 61);
+    board.catch_up().unwrap();
     drop(board);
     db.close().unwrap();
     let db = world.open();
@@ -505,6 +508,12 @@ fn other_upcasters_make_the_rows_anew() {
     let db = world.open_with(quiet().upcasters(upcasters));
     let board = kept::<1>(&db, &world.gate);
     assert_eq!(board.previous().unwrap().version(), 1, "the same version, and other rows");
+    let third = db.read(&Query::all().order(laterbase::Order::Arrival)).unwrap().nth(20).unwrap();
+    let cursor = db.cursor_behind(&third.unwrap(), laterbase::Order::Arrival);
+    rows_at(&board, &Moment::default().upto(cursor));
+    drop(board);
+    let board = kept::<1>(&db, &world.gate);
+    assert!(board.previous().is_some() && board.kept_status().unwrap().kept_to.is_none());
     drop(board);
     assert!(world.files() == ["board.v1"], "a part of the new ones does not replace the old ones");
     let board = kept::<1>(&db, &world.gate);

@@ -48,7 +48,7 @@ impl From<CursorError> for FoldError {
 ///
 /// What it remembers ends with it, unless it is [kept](Projection::kept).
 pub struct Projection<F: Fold> {
-    engine: Arc<Engine<F>>,
+    pub(super) engine: Arc<Engine<F>>,
     database: Database,
 }
 

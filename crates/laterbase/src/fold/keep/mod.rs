@@ -36,6 +36,8 @@ mod row;
 #[cfg(test)]
 mod tests;
 mod write;
+#[cfg(test)]
+mod write_tests;
 
 pub use error::{KeepError, KeptFileError, KeptNews, KeptPart, KeptStatus, PreviousError};
 pub(super) use keeping::Keeping;
