@@ -57,7 +57,7 @@ impl Program {
     /// use laterbase::{Aggregate, ApplyError, FoldEvent};
     /// use laterbase_cli::Program;
     ///
-    /// #[derive(Clone, Default, serde::Serialize)]
+    /// #[derive(Clone, Default, serde::Serialize, serde::Deserialize)]
     /// struct Shipment { events: u64 }
     ///
     /// impl Aggregate for Shipment {

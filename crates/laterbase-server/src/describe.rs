@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::call::Call;
 use crate::databases::Hosted;
+use crate::folds::FoldNumbers;
 use crate::kind::KINDS;
 use crate::metrics;
 use crate::problem::{Kind, Problem};
@@ -107,6 +108,8 @@ pub(crate) fn document(shared: &Shared, hosted: &Hosted) -> Result<Value, Proble
         "listed_peers":
             standings.iter().map(crate::peers::PeerStanding::document).collect::<Vec<_>>(),
         "sync_sessions": hosted.desk.sessions(),
+        "folds": shared.folds.numbers(&hosted.name).iter().map(FoldNumbers::document)
+            .collect::<Vec<_>>(),
     }))
 }
 

@@ -47,6 +47,7 @@ pub(crate) enum Kind {
     Busy,
     Slow,
     NotReady,
+    Rebuilding,
     Storage,
 }
 
@@ -62,7 +63,7 @@ pub(crate) struct Facts {
 }
 
 /// All kinds, in the order of their declaration.
-pub(crate) const KINDS: [Facts; 40] = [
+pub(crate) const KINDS: [Facts; 41] = [
     Facts {
         kind: Kind::BadRequest,
         name: "bad-request",
@@ -342,6 +343,14 @@ pub(crate) const KINDS: [Facts; 40] = [
         status: StatusCode::SERVICE_UNAVAILABLE,
         title: "A database has failed",
         advice: "Look at the server's output, mend the storage and start the server again.",
+    },
+    Facts {
+        kind: Kind::Rebuilding,
+        name: "rebuilding",
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        title: "The view is being made anew, and its rows of before do not say this",
+        advice: "Come back after the seconds in Retry-After, or ask for now: the rows that another \
+                 version has left answer meanwhile. `folds` of `GET /db/{db}` says how far it is.",
     },
     Facts {
         kind: Kind::Storage,

@@ -283,7 +283,13 @@ impl Page {
 
     fn folds(&mut self, databases: &[Described]) {
         type Column = (&'static str, &'static str, &'static str, fn(&FoldNumbers) -> u64);
-        let columns: [Column; 2] = [
+        let columns: [Column; 3] = [
+            (
+                "laterbase_fold_rebuild_lag_positions",
+                "gauge",
+                "Positions that a fold has yet to take note of before its version answers.",
+                |fold| fold.lag_until_ready,
+            ),
             (
                 "laterbase_fold_lag_positions",
                 "gauge",

@@ -51,6 +51,13 @@ pub enum What {
         /// Why.
         reason: String,
     },
+    /// Rows of a fold are not kept on disk, or not as they were: they are made anew from the log.
+    NotKept {
+        /// Which fold.
+        fold: String,
+        /// Why.
+        reason: String,
+    },
     /// A request, or the rest of a stream, was denied.
     Denied {
         /// The request's id: what `X-Request-Id` says; `-` for a stream.
@@ -130,6 +137,7 @@ impl fmt::Display for Notice {
                  on under a new id"
             ),
             What::Failed { reason } => write!(out, "{peer} could not be answered: {reason}"),
+            What::NotKept { fold, reason } => write!(out, "fold `{fold}` is not kept: {reason}"),
             What::Answered { .. } | What::Denied { .. } => Ok(()),
         }
     }

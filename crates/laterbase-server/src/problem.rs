@@ -157,6 +157,16 @@ impl Problem {
         Self { retry_after_s: Some(1), ..Self::advised(Kind::Busy) }
     }
 
+    /// 503: a fold is being made, and the one before knows no answer.
+    pub(crate) fn rebuilding() -> Self {
+        Self { retry_after_s: Some(5), ..Self::advised(Kind::Rebuilding) }
+    }
+
+    /// The same, with what the operator is told.
+    pub(crate) fn because(self, reason: impl ToString) -> Self {
+        Self { reason: Some(reason.to_string()), ..self }
+    }
+
     /// 429: too many requests from one place.
     pub(crate) fn rate_limit(retry_after_s: u32) -> Self {
         Self { retry_after_s: Some(retry_after_s), ..Self::advised(Kind::RateLimit) }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use laterbase::{Aggregate, Candidate, Database, NameError, RootName, Validators, View};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use crate::bundles::{BundleRefused, TakeBundle};
@@ -26,7 +27,7 @@ use crate::routes::{Gossip, Made, Shared};
 /// use laterbase::{Aggregate, ApplyError, Database, FoldEvent, Options, Query, View};
 /// use laterbase_server::Server;
 ///
-/// #[derive(Clone, Default, serde::Serialize)]
+/// #[derive(Clone, Default, serde::Serialize, serde::Deserialize)]
 /// struct Shipment { events: u64 }
 ///
 /// impl Aggregate for Shipment {
@@ -143,20 +144,27 @@ impl Server {
     }
 
     /// Shows the aggregates of a root: `GET /db/{db}/a/{root}` and `…/{root}/{key}`, for every
-    /// database.
+    /// database. Their states are kept on disk ([`Projection::kept`], as `a-ROOT`), and brought up
+    /// to what the log holds in the background when the server begins.
+    ///
+    /// [`Projection::kept`]: laterbase::Projection::kept
     #[must_use]
-    pub fn aggregate<A: Aggregate + Serialize>(mut self, root: &str) -> Self {
+    pub fn aggregate<A: Aggregate + Serialize + DeserializeOwned>(mut self, root: &str) -> Self {
         if let Some(root) = self.checked(root) {
             self.parts.folds.name_aggregate::<A>(root);
         }
         self
     }
 
-    /// Shows a view: `GET /db/{db}/v/{name}`, for every database.
+    /// Shows a view: `GET /db/{db}/v/{name}`, for every database. Its rows are kept on disk
+    /// ([`Projection::kept`], as `v-NAME`), and brought up to what the log holds in the background
+    /// when the server begins; meanwhile those of another version answer, if there are any.
+    ///
+    /// [`Projection::kept`]: laterbase::Projection::kept
     #[must_use]
     pub fn view<V>(self, name: &str) -> Self
     where
-        V: View<Row: Serialize> + Clone + Default,
+        V: View<Row: Serialize + DeserializeOwned> + Clone + Default,
     {
         self.view_of(name, V::default())
     }
@@ -165,7 +173,7 @@ impl Server {
     #[must_use]
     pub fn view_of<V>(mut self, name: &str, view: V) -> Self
     where
-        V: View<Row: Serialize> + Clone,
+        V: View<Row: Serialize + DeserializeOwned> + Clone,
     {
         if self.checked(name).is_some() {
             self.parts.folds.name_view(name.to_owned(), view);
@@ -264,7 +272,11 @@ impl Server {
         for (name, database) in opened {
             databases.add_with(name, None, database, &parts.config);
         }
-        Ok(Arc::new(Shared::new(databases, parts)))
+        let shared = Arc::new(Shared::new(databases, parts));
+        for hosted in shared.databases.all() {
+            shared.folds.begin(&hosted, &shared.notices);
+        }
+        Ok(shared)
     }
 }
 

@@ -63,6 +63,7 @@ pub(crate) fn notice(notice: &Notice) {
         What::Refused { .. }
         | What::Malformed { .. }
         | What::Forked { .. }
+        | What::NotKept { .. }
         | What::Reincarnated { .. } => {
             tracing::warn!(target: TARGET, database, peer, "{notice}");
         }

@@ -72,6 +72,7 @@ fn options(is_strict: bool) -> Options {
     let mut options = Options::small_device();
     options.threads = false;
     options.pending_entries_max = 150;
+    options.folds.keep_every = 40;
     options.log = LogConfig {
         segment_bytes: 64 << 10,
         chunk_bytes: 8 << 10,

@@ -1,4 +1,5 @@
-//! Folds and views of one copy, which live through everything that happens to it while it is open;
+//! Folds and views of one copy, which live through everything that happens to it while it is open,
+//! and are kept on its disk in between, whatever becomes of that;
 //! and what they must be: the same from scratch, and on every copy.
 //!
 //! A state is a hash over everything that was applied, in order, so that any other order or any
@@ -11,6 +12,7 @@ use laterbase::{
     PageRequest, Projection, Query, RootName, Timestamp, View, ViewRows,
 };
 use laterbase_event::{EventId, Hash};
+use serde::{Deserialize, Serialize};
 
 use crate::node::{Violation, violation};
 
@@ -18,21 +20,21 @@ use crate::node::{Violation, violation};
 const ROOTS: [&str; 2] = ["shipment", "truck"];
 
 /// Everything that was applied, in order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Chain {
     events: u64,
-    hash: Option<Hash>,
+    hash: Vec<u8>,
 }
 
 impl Chain {
     fn take(&mut self, id: EventId, type_name: &str, valid_at: Timestamp, payload: &[u8]) {
-        let mut bytes = self.hash.map_or_else(Vec::new, |hash| hash.as_bytes().to_vec());
+        let mut bytes = self.hash.clone();
         bytes.extend_from_slice(&id.as_u128().to_be_bytes());
         bytes.extend_from_slice(&valid_at.as_micros().to_be_bytes());
         bytes.extend_from_slice(type_name.as_bytes());
         bytes.extend_from_slice(payload);
         self.events += 1;
-        self.hash = Some(Hash::of(&bytes));
+        self.hash = Hash::of(&bytes).as_bytes().to_vec();
     }
 
     fn take_folded(&mut self, event: &FoldEvent<'_>) {
@@ -45,7 +47,7 @@ impl Chain {
 }
 
 /// A stream, in the order of its ids.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Stream(Chain);
 
 impl Aggregate for Stream {
@@ -84,8 +86,13 @@ pub(crate) struct Folds {
 impl Folds {
     pub(crate) fn of(database: &Database) -> Self {
         let roots = ROOTS.iter().filter_map(|root| RootName::try_from(*root).ok());
-        let streams = roots.map(|root| (root, database.aggregates(root))).collect();
-        Self { streams, by_type: database.view(ByType) }
+        let streams = roots.map(|root| {
+            let streams = || database.aggregates(root);
+            (root, streams().kept(root.as_str()).unwrap_or_else(|_| streams()))
+        });
+        let by_type = || database.view(ByType);
+        let kept = by_type().kept("by-type");
+        Self { streams: streams.collect(), by_type: kept.unwrap_or_else(|_| by_type()) }
     }
 
     /// Has them look at what there is, so that they stand somewhere when more comes.

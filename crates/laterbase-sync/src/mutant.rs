@@ -25,6 +25,8 @@ pub enum Mutant {
     ForgetToRebase,
     /// A past state is made from one that holds what arrived later.
     MixTimes,
+    /// Rows that were kept count as if they held all that the log holds.
+    SkipBehindKept,
     /// What became of a consumer's events is said to be kept, and is not written.
     SettleUnwritten,
     /// A consumer has looked at events before they can be read and given.

@@ -469,10 +469,19 @@ impl Database {
         // A failure that nobody was told of counts, too.
         inner.check_failure()?;
         let indexes = inner.step_indexes(writer).map_err(AppendError::Read)?;
+        let folds = inner.step_folds();
         let mut reclaimer = lock(&self.handle.reclaimer);
         // What housekeeping cannot do now it tries again; appends and reads go on.
         let log = inner.step_maintenance(writer, &mut reclaimer).unwrap_or(false);
-        Ok(indexes || log)
+        Ok(indexes || folds || log)
+    }
+
+    /// Has a thread work on the folds that are kept, where there are threads.
+    pub(crate) fn start_folds(&self) {
+        let inner = &self.handle.inner;
+        if inner.options.threads && inner.writer().is_some() {
+            lock(&self.handle.threads).start_folds(inner);
+        }
     }
 
     pub(crate) fn inner(&self) -> &Arc<Inner> {
@@ -516,6 +525,7 @@ impl Handle {
                 let _ = indexer.index.write_out(inner.progress.flushed());
             }
         }
+        inner.close_folds();
         let log = lock(&writer.writer).take();
         let front = lock(&writer.front).log.take();
         match (log, front) {

@@ -5,6 +5,7 @@
 //! | commit | writes what nobody waits for, flushes in time | dropped tickets, buffered writes |
 //! | index | sorts what was staged, writes and merges runs | appends, when enough waits |
 //! | tidy | prepares and seals segments, reclaims files | commits |
+//! | folds | makes and writes the rows of folds that are kept; begins with the first | reads |
 //!
 //! Everything they do can also be done by `Database::step`, which is how a simulation runs. Nothing
 //! here decides anything; an idle database wakes nobody.
@@ -68,6 +69,7 @@ pub(crate) struct Bell {
     commit: Wish,
     index: Wish,
     maintenance: Wish,
+    folds: Wish,
     /// A write was not flushed yet.
     flush_due: AtomicBool,
     write_now: AtomicBool,
@@ -101,6 +103,11 @@ impl Bell {
         self.maintenance.ring();
     }
 
+    /// Rows that are kept are to be made or written.
+    pub(crate) fn ring_folds(&self) {
+        self.folds.ring();
+    }
+
     /// The indexes have taken what waited for them.
     pub(crate) fn announce_room(&self) {
         drop(self.room.lock().unwrap_or_else(PoisonError::into_inner));
@@ -128,6 +135,7 @@ impl Bell {
         self.commit.ring();
         self.index.ring();
         self.maintenance.ring();
+        self.folds.ring();
         self.stop.ring();
     }
 
@@ -143,6 +151,7 @@ type Body = fn(&Inner, &Writer);
 #[derive(Debug, Default)]
 pub(crate) struct Threads {
     handles: Vec<JoinHandle<()>>,
+    has_folds: bool,
 }
 
 impl Threads {
@@ -155,14 +164,21 @@ impl Threads {
             ("laterbase-tidy", run_maintenance),
         ];
         for (name, body) in bodies {
-            let inner = Arc::clone(inner);
-            handles.push(std::thread::Builder::new().name(name.into()).spawn(move || {
-                if let Some(writer) = inner.writer() {
-                    body(&inner, writer);
-                }
-            })?);
+            handles.push(spawn(inner, name, body)?);
         }
-        Ok(Self { handles })
+        Ok(Self { handles, has_folds: false })
+    }
+
+    /// Starts the thread of the folds that are kept, if it does not run.
+    pub(crate) fn start_folds(&mut self, inner: &Arc<Inner>) {
+        // Whoever closes has locked the threads behind the flag.
+        if !self.has_folds && !inner.is_closing() {
+            let spawned = spawn(inner, "laterbase-folds", run_folds);
+            // Without it, whoever reads does its work.
+            self.has_folds = spawned.is_ok();
+            self.handles.extend(spawned);
+        }
+        inner.bell.ring_folds();
     }
 
     /// Ends the threads and waits for them.
@@ -173,6 +189,15 @@ impl Threads {
             let _ = handle.join();
         }
     }
+}
+
+fn spawn(inner: &Arc<Inner>, name: &str, body: Body) -> std::io::Result<JoinHandle<()>> {
+    let inner = Arc::clone(inner);
+    std::thread::Builder::new().name(name.into()).spawn(move || {
+        if let Some(writer) = inner.writer() {
+            body(&inner, writer);
+        }
+    })
 }
 
 fn run_commits(inner: &Inner, writer: &Writer) {
@@ -223,6 +248,19 @@ fn run_maintenance(inner: &Inner, writer: &Writer) {
             return;
         }
         inner.bell.stop.wait_for(MAINTENANCE_PAUSE);
+        if inner.bell.is_stopping() {
+            return;
+        }
+    }
+}
+
+fn run_folds(inner: &Inner, _: &Writer) {
+    lower_priority();
+    loop {
+        inner.bell.folds.wait();
+        while !inner.bell.is_stopping() && inner.step_folds() {
+            std::thread::yield_now();
+        }
         if inner.bell.is_stopping() {
             return;
         }

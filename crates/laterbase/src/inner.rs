@@ -25,6 +25,7 @@ use laterbase_log::{CommitError, EventBuffer, LogFront, LogReader, LogWriter, Ma
 use crate::append::AppendError;
 use crate::consumer::Consumers;
 use crate::environment::Environment;
+use crate::fold::KeptFolds;
 use crate::follow::{EVERYTHING, readable_to};
 use crate::host::Bell;
 use crate::identity::Identity;
@@ -72,6 +73,8 @@ pub(crate) struct Inner {
     pub(crate) remembered: Mutex<Remembered>,
     /// Consumers that are in use.
     pub(crate) consumers: Consumers,
+    /// Projections that are kept on disk.
+    pub(crate) folds: KeptFolds,
 }
 
 /// What this handle may do.

@@ -15,7 +15,7 @@
 //!
 //! Below this surface: `laterbase-event` (ids, clocks, bytes), `laterbase-log` (the only truth) and
 //! `laterbase-index` (derived, may be deleted). Everything here is driven by whoever calls, with
-//! three background threads for what nobody waits for.
+//! three background threads for what nobody waits for, and a fourth for folds that are kept.
 //!
 //! ```
 //! use laterbase::{Database, NewEvent, Options, Query};
@@ -86,8 +86,9 @@ pub use environment::{EntropyError, Environment, SystemEnvironment};
 pub use flush_times::FlushTimes;
 pub use fold::{
     Aggregate, Aggregates, ApplyError, Changed, Changes, Failure, Fold, FoldConfig, FoldError,
-    FoldEvent, FoldOrder, Folded, Keyed, Moment, Page, PageCursor, PageRequest, Projection,
-    Streams, Upcasters, View, ViewRows, Viewed,
+    FoldEvent, FoldOrder, Folded, KeepError, KeptFileError, KeptNews, KeptPart, KeptStatus, Keyed,
+    Moment, Page, PageCursor, PageRequest, Previous, PreviousError, PreviousPage, PreviousRow,
+    Projection, Streams, Upcasters, View, ViewRows, Viewed,
 };
 pub use follow::FollowError;
 pub use identity::IdentityError;

@@ -20,6 +20,7 @@ use laterbase_log::{Log, LogReader, Recovery, TornTail};
 use crate::database::Database;
 use crate::environment::{EntropyError, Environment, SystemEnvironment};
 use crate::flush_times::timed;
+use crate::fold::KeptFolds;
 use crate::follow::{EVERYTHING, FollowError, readable_to};
 use crate::host::{Bell, Threads};
 use crate::identity::{IDENTITY_FILE, Identity, IdentityError, State};
@@ -274,6 +275,7 @@ impl Opening {
             catalog: Mutex::default(),
             remembered: Mutex::default(),
             consumers: Mutex::default(),
+            folds: KeptFolds::default(),
         });
         let report = OpenReport { clean: true, ..OpenReport::default() };
         Ok(Database::new(inner, Threads::default(), report))
@@ -383,6 +385,7 @@ impl Opening {
             catalog: Mutex::default(),
             remembered: Mutex::default(),
             consumers: Mutex::default(),
+            folds: KeptFolds::default(),
         });
         let threads = if inner.options.threads {
             Threads::start(&inner).map_err(OpenError::Threads)?

@@ -2,7 +2,8 @@
 //! transaction time, version vector and valid time.
 //!
 //! Caught here (`mutants_folds.rs` sees to it): a late event that does not re-base the state, and a
-//! past that is made from a state which holds what arrived later.
+//! past that is made from a state which holds what arrived later, rows that were kept and taken for
+//! newer than they are.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -37,6 +37,11 @@ fn forgetting_to_rebase_is_caught() {
 }
 
 #[test]
+fn taking_kept_rows_for_newer_than_they_are_is_caught() {
+    assert_caught(Mutant::SkipBehindKept);
+}
+
+#[test]
 fn mixing_times_is_caught() {
     assert_caught(Mutant::MixTimes);
 }

@@ -7,7 +7,7 @@ use laterbase::{Aggregate, ApplyError, FoldEvent, FoldOrder};
 use serde::{Deserialize, Serialize};
 
 /// What is known of one shipment.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Shipment {
     /// From where to where.
     route: Option<Booked>,

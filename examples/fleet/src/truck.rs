@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// What is known of one truck. Temperatures are in thousandths of a degree Celsius, so that sums
 /// are the same everywhere.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Truck {
     readings: u64,
     millicelsius_last: Option<i64>,

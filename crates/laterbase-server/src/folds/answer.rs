@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
-use laterbase::{Failure, FoldError, Folded, Moment, Page, PageCursor, PageRequest, Timestamp};
+use laterbase::{
+    Cursor, Failure, FoldError, Folded, Moment, Page, PageCursor, PageRequest, Timestamp,
+};
 use laterbase_json::time;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::{Shape, Shown, Sort, stream};
+use super::{Shape, Shown, Sort, left, stream};
 use crate::accept::{Form, choose};
 use crate::call::{Call, header as one_header};
 use crate::databases::Hosted;
@@ -91,7 +93,7 @@ fn ask(call: &Call, sort: Sort, part: &str, is_one: bool) -> Result<Asking, Prob
     let hosted = call.hosted()?;
     let name = call.part(part).unwrap_or_default();
     let folds = &call.shared.folds;
-    let Some(shown) = folds.get(&hosted, sort, name) else {
+    let Some(shown) = folds.get(&hosted, sort, name, &call.shared.notices) else {
         let names: Vec<&str> = folds.names(sort).collect();
         let there_are = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         let detail = format!("`{name}` is not among what this program folds: {there_are}");
@@ -103,7 +105,7 @@ fn ask(call: &Call, sort: Sort, part: &str, is_one: bool) -> Result<Asking, Prob
 }
 
 impl Asking {
-    fn moment(&self) -> Result<Moment, Problem> {
+    pub(super) fn moment(&self) -> Result<Moment, Problem> {
         let mut moment = Moment::known(cut(&self.parameters)?);
         if let Some(text) = self.parameters.one("valid_at")? {
             let micros = time::parse(text).map_err(|error| wrong("valid_at", error))?;
@@ -139,7 +141,11 @@ impl Asking {
 fn one(asking: &Asking, sort: Sort) -> Result<Response, Problem> {
     let key = asking.key.as_deref().unwrap_or_default();
     let database = &asking.hosted.database;
-    let folded = asking.shown.get(key, &asking.moment()?);
+    let moment = asking.moment()?;
+    if let Some(previous) = asking.shown.previous() {
+        return left::one(asking, &previous, key, &moment);
+    }
+    let folded = asking.shown.get(key, &moment);
     // Nobody is told of what a power cut could take back.
     settle(database)?;
     let folded = folded.map_err(|error| not_folded(&error))?;
@@ -161,26 +167,41 @@ fn one(asking: &Asking, sort: Sort) -> Result<Response, Problem> {
     if let Some(tag) = tag {
         response.headers_mut().insert(header::ETAG, tag);
     }
+    made_by(asking.shown.version(), &mut response);
     Ok(response)
 }
 
 /// A page of rows.
 fn page(asking: &Asking, form: Form) -> Result<Response, Problem> {
-    let page = asking.shown.page(&asking.request()?);
+    let request = asking.request()?;
+    if let Some(previous) = asking.shown.previous() {
+        return left::page(asking, &previous, &request, form);
+    }
+    let page = asking.shown.page(&request);
     settle(&asking.hosted.database)?;
     let page = page.map_err(|error| not_folded(&error))?;
     let Page { rows, next, cursor, .. } = &page;
     let rows: Vec<RowDocument<'_>> = rows.iter().map(|row| shown(&row.key, &row.row)).collect();
-    let next = next.as_ref().map(ToString::to_string);
+    paged(&rows, next.as_ref(), cursor, asking.shown.version(), form)
+}
+
+/// A page of rows in the form that is wanted, made by a version of the fold.
+pub(super) fn paged(
+    rows: &[RowDocument<'_>],
+    next: Option<&PageCursor>,
+    cursor: &Cursor,
+    fold_version: u32,
+    form: Form,
+) -> Result<Response, Problem> {
+    let next = next.map(ToString::to_string);
     let mut response = if form == Form::Ndjson {
         let mut lines = Vec::new();
-        for row in &rows {
+        for row in rows {
             lines.extend_from_slice(&to_text(row)?);
             lines.push(b'\n');
         }
         text(lines, form.media_type())
     } else {
-        let fold_version = asking.shown.version();
         #[derive(Serialize)]
         struct Document<'a> {
             rows: &'a [RowDocument<'a>],
@@ -189,10 +210,7 @@ fn page(asking: &Asking, form: Form) -> Result<Response, Problem> {
             fold_version: u32,
         }
         let cursor = cursor.to_string();
-        text(
-            to_text(&Document { rows: &rows, next: &next, cursor, fold_version })?,
-            form.media_type(),
-        )
+        text(to_text(&Document { rows, next: &next, cursor, fold_version })?, form.media_type())
     };
     for (name, value) in [("laterbase-next", next), ("laterbase-cursor", Some(cursor.to_string()))]
     {
@@ -200,7 +218,13 @@ fn page(asking: &Asking, form: Form) -> Result<Response, Problem> {
             response.headers_mut().insert(name, value);
         }
     }
+    made_by(fold_version, &mut response);
     Ok(response)
+}
+
+/// Says which version of the fold has made an answer.
+pub(super) fn made_by(fold_version: u32, response: &mut Response) {
+    response.headers_mut().insert("laterbase-fold-version", HeaderValue::from(fold_version));
 }
 
 /// A row of a page or a stream; what could not be folded says so in its place.

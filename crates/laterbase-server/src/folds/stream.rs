@@ -6,6 +6,9 @@
 //!   event: change  id: cursor           a row's state after what was flushed since
 //!   event: gone    id: cursor           a row that is no longer there
 //! ```
+//! A view whose rows are being made, while those of another version answer, is waited for: a stream
+//! tells of one version alone.
+//!
 //! Several events that change one row at once make one change. Whoever comes back with the last id
 //! is told what changed since, each row once: from a page's id on the rest of the rows, which are
 //! those of the same moment, and from a cursor on the changes behind it.
@@ -18,7 +21,7 @@ use axum::response::Response;
 use laterbase::{Changed, Cursor, Folded, Moment, PageCursor, PageRequest, Position, Query, Start};
 
 use super::Shape;
-use super::answer::{Asking, last_event_id, not_folded, shown, to_text};
+use super::answer::{Asking, last_event_id, made_by, not_folded, shown, to_text};
 use crate::access::Standing;
 use crate::event_stream::{self, Chunks};
 use crate::problem::{Kind, Problem};
@@ -61,8 +64,11 @@ pub(super) async fn answer(
     let asking = Arc::new(asking);
     let asked = Arc::clone(&asking);
     let phase = shared.admission.step(move || begin(&asked)).await?;
+    let fold_version = asking.shown.version();
     let rows = Rows { shared: Arc::clone(shared), asking, phase };
-    Ok(event_stream::answer(shared, &hosted, place, standing, rows))
+    let mut response = event_stream::answer(shared, &hosted, place, standing, rows);
+    made_by(fold_version, &mut response);
+    Ok(response)
 }
 
 /// Where a stream begins: where its client left, or with all rows of now.
@@ -79,6 +85,10 @@ fn begin(asking: &Asking) -> Result<Phase, Problem> {
     let cursor = id.parse::<PageCursor>();
     let cursor = cursor.map_err(|error| Problem::new(Kind::Cursor).detail(error))?;
     // The same of a page's.
+    if asking.shown.previous().is_some() {
+        // What it does not fit is told when the rows are there: the stream ends then.
+        return Ok(Phase::Rows(Moment::default(), Some(cursor)));
+    }
     let request = PageRequest { limit: 1, after: Some(cursor.clone()), ..PageRequest::default() };
     asking.shown.page(&request).map_err(|error| not_folded(&error))?;
     Ok(Phase::Rows(Moment::default(), Some(cursor)))
@@ -86,6 +96,10 @@ fn begin(asking: &Asking) -> Result<Phase, Problem> {
 
 impl Chunks for Rows {
     async fn next(&mut self, _: Position) -> Result<(Bytes, bool), Problem> {
+        if self.asking.shown.previous().is_some() {
+            // There is news once this version is ready.
+            return Ok((Bytes::new(), false));
+        }
         let (asking, phase) = (Arc::clone(&self.asking), self.phase.clone());
         let step = move || match phase {
             Phase::Rows(moment, after) => next_rows(&asking, moment, after),

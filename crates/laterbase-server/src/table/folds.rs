@@ -16,8 +16,11 @@ const ROW: &[Content] = &[content(JSON, "Row"), content("text/event-stream", "Te
 const ROWS: &[Content] =
     &[content(JSON, "Rows"), content(NDJSON, "Text"), content("text/event-stream", "Text")];
 
+const ONE_HEADERS: &[&str] =
+    &["ETag", "Laterbase-Cursor", "Laterbase-Fold-Version", "Laterbase-Fold-Building"];
+
 const ONE_ANSWERS: &[Answer] = &[
-    Answer { status: 200, about: "The state.", contents: ROW, headers: &["ETag"] },
+    Answer { status: 200, about: "The state.", contents: ROW, headers: ONE_HEADERS },
     Answer {
         status: 304,
         about: "The stream has that version.",
@@ -30,7 +33,12 @@ const MANY_ANSWERS: &[Answer] = &[Answer {
     status: 200,
     about: "The rows, in key order, or a stream of them and of each change.",
     contents: ROWS,
-    headers: &["Laterbase-Next", "Laterbase-Cursor"],
+    headers: &[
+        "Laterbase-Next",
+        "Laterbase-Cursor",
+        "Laterbase-Fold-Version",
+        "Laterbase-Fold-Building",
+    ],
 }];
 
 const ONE_REFUSALS: &[Kind] = &[
@@ -40,10 +48,11 @@ const ONE_REFUSALS: &[Kind] = &[
     Kind::Cursor,
     Kind::NotAcceptable,
     Kind::NotFolded,
+    Kind::Rebuilding,
 ];
 
 const MANY_REFUSALS: &[Kind] =
-    &[Kind::NoSuchDatabase, Kind::NoSuchFold, Kind::Cursor, Kind::NotAcceptable];
+    &[Kind::NoSuchDatabase, Kind::NoSuchFold, Kind::Cursor, Kind::NotAcceptable, Kind::Rebuilding];
 
 pub(super) const ROUTES: &[Route] = &[
     Route {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::support::{Running, append};
 use laterbase::{Aggregate, ApplyError, Database, FoldEvent, NewEvent, Options, Validators};
 use laterbase_server::{BundleRefused, ServerConfig, TakeBundle};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 const JSON: &str = "content-type: application/json";
@@ -79,7 +79,7 @@ impl Gate {
 static FOLDING: LazyLock<Gate> = LazyLock::new(Gate::default);
 
 /// Takes its time.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Sluggish;
 
 impl Aggregate for Sluggish {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::Running;
 
 /// How many events there are.
-#[derive(Clone, Default, serde::Serialize)]
+#[derive(Clone, Default, serde::Serialize, serde::Deserialize)]
 struct Shipment(u64);
 
 impl Aggregate for Shipment {

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use crate::support::{EventStream, Running, StreamEvent};
 use laterbase::{Aggregate, ApplyError, FoldEvent, FoldOrder, Options, View};
 use laterbase_server::ServerConfig;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// Numbers, in the order in which they happened.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Tank {
     sum: i64,
     last: i64,
@@ -396,12 +396,20 @@ fn metrics_tell_how_far_a_fold_is_behind() {
         let lines = page.lines().filter(|line| line.starts_with(name)).map(str::to_owned);
         lines.collect::<Vec<String>>()
     };
+    let of = |sort: &str, fold: &str, lag: u32| {
+        let labels = format!("database=\"default\",sort=\"{sort}\",fold=\"{fold}\"");
+        format!("laterbase_fold_lag_positions{{{labels}}} {lag}")
+    };
+    assert_eq!(lag(), [of("aggregates", "tank", 0), of("view", "full", 0)]);
     put(&server, "a", 1, None);
-    assert_eq!(lag(), [""; 0], "nobody has asked for a fold");
+    assert_eq!(
+        lag(),
+        [of("aggregates", "tank", 1), of("view", "full", 1)],
+        "what came since the server began is taken note of when somebody asks"
+    );
     get(&server, "/a/tank/a");
-    let labels = "database=\"default\",sort=\"aggregates\",fold=\"tank\"";
-    assert_eq!(lag(), [format!("laterbase_fold_lag_positions{{{labels}}} 0")]);
+    assert_eq!(lag(), [of("aggregates", "tank", 0), of("view", "full", 1)]);
     put(&server, "a", 1, None);
     put(&server, "b", 1, None);
-    assert_eq!(lag(), [format!("laterbase_fold_lag_positions{{{labels}}} 2")]);
+    assert_eq!(lag(), [of("aggregates", "tank", 2), of("view", "full", 3)]);
 }

@@ -13,6 +13,7 @@ mod consumers;
 #[cfg(feature = "tls")]
 mod encryption;
 mod feed;
+mod fold_versions;
 mod folds;
 mod live;
 mod operations;

@@ -1,49 +1,23 @@
-//! A projection: the rows of one fold over one database.
+//! A projection: the rows of one fold over one database, as programs hold it.
 //!
-//! ```text
-//!   log ─▶ catch up (arrival order) ─▶ rows: which there are, where their events stand
-//!                                        └─▶ timeline ─▶ state        when asked, or at once
-//! ```
-//! Nothing runs in the background: whoever reads first takes note of what has arrived since, up to
-//! what is visible, and so reads its own writes. An event at the end of a row that is up to date
-//! is applied as it passes; one that comes late is put in its place, and the row folds again from
-//! the last point before it when it is next asked for.
-//!
-//! Left out: keeping states on disk. They are derived, and made anew when a program starts.
+//! What reads do is in `engine`; what is kept on disk, if anything is, in `keep`.
 
 use std::fmt;
-use std::ops::{Bound, ControlFlow};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use laterbase_event::{EventView, Key, Position, RootName};
+use laterbase_event::RootName;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::aggregate::{Aggregate, Fold, Streams, View, Viewed};
-use super::apply::{Failure, apply, rows_of};
-use super::moment::{Moment, Resolved};
-use super::page::{Changed, Changes, Folded, Keyed, Page, PageCursor, PageRequest};
-use super::place::{Place, compare_twins};
-use super::rows::{Row, Rows};
-use super::source::Source;
-use super::timeline::{Past, RowEvents as _, Timeline};
-use super::upcast::Upcasters;
-use crate::cursor::{Cursor, CursorError, CursorPlace};
+use super::apply::Failure;
+use super::engine::Engine;
+use super::keep::{KeepError, KeptNews, KeptStatus, Previous};
+use super::moment::Moment;
+use super::page::{Changes, Folded, Page, PageRequest};
+use crate::cursor::{Cursor, CursorError};
 use crate::database::Database;
-use crate::inner::{Inner, lock};
 use crate::read::ReadError;
-use crate::walk::plan_scan;
-
-/// Positions that are taken note of under one lock.
-const CHUNK: u64 = 16 * 1024;
-
-/// Rows of a page if the request does not say.
-const PAGE_DEFAULT: usize = 100;
-
-/// Rows that one page looks at beside those that it answers with.
-const LOOK_MAX: usize = 10_000;
-
-/// Failures that are remembered where no row can tell them.
-const UNPLACED_MAX: usize = 100;
 
 /// The states of the streams of one root.
 pub type Aggregates<A> = Projection<Streams<A>>;
@@ -71,26 +45,109 @@ impl From<CursorError> for FoldError {
 
 /// The rows of one fold over one database. Made by [`Database::aggregates`] and
 /// [`Database::view`]; keep it, since it remembers states.
+///
+/// What it remembers ends with it, unless it is [kept](Projection::kept).
 pub struct Projection<F: Fold> {
+    pub(super) engine: Arc<Engine<F>>,
     database: Database,
-    fold: F,
-    rows: Mutex<Rows<F::State>>,
-    /// How far the rows had come, for who does not want to wait until they are free.
-    noted: AtomicU64,
-    /// How often a row was folded again for events that came late.
-    rebased: AtomicU64,
-    /// Events whose rows the fold could not name.
-    unplaced: Mutex<Vec<Failure>>,
 }
 
 impl<F: Fold> Projection<F> {
     pub(crate) fn new(database: Database, fold: F) -> Self {
-        let (rows, unplaced) = (Mutex::new(Rows::new()), Mutex::default());
-        let (noted, rebased) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { database, fold, rows, noted, rebased, unplaced }
+        let engine = Arc::new(Engine::new(Arc::clone(database.inner()), fold));
+        Self { engine, database }
+    }
+
+    /// Keeps the rows on disk, in the file `folds/NAME.vVERSION` of the database, so that the next
+    /// start goes on from there: `name` is 1 to 80 bytes of `a-z 0-9 _ . -`, and one projection of
+    /// a database has it at a time.
+    ///
+    /// The file is derived from the log. One that is damaged, or of another copy or another log,
+    /// is left aside, and the rows are made anew; [`Projection::kept_status`] says why. It is
+    /// written in the background whenever [`FoldConfig::keep_every`](crate::FoldConfig) events
+    /// came and an eighth more than it held, when the projection is dropped, and when the database
+    /// is closed; [`Projection::keep_now`] does it at once. A process that only reads never writes
+    /// it.
+    ///
+    /// A thread of the database brings the rows up to what the log held when this was called;
+    /// without threads, [`Database::step`] and whoever reads do. If the file is of another
+    /// [`VERSION`](crate::View::VERSION) of a view, or the database has other upcasters, the rows
+    /// are made anew meanwhile, and [`Projection::previous`] are those of the file until
+    /// [`Projection::is_ready`].
+    ///
+    /// States are kept as JSON. What `Serialize` leaves out of a state is not kept, and a state
+    /// that is read back must be equal to the one that was written.
+    ///
+    /// ```
+    /// # use laterbase::{Aggregate, ApplyError, Database, FoldEvent, NewEvent, Options};
+    /// #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
+    /// struct Shipment { events: u64 }
+    /// # impl Aggregate for Shipment {
+    /// #     fn apply(&mut self, _: &FoldEvent<'_>) -> Result<(), ApplyError> {
+    /// #         self.events += 1;
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = Database::create(dir.path(), Options::default())?;
+    /// let shipments = db.aggregates::<Shipment>("shipment".try_into()?).kept("shipment")?;
+    /// # let _ = shipments;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`KeepError::Name`] for a name that is none, [`KeepError::Taken`] if another projection of
+    /// this database has it.
+    pub fn kept(self, name: &str) -> Result<Self, KeepError>
+    where
+        F::State: Serialize + DeserializeOwned,
+    {
+        Engine::begin_to_keep(&self.engine, name)?;
+        self.database.start_folds();
+        Ok(self)
+    }
+
+    /// Writes what is kept, as of now. What was appended so far is flushed first: nothing else is
+    /// written.
+    ///
+    /// # Errors
+    /// [`KeepError`]; the file is then as it was before, unless it is [`KeepError::State`].
+    pub fn keep_now(&self) -> Result<(), Arc<KeepError>> {
+        self.engine.keep(&|| false)
+    }
+
+    /// Whether it has taken note of all that was there when it was made to be kept; `true` if it is
+    /// not kept. Waits for nobody.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.engine.is_ready()
+    }
+
+    /// The rows that another version of a view has left, while this one is not ready: as they were
+    /// when they were written. `None` if there are none, and once this version is ready.
+    ///
+    /// An aggregate has none: its rows are its streams in every version, and each is folded by
+    /// itself when it is asked for.
+    #[must_use]
+    pub fn previous(&self) -> Option<Previous> {
+        self.engine.previous()
+    }
+
+    /// What is kept, and what went wrong with it; `None` if it is not kept.
+    #[must_use]
+    pub fn kept_status(&self) -> Option<KeptStatus> {
+        self.engine.kept_status()
+    }
+
+    /// Has somebody told of what becomes of the rows that are kept, what is known already first.
+    /// It is called by whoever reads, or by a thread of the database; a later one replaces it.
+    pub fn tell_kept(&self, tell: impl Fn(&KeptNews) + Send + Sync + 'static) {
+        self.engine.tell_kept(Arc::new(tell));
     }
 
     /// The row of a key as of now; `None` if no event touches it.
+    ///
+    /// Waits until this version is [ready](Projection::is_ready).
     ///
     /// # Errors
     /// [`FoldError::Apply`] names the event that cannot be folded; [`FoldError::Read`] if events
@@ -111,9 +168,7 @@ impl<F: Fold> Projection<F> {
         key: &str,
         moment: &Moment,
     ) -> Result<Option<Folded<F::State>>, FoldError> {
-        let resolved = moment.resolve(self.inner())?;
-        self.catch_up_to(resolved.bound)?;
-        self.read(key, &resolved)
+        self.engine.get_at(key, moment)
     }
 
     /// Rows in key order. All pages of one walk show the same moment.
@@ -122,45 +177,7 @@ impl<F: Fold> Projection<F> {
     /// As [`Projection::get_at`], but rows whose events cannot be folded are in the page with
     /// their failures.
     pub fn page(&self, request: &PageRequest) -> Result<Page<F::State>, FoldError> {
-        let inner = self.inner();
-        let mut resolved = request.moment.resolve(inner)?;
-        let mut last: Option<Arc<str>> = None;
-        if let Some(cursor) = &request.after {
-            resolved.bound = resolved.bound.min(self.bound_of(cursor)?);
-            last = Some(Arc::from(cursor.after.as_str()));
-        }
-        self.catch_up_to(resolved.bound)?;
-        let limit = if request.limit == 0 { PAGE_DEFAULT } else { request.limit };
-        let mut page = Page::empty(self.arrival_cursor(resolved.bound), resolved.bound);
-        for _ in 0..limit.saturating_add(LOOK_MAX) {
-            let from = match (&last, &request.from) {
-                (Some(last), Some(from)) if **last < **from => Bound::Included(from.as_str()),
-                (Some(last), _) => Bound::Excluded(last.as_ref()),
-                (None, Some(from)) => Bound::Included(from.as_str()),
-                (None, None) => Bound::Unbounded,
-            };
-            let until = request.until.as_deref();
-            let Some(key) = lock(&self.rows).next_key(from, until, resolved.bound) else {
-                return Ok(page);
-            };
-            if page.rows.len() == limit {
-                break;
-            }
-            let row = match self.read(&key, &resolved) {
-                Ok(None) => None,
-                Ok(Some(folded)) => Some(Ok(folded)),
-                Err(FoldError::Apply(failure)) => Some(Err(failure)),
-                Err(error) => return Err(error),
-            };
-            page.rows.extend(row.map(|row| Keyed { key: Arc::clone(&key), row }));
-            last = Some(key);
-        }
-        page.next = last.map(|last| PageCursor {
-            copy: inner.copy,
-            bound: resolved.bound,
-            after: last.as_ref().to_owned(),
-        });
-        Ok(page)
+        self.engine.page(request)
     }
 
     /// The rows that flushed events behind a cursor touched, with their states after them; about
@@ -170,25 +187,7 @@ impl<F: Fold> Projection<F> {
     /// # Errors
     /// As [`Projection::page`]; also if the cursor is not in arrival order, or of another copy.
     pub fn changes(&self, after: &Cursor, limit: usize) -> Result<Changes<F::State>, FoldError> {
-        let inner = self.inner();
-        let flushed = inner.progress.flushed();
-        let after = inner.arrival_of(after, inner.progress.visible())?;
-        if after >= flushed {
-            return Ok(Changes { rows: Vec::new(), cursor: self.arrival_cursor(after) });
-        }
-        self.catch_up_to(flushed)?;
-        let (changed, told_to) = lock(&self.rows).changed(after, flushed, limit.max(1));
-        let mut rows = Vec::with_capacity(changed.len());
-        for (position, key) in changed {
-            let row = match self.read(&key, &Resolved::at(told_to.max(position))) {
-                Ok(row) => Ok(row),
-                Err(FoldError::Apply(failure)) => Err(failure),
-                Err(error) => return Err(error),
-            };
-            let event = inner.with_event(position, |event| event.id()).ok();
-            rows.push(Changed { key, row, cursor: self.arrival_cursor(position), event });
-        }
-        Ok(Changes { rows, cursor: self.arrival_cursor(told_to) })
+        self.engine.changes(after, limit)
     }
 
     /// Takes note of everything that has arrived. Reads do so by themselves; a program that does
@@ -197,28 +196,34 @@ impl<F: Fold> Projection<F> {
     /// # Errors
     /// [`FoldError::Read`] if events cannot be read.
     pub fn catch_up(&self) -> Result<(), FoldError> {
-        self.catch_up_to(self.inner().progress.visible())
+        self.engine.catch_up()
     }
 
     /// How many events have not been taken note of. Waits for nobody, also while rows are folded.
     #[must_use]
     pub fn lag(&self) -> u64 {
-        let visible = self.inner().progress.visible().as_u64();
-        visible.saturating_sub(self.noted.load(Ordering::Relaxed))
+        self.engine.lag()
+    }
+
+    /// How many events are still to be taken note of until it is [ready](Projection::is_ready).
+    /// Waits for nobody.
+    #[must_use]
+    pub fn lag_until_ready(&self) -> u64 {
+        self.engine.lag_until_ready()
     }
 
     /// How often a row was re-based: folded again from a state before its end, since an event came
     /// late. Once for all events that came late between two reads of it.
     #[must_use]
     pub fn rebased(&self) -> u64 {
-        self.rebased.load(Ordering::Relaxed)
+        self.engine.rebased()
     }
 
     /// How many rows there are, the hidden ones among them, of those events that were taken note
     /// of.
     #[must_use]
     pub fn len(&self) -> usize {
-        lock(&self.rows).len()
+        self.engine.len()
     }
 
     /// Whether there is no row.
@@ -230,247 +235,31 @@ impl<F: Fold> Projection<F> {
     /// The first events for which the fold could not say which rows they touch.
     #[must_use]
     pub fn unplaced(&self) -> Vec<Failure> {
-        lock(&self.unplaced).clone()
+        self.engine.unplaced()
     }
 
     /// What is folded.
     pub fn fold(&self) -> &F {
-        &self.fold
+        &self.engine.fold
     }
 
     /// The database.
     pub fn database(&self) -> &Database {
         &self.database
     }
+}
 
-    fn inner(&self) -> &Arc<Inner> {
-        self.database.inner()
-    }
-
-    fn arrival_cursor(&self, position: Position) -> Cursor {
-        Cursor { copy: self.inner().copy, place: CursorPlace::Arrival(position) }
-    }
-
-    fn bound_of(&self, cursor: &PageCursor) -> Result<Position, CursorError> {
-        self.inner().arrival_of(
-            &Cursor { copy: cursor.copy, place: CursorPlace::Arrival(cursor.bound) },
-            self.inner().progress.visible(),
-        )
-    }
-
-    /// Takes note of events up to a position, a chunk at a time, so that other readers get in
-    /// between.
-    fn catch_up_to(&self, bound: Position) -> Result<(), FoldError> {
-        loop {
-            let mut rows = lock(&self.rows);
-            if rows.done >= bound {
-                return Ok(());
-            }
-            let upto = bound.min(Position::new(rows.done.as_u64() + CHUNK));
-            let taken = self.take_note(&mut rows, upto);
-            self.noted.store(rows.done.as_u64(), Ordering::Relaxed);
-            taken?;
-        }
-    }
-
-    fn take_note(&self, rows: &mut Rows<F::State>, upto: Position) -> Result<(), ReadError> {
-        let inner = self.inner();
-        let mut walk = plan_scan(inner, &self.fold.events(), rows.done, upto)?;
-        let mut failed = None;
-        let broke = walk.run(|event, position, _| {
-            match self.note_event(rows, event, position) {
-                Ok(()) => rows.done = position,
-                Err(error) => failed = Some(error),
-            }
-            if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        broke?;
-        rows.done = upto;
-        if self.fold.root().is_some() {
-            rows.trim(inner.options.folds);
-        }
-        Ok(())
-    }
-
-    fn note_event(
-        &self,
-        rows: &mut Rows<F::State>,
-        event: &EventView<'_>,
-        position: Position,
-    ) -> Result<(), ReadError> {
-        if self.fold.root().is_some() {
-            // The rows of an aggregate are its streams, whatever upcasters say.
-            return self.note_row(rows, event.key(), event, position);
-        }
-        match rows_of(&self.fold, self.upcasters(), event) {
-            Ok(keys) => keys.iter().try_for_each(|key| self.note_row(rows, key, event, position)),
-            Err(failure) => {
-                let mut unplaced = lock(&self.unplaced);
-                if unplaced.len() < UNPLACED_MAX {
-                    unplaced.push(failure);
-                }
-                Ok(())
-            }
-        }
-    }
-
-    fn note_row(
-        &self,
-        rows: &mut Rows<F::State>,
-        key: &str,
-        event: &EventView<'_>,
-        position: Position,
-    ) -> Result<(), ReadError> {
-        let is_stream = self.fold.root().is_some();
-        let row = rows.touch(key, position);
-        if row.timeline.is_none() && is_stream {
-            return Ok(());
-        }
-        let timeline = row.timeline.get_or_insert_with(|| Timeline::new(self.fold.order()));
-        self.insert(timeline, key, event, position)?;
-        if is_stream {
-            rows.count_place();
-        }
-        Ok(())
-    }
-
-    /// Puts an event in its place, and applies it if that is the last one.
-    fn insert(
-        &self,
-        timeline: &mut Timeline<F::State>,
-        key: &str,
-        event: &EventView<'_>,
-        position: Position,
-    ) -> Result<(), ReadError> {
-        let place = Place::of(event, position);
-        timeline.insert(place, |there, _| {
-            self.inner().with_event(there, |there| compare_twins(there, event))
-        })?;
-        if timeline.places().last() == Some(&place) {
-            timeline.apply_last(event, &mut self.step(key));
-        }
-        Ok(())
-    }
-
-    /// The row of a key as of a moment that has been taken note of.
-    fn read(&self, key: &str, at: &Resolved) -> Result<Option<Folded<F::State>>, FoldError> {
-        let mut rows = lock(&self.rows);
-        let done = rows.done;
-        let Some(row) = rows.get_mut(key) else { return Ok(None) };
-        if row.first > at.bound {
-            return Ok(None);
-        }
-        let loads = row.timeline.is_none();
-        let mut source = self.source(key, done);
-        let mut loaded = 0;
-        if loads {
-            let timeline = self.load(key, &source)?;
-            loaded = timeline.places().len();
-            row.timeline = Some(timeline);
-        }
-        let folded = self.read_row(key, row, at, &mut source);
-        if loads {
-            rows.count_loaded(loaded);
-            rows.trim(self.inner().options.folds);
-        }
-        Ok(folded?.filter(|folded| !self.fold.is_hidden(&folded.state)))
-    }
-
-    fn read_row(
-        &self,
-        key: &str,
-        row: &mut Row<F::State>,
-        at: &Resolved,
-        source: &mut Source<'_>,
-    ) -> Result<Option<Folded<F::State>>, FoldError> {
-        let Some(timeline) = &mut row.timeline else { return Ok(None) };
-        let mut step = self.step(key);
-        if at.filter.is_some() {
-            return self.read_filtered(key, timeline, at, source);
-        }
-        if at.bound >= row.last && at.valid_at.is_none() {
-            if timeline.settle(source, &mut step)? {
-                self.rebased.fetch_add(1, Ordering::Relaxed);
-            }
-            if let Some(failure) = timeline.failure() {
-                return Err(failure.clone().into());
-            }
-            let version = timeline.count();
-            return Ok(timeline.current().map(|state| Folded { state: state.clone(), version }));
-        }
-        let past = Past { bound: at.bound, valid_at: at.valid_at };
-        let folded = timeline.past(past, source, &mut step)??;
-        Ok(folded.map(|(state, version)| Folded { state, version }))
-    }
-
-    fn load(&self, key: &str, source: &Source<'_>) -> Result<Timeline<F::State>, ReadError> {
-        let mut timeline = Timeline::new(self.fold.order());
-        let mut failed = None;
-        source.walk_stream(None, |event, place| {
-            match self.insert(&mut timeline, key, event, place.position) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => {
-                    failed = Some(error);
-                    ControlFlow::Break(())
-                }
-            }
-        })?;
-        failed.map_or(Ok(timeline), Err)
-    }
-
-    /// The row as of a cut that says itself which events it holds: from the first event on.
-    fn read_filtered(
-        &self,
-        key: &str,
-        timeline: &Timeline<F::State>,
-        at: &Resolved,
-        source: &mut Source<'_>,
-    ) -> Result<Option<Folded<F::State>>, FoldError> {
-        let (mut state, mut version, mut failed) = (F::State::default(), 0, None);
-        let past = Past { bound: at.bound, valid_at: at.valid_at };
-        source.walk(None, timeline.floor(), timeline.places(), |event, place| {
-            if past.includes(&place) && at.admits(event, place.position) {
-                if let Err(failure) = apply(&self.fold, self.upcasters(), key, &mut state, event) {
-                    failed = Some(failure);
-                    return ControlFlow::Break(());
-                }
-                version += 1;
-            }
-            ControlFlow::Continue(())
-        })?;
-        if let Some(failure) = failed {
-            return Err(failure.into());
-        }
-        Ok((version > 0).then_some(Folded { state, version }))
-    }
-
-    fn step<'a>(
-        &'a self,
-        key: &'a str,
-    ) -> impl FnMut(&mut F::State, &EventView<'_>) -> Result<(), Failure> + 'a {
-        move |state, event| apply(&self.fold, self.upcasters(), key, state, event)
-    }
-
-    fn source(&self, key: &str, bound: Position) -> Source<'_> {
-        let key = Key::try_from(key).ok();
-        let stream = self.fold.root().cloned().zip(key);
-        Source { inner: self.inner(), order: self.fold.order(), stream, bound }
-    }
-
-    fn upcasters(&self) -> &Upcasters {
-        &self.inner().options.upcasters
+impl<F: Fold> Drop for Projection<F> {
+    fn drop(&mut self) {
+        self.engine.let_go();
     }
 }
 
 impl<F: Fold> fmt::Debug for Projection<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rows = lock(&self.rows);
         f.debug_struct("Projection")
-            .field("rows", &rows.len())
-            .field("done", &rows.done)
+            .field("rows", &self.len())
+            .field("done", &self.engine.noted())
             .finish_non_exhaustive()
     }
 }

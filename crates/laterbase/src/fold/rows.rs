@@ -28,6 +28,21 @@ pub(crate) struct Row<S> {
     used: u64,
 }
 
+/// What of a row is known without its timeline.
+#[derive(Debug, Clone)]
+pub(crate) struct Outlined {
+    pub(crate) key: Arc<str>,
+    pub(crate) first: Position,
+    pub(crate) last: Position,
+}
+
+impl<S> Row<S> {
+    /// What was kept.
+    pub(crate) fn kept(first: Position, last: Position, timeline: Option<Timeline<S>>) -> Self {
+        Self { first, last, timeline, used: 0 }
+    }
+}
+
 /// The rows of a projection, up to a position.
 #[derive(Debug)]
 pub(crate) struct Rows<S> {
@@ -55,6 +70,23 @@ impl<S: Clone + Default> Rows<S> {
             loaded: 0,
             places: 0,
         }
+    }
+
+    /// What was kept, in key order, up to a position. What changed before is forgotten.
+    pub(crate) fn of_kept(done: Position, by_key: Vec<(Arc<str>, Row<S>)>) -> Self {
+        let timelines = by_key.iter().filter_map(|(_, row)| row.timeline.as_ref());
+        let (loaded, places) = timelines.fold((0, 0), |(loaded, places), timeline| {
+            (loaded + 1, places + timeline.places().len())
+        });
+        let by_key = by_key.into_iter().collect();
+        Self { done, by_key, changes_after: done, loaded, places, ..Self::new() }
+    }
+
+    /// All rows in key order, without their timelines.
+    pub(crate) fn outline(&self) -> Vec<Outlined> {
+        let rows = self.by_key.iter();
+        rows.map(|(key, row)| Outlined { key: Arc::clone(key), first: row.first, last: row.last })
+            .collect()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -89,6 +121,11 @@ impl<S: Clone + Default> Rows<S> {
         let row = self.by_key.get_mut(key)?;
         row.used = self.calls;
         Some(row)
+    }
+
+    /// The row of a key, which nobody asked for.
+    pub(crate) fn peek_mut(&mut self, key: &str) -> Option<&mut Row<S>> {
+        self.by_key.get_mut(key)
     }
 
     /// The next row in key order that was there at a position.
@@ -163,7 +200,7 @@ impl<S: Clone + Default> Rows<S> {
     /// Drops the timelines of streams that were not asked for in a long time, once there are more
     /// than twice as many as may be kept, of streams or of places.
     pub(crate) fn trim(&mut self, config: FoldConfig) {
-        let FoldConfig { streams_max, places_max } = config;
+        let FoldConfig { streams_max, places_max, .. } = config;
         if self.loaded <= streams_max.saturating_mul(2)
             && self.places <= places_max.saturating_mul(2)
         {

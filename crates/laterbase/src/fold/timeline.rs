@@ -40,15 +40,15 @@ const SHARE: u64 = 8;
 
 /// The fold of the first `count` events.
 #[derive(Debug, Clone)]
-struct Point<S> {
-    count: u64,
+pub(crate) struct Point<S> {
+    pub(crate) count: u64,
     /// The last of these events.
-    last: Option<Place>,
+    pub(crate) last: Option<Place>,
     /// The last of them to arrive.
-    position_max: Position,
+    pub(crate) position_max: Position,
     /// The latest valid time among them.
-    valid_max: Timestamp,
-    state: S,
+    pub(crate) valid_max: Timestamp,
+    pub(crate) state: S,
 }
 
 impl<S: Default> Point<S> {
@@ -149,6 +149,18 @@ impl<S: Clone + Default> Timeline<S> {
         }
     }
 
+    /// What was kept: the events that it says, and states of them.
+    pub(crate) fn of_kept(
+        order: FoldOrder,
+        left_out: u64,
+        floor: Option<Place>,
+        places: Vec<Place>,
+        points: Vec<Point<S>>,
+    ) -> Self {
+        let thinned = points.len();
+        Self { left_out, floor, places, points, thinned, ..Self::new(order) }
+    }
+
     /// How many events there are.
     pub(crate) fn count(&self) -> u64 {
         self.left_out + self.places.len() as u64
@@ -160,6 +172,16 @@ impl<S: Clone + Default> Timeline<S> {
 
     pub(crate) fn floor(&self) -> Option<Place> {
         self.floor
+    }
+
+    /// How many events come before all places.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
+    /// The states that there are.
+    pub(crate) fn points(&self) -> &[Point<S>] {
+        &self.points
     }
 
     /// The newest state, if it holds every event.

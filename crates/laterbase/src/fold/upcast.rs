@@ -68,6 +68,18 @@ impl Upcasters {
         })
     }
 
+    /// What they take, of one root or of all, in order: other upcasters may make other states.
+    pub(crate) fn names(&self, root: Option<&str>) -> Vec<String> {
+        let of_root = self.by_type.iter().filter(|((of, _), _)| root.is_none_or(|root| root == of));
+        let mut names: Vec<String> = of_root
+            .flat_map(|((of, type_name), versions)| {
+                versions.keys().map(move |from| format!("{of} {type_name} {from}"))
+            })
+            .collect();
+        names.sort_unstable();
+        names
+    }
+
     /// The version and payload that an event has today.
     pub(crate) fn apply<'a>(
         &self,

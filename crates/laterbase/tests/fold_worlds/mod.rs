@@ -1,32 +1,34 @@
 //! Small worlds of two copies that write, back-date, forward-date and sync, with folds that are
-//! asked in between; and the oracle: the same fold, from scratch, over what a plain read answers.
+//! asked in between, kept on disk and taken up again; and the oracle: the same fold, from scratch,
+//! over what a plain read answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use laterbase::storage::MemoryStorage;
+use laterbase::storage::{MemoryStorage, OpenMode, Storage};
 use laterbase::sync::{Replica as _, Session, SessionConfig};
 use laterbase::{
-    Aggregate, Aggregates, ApplyError, Cut, Database, EventId, FoldEvent, FoldOrder, Moment,
-    NewEvent, Options, Order, PageRequest, Query, RootName, Timestamp, VersionVector, View,
-    ViewRows,
+    Aggregate, Aggregates, ApplyError, Cut, Database, FoldEvent, FoldOrder, Moment, NewEvent,
+    Options, Order, PageRequest, Query, RootName, Timestamp, VersionVector, View, ViewRows,
 };
+
+use serde::{Deserialize, Serialize};
 
 use crate::support::TestEnvironment;
 
 /// Everything that was applied, in order: any other order is another state.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Told(pub(crate) Vec<(EventId, u32)>);
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Told(pub(crate) Vec<(u128, u32)>);
 
 impl Told {
     fn take(&mut self, event: &FoldEvent<'_>) -> Result<(), ApplyError> {
-        self.0.push((event.id(), event.json()?));
+        self.0.push((event.id().as_u128(), event.json()?));
         Ok(())
     }
 }
 
 /// By id.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Recorded(pub(crate) Told);
 
 impl Aggregate for Recorded {
@@ -36,7 +38,7 @@ impl Aggregate for Recorded {
 }
 
 /// By valid time.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Happened(pub(crate) Told);
 
 impl Aggregate for Happened {
@@ -97,11 +99,28 @@ struct Known {
 /// One copy with its folds.
 pub(crate) struct Copy {
     pub(crate) db: Database,
+    storage: Arc<MemoryStorage>,
     clock: Arc<TestEnvironment>,
+    shape: Shape,
+    folds: Folds,
+    known: Vec<Known>,
+}
+
+/// What is folded of a copy while it is open, and kept in between.
+struct Folds {
     recorded: Aggregates<Recorded>,
     happened: Aggregates<Happened>,
     board: ViewRows<Board>,
-    known: Vec<Known>,
+}
+
+impl Folds {
+    fn of(db: &Database) -> Self {
+        Self {
+            recorded: db.aggregates(root()).kept("recorded").unwrap(),
+            happened: db.aggregates(root()).kept("happened").unwrap(),
+            board: db.view(Board).kept("board").unwrap(),
+        }
+    }
 }
 
 /// What a world is made of.
@@ -121,26 +140,77 @@ pub(crate) const SMALL: Shape = Shape { acts: 12, keys: 2, burst: 12, places_max
 
 const ROOT: &str = "shipment";
 
+fn options(shape: Shape) -> Options {
+    let mut options = Options::small_device();
+    options.threads = false;
+    options.folds.places_max = shape.places_max;
+    options.folds.streams_max = 2;
+    options
+}
+
+/// What is kept of all folds, by the names of the files.
+fn kept_files(storage: &MemoryStorage) -> BTreeMap<String, Vec<u8>> {
+    if !storage.exists("folds").unwrap() {
+        return BTreeMap::new();
+    }
+    let names = storage.list("folds").unwrap().into_iter();
+    names
+        .map(|name| {
+            let file = storage.open(&format!("folds/{name}"), OpenMode::READ).unwrap();
+            let mut bytes = vec![0; file.len().unwrap() as usize];
+            file.read_at(0, &mut bytes).unwrap();
+            (name, bytes)
+        })
+        .collect()
+}
+
 fn root() -> RootName {
     ROOT.try_into().unwrap()
 }
 
 impl Copy {
     fn new(at_ms: i64, joined: Option<&Database>, shape: Shape) -> Self {
-        let mut options = Options::small_device();
-        options.threads = false;
-        options.folds.places_max = shape.places_max;
-        options.folds.streams_max = 2;
+        let options = options(shape);
         let clock = TestEnvironment::seeded(at_ms, u64::from(joined.is_some()) + 1);
         let storage = Arc::new(MemoryStorage::new());
+        let (of, at) = (storage.clone(), clock.clone());
         let db = match joined {
-            None => Database::create_on(storage, clock.clone(), options),
-            Some(first) => Database::create_joined_on(storage, clock.clone(), options, first.id()),
+            None => Database::create_on(of, at, options),
+            Some(first) => Database::create_joined_on(of, at, options, first.id()),
         }
         .unwrap();
-        let (recorded, happened) = (db.aggregates(root()), db.aggregates(root()));
-        let board = db.view(Board);
-        Self { db, clock, recorded, happened, board, known: Vec::new() }
+        let folds = Folds::of(&db);
+        Self { db, storage, clock, shape, folds, known: Vec::new() }
+    }
+
+    /// Ends and begins again: with all that was kept, or with what was kept some time before, as
+    /// after a crash.
+    fn restart(self, random: &mut Random) -> Self {
+        let Self { db, storage, clock, shape, folds, known } = self;
+        match random.below(3) {
+            0 => folds.board.keep_now().unwrap(),
+            1 => folds.recorded.keep_now().unwrap(),
+            _ => {}
+        }
+        let before = kept_files(&storage);
+        drop(folds);
+        db.close().unwrap();
+        if random.below(2) == 0 {
+            for name in kept_files(&storage).keys() {
+                storage.remove(&format!("folds/{name}")).unwrap();
+            }
+            for (name, bytes) in before {
+                let file = storage.open(&format!("folds/{name}"), OpenMode::CREATE).unwrap();
+                file.write_at(0, &bytes).unwrap();
+            }
+        }
+        let db = Database::open_on(storage.clone(), clock.clone(), options(shape)).unwrap();
+        let folds = Folds::of(&db);
+        for status in [folds.board.kept_status(), folds.recorded.kept_status()] {
+            let unusable = status.unwrap().unusable;
+            assert!(unusable.is_empty(), "{unusable:?}");
+        }
+        Self { db, storage, clock, shape, folds, known }
     }
 
     fn append(&mut self, random: &mut Random, number: &mut u32, shape: Shape) {
@@ -182,10 +252,10 @@ impl Copy {
     fn ask(&self, random: &mut Random, shape: Shape) {
         let key = format!("k{}", random.below(shape.keys));
         match random.below(4) {
-            0 => drop(self.recorded.get(&key).unwrap()),
-            1 => drop(self.happened.get(&key).unwrap()),
-            2 => self.board.catch_up().unwrap(),
-            _ => drop(self.board.page(&PageRequest::default()).unwrap()),
+            0 => drop(self.folds.recorded.get(&key).unwrap()),
+            1 => drop(self.folds.happened.get(&key).unwrap()),
+            2 => self.folds.board.catch_up().unwrap(),
+            _ => drop(self.folds.board.page(&PageRequest::default()).unwrap()),
         }
     }
 }
@@ -206,7 +276,7 @@ fn oracle(
         let recorded = recorded.unwrap();
         let number = recorded.json::<u32>().unwrap();
         for row in rows_of(&recorded.event) {
-            rows.entry(row).or_default().0.push((recorded.id(), number));
+            rows.entry(row).or_default().0.push((recorded.id().as_u128(), number));
         }
     }
     rows
@@ -214,7 +284,7 @@ fn oracle(
 
 /// The numbers of all events that were applied, as of a moment.
 fn told_of(copy: &Copy, moment: &Moment) -> BTreeSet<u32> {
-    let rows = paged(&copy.recorded, moment, 100);
+    let rows = paged(&copy.folds.recorded, moment, 100);
     rows.into_values().flat_map(|row| row.0.0).map(|(_, number)| number).collect()
 }
 
@@ -249,21 +319,25 @@ fn compare(copy: &Copy, moment: &Moment, random: &mut Random) -> Result<(), Stri
     let limit = 1 + random.below(4) as usize;
     let by_key = |event: &laterbase::Event| vec![event.key.clone()];
     let expected = oracle(&copy.db, moment, Order::Tx, by_key);
-    let actual: BTreeMap<_, _> =
-        paged(&copy.recorded, moment, limit).into_iter().map(|(key, row)| (key, row.0)).collect();
+    let actual: BTreeMap<_, _> = paged(&copy.folds.recorded, moment, limit)
+        .into_iter()
+        .map(|(key, row)| (key, row.0))
+        .collect();
     same("by id", moment, &expected, &actual)?;
     let expected = oracle(&copy.db, moment, Order::Valid, by_key);
-    let actual: BTreeMap<_, _> =
-        paged(&copy.happened, moment, limit).into_iter().map(|(key, row)| (key, row.0)).collect();
+    let actual: BTreeMap<_, _> = paged(&copy.folds.happened, moment, limit)
+        .into_iter()
+        .map(|(key, row)| (key, row.0))
+        .collect();
     same("by valid time", moment, &expected, &actual)?;
     for (key, told) in &expected {
-        let row = copy.happened.get_at(key, moment).unwrap().ok_or("a row is not there")?;
+        let row = copy.folds.happened.get_at(key, moment).unwrap().ok_or("a row is not there")?;
         if row.state.0 != *told || row.version != told.0.len() as u64 {
             return Err(format!("{key} by itself differs at {moment:?}"));
         }
     }
     let expected = oracle(&copy.db, moment, Order::Valid, board_rows);
-    same("view", moment, &expected, &paged(&copy.board, moment, limit))
+    same("view", moment, &expected, &paged(&copy.folds.board, moment, limit))
 }
 
 fn same(
@@ -309,7 +383,7 @@ pub(crate) fn live(seed: u64, shape: Shape) -> Result<(), String> {
     let mut there = Copy::new(1_800_000_000_000 + shift, Some(&here.db), shape);
     let mut number = 0;
     for _ in 0..shape.acts {
-        match random.below(8) {
+        match random.below(9) {
             0..=2 => here.append(&mut random, &mut number, shape),
             3 | 4 => there.append(&mut random, &mut number, shape),
             5 => {
@@ -317,7 +391,9 @@ pub(crate) fn live(seed: u64, shape: Shape) -> Result<(), String> {
                 there.note();
             }
             6 => here.ask(&mut random, shape),
-            _ => there.ask(&mut random, shape),
+            7 => there.ask(&mut random, shape),
+            _ if random.below(2) == 0 => here = here.restart(&mut random),
+            _ => there = there.restart(&mut random),
         }
         here.note();
     }
@@ -354,6 +430,6 @@ pub(crate) fn live(seed: u64, shape: Shape) -> Result<(), String> {
 fn agree(here: &Copy, there: &Copy) -> Result<(), String> {
     assert_eq!(here.db.version_vector().unwrap(), there.db.version_vector().unwrap());
     let now = Moment::default();
-    let mine = paged(&here.board, &now, 100);
-    same("the other copy's view", &now, &mine, &paged(&there.board, &now, 100))
+    let mine = paged(&here.folds.board, &now, 100);
+    same("the other copy's view", &now, &mine, &paged(&there.folds.board, &now, 100))
 }
