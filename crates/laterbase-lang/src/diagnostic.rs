@@ -210,9 +210,11 @@ mod tests {
             .render("query", source);
         assert_eq!(
             shown,
-            "error: no field `prot`\n --> query:2:30\n  |\n2 | ?{port} :- shipment.departed{prot: port}\n  \
-             |                              ^^^^ did you mean `port`?\n2 | ?{port} :- \
-             shipment.departed{prot: port}\n  |   ---- needed here\n  = help: write `.schema`"
+            "error: no field `prot`\n --> query:2:30\n  |\n\
+             2 | ?{port} :- shipment.departed{prot: port}\n  \
+             |                              ^^^^ did you mean `port`?\n\
+             2 | ?{port} :- shipment.departed{prot: port}\n  \
+             |   ---- needed here\n  = help: write `.schema`"
         );
     }
 

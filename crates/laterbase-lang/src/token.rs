@@ -429,9 +429,9 @@ mod tests {
         found
             .tokens
             .iter()
-            .filter_map(|token| match &token.kind {
-                TokenKind::Literal(value) => Some(format!("{} {value}", value.kind())),
-                _ => None,
+            .filter_map(|token| {
+                let TokenKind::Literal(value) = &token.kind else { return None };
+                Some(format!("{} {value}", value.kind()))
             })
             .collect()
     }

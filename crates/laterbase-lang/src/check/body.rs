@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::aggregate::{holds_aggregate, variables};
+use super::aggregate::variables;
 use super::expression::Typing;
 use super::instance::{Checker, PERIOD, Typed};
 use super::relation::{StoredTarget, Target, known_columns};
@@ -132,15 +132,15 @@ impl<'a> BodyTimes<'a> {
 
 /// What a body comes to while it is read.
 #[derive(Default)]
-struct Parts<'a> {
-    literals: Vec<Literal>,
+pub(super) struct Parts<'a> {
+    pub(super) literals: Vec<Literal>,
     /// Variables of columns that must equal an expression.
     equal: Vec<(VariableId, &'a ExpressionSyntax)>,
     /// Variables that are the value of an expression, once that is bound.
     lets: Vec<(VariableId, &'a ExpressionSyntax)>,
     /// For which periods atoms are so.
     periods: Vec<VariableId>,
-    is_wrong: bool,
+    pub(super) is_wrong: bool,
 }
 
 impl Checker<'_> {
@@ -273,15 +273,8 @@ impl Checker<'_> {
             return None;
         }
         if holds_period && (own.bind.is_some() || !has_own_valid) {
-            let typed = Typed { data_type: Some(DataType::Period), is_optional: false };
-            let variable = match own.bind {
-                Some(name) => scope.bind(name, typed),
-                None => scope.fresh(typed, atom.span),
-            };
+            let variable = self.period_of(scope, atom, own.bind, parts)?;
             terms.extend(self.hidden_term(&target, PERIOD, variable));
-            if own.bind.is_none() {
-                parts.periods.push(variable);
-            }
         } else if let Some(name) = own.bind {
             self.tell_of_no_period(name);
             return None;
@@ -296,6 +289,36 @@ impl Checker<'_> {
         let atom = Atom { relation, terms, times: plan_times, span: atom.span };
         parts.literals.push(Literal::Atom(atom));
         (!is_wrong).then_some(())
+    }
+
+    /// The variable for the period of an atom's rows: one with a name, or one that the period of
+    /// the body is made of.
+    fn period_of(
+        &mut self,
+        scope: &mut Scope,
+        atom: &AtomSyntax,
+        bind: Option<&Name>,
+        parts: &mut Parts<'_>,
+    ) -> Option<VariableId> {
+        let typed = Typed { data_type: Some(DataType::Period), is_optional: false };
+        let Some(name) = bind else {
+            let variable = scope.fresh(typed, atom.span);
+            parts.periods.push(variable);
+            return Some(variable);
+        };
+        self.bind_new(scope, name, typed)
+    }
+
+    /// Binds a name to a period; a mistake if it is bound already.
+    fn bind_new(&mut self, scope: &mut Scope, name: &Name, typed: Typed) -> Option<VariableId> {
+        if scope.find(&name.text, name.span).is_some() {
+            self.tell(
+                Diagnostic::error(name.span, format!("`{}` is bound already", name.text))
+                    .help("give each period a name of its own; overlaps(p, q) compares two"),
+            );
+            return None;
+        }
+        Some(scope.bind(name, typed))
     }
 
     /// What a field of an atom is bound to; several terms never, none for `_`.
@@ -318,11 +341,8 @@ impl Checker<'_> {
         let named = |text: &Arc<str>, span| Name { text: Arc::clone(text), span };
         let name = match &field.value {
             None => Some(named(&field.name.text, field.name.span)),
-            Some(value) => match &value.kind {
-                ExpressionKind::Variable(text) => Some(named(text, value.span)),
-                ExpressionKind::Anything => return Some(None),
-                _ => None,
-            },
+            Some(value) if value.kind == ExpressionKind::Anything => return Some(None),
+            Some(value) => value.as_variable().map(|text| named(text, value.span)),
         };
         if let Some(name) = name {
             return Some(Some(term(self.bound(scope, &name, typed, parts))));
@@ -529,7 +549,7 @@ impl Checker<'_> {
     fn tell_of_no_period(&mut self, name: &Name) {
         self.tell(Diagnostic::error(name.span, "nothing here is so for a period").help(
             "rows of tables are, and rules over tables, with `valid in [from, until) as p`; events \
-                 happen at a moment: bind their `at`",
+             happen at a moment: bind their `at`",
         ));
     }
 
@@ -554,8 +574,12 @@ impl Checker<'_> {
         let is_several = parts.periods.len() > 1;
         let typed = Typed { data_type: Some(DataType::Period), is_optional: false };
         let variable = match times.bind {
-            Some(name) => scope.bind(name, typed),
-            None => scope.fresh(typed, span),
+            Some(name) => self.bind_new(scope, name, typed),
+            None => Some(scope.fresh(typed, span)),
+        };
+        let Some(variable) = variable else {
+            parts.is_wrong = true;
+            return;
         };
         let whole = || Expression::Value(Value::Period(from, until));
         parts.literals.push(Literal::Let(variable, shared.unwrap_or_else(whole), span));
@@ -566,89 +590,6 @@ impl Checker<'_> {
             parts.literals.push(Literal::Filter(is_there, span));
         }
         scope.period = Some(variable);
-    }
-
-    /// Lets `x = …` and `x in …` bind what nothing else does; answers the conditions that are left.
-    fn bind_conditions<'s>(
-        &mut self,
-        scope: &mut Scope,
-        body: &'s Body,
-        parts: &mut Parts<'s>,
-    ) -> Vec<&'s ExpressionSyntax> {
-        let mut open: Vec<&ExpressionSyntax> = body
-            .literals
-            .iter()
-            .filter_map(|literal| match literal {
-                LiteralSyntax::Condition(condition) => Some(condition),
-                LiteralSyntax::Atom(_) | LiteralSyntax::Not(_) => None,
-            })
-            .collect();
-        // Each round binds at least one; the names that are not bound are counted first, so that a
-        // body of many conditions takes no square of rounds unless each waits for the next.
-        loop {
-            let before = open.len();
-            let mut left = Vec::new();
-            for condition in open {
-                match self.bind_condition(scope, condition) {
-                    Some(Some(literal)) => parts.literals.push(literal),
-                    Some(None) => parts.is_wrong = true,
-                    None => left.push(condition),
-                }
-            }
-            open = left;
-            if open.len() == before {
-                return open;
-            }
-        }
-    }
-
-    /// The literal that a condition is if it binds a variable; `None` if it binds none.
-    fn bind_condition(
-        &mut self,
-        scope: &mut Scope,
-        condition: &ExpressionSyntax,
-    ) -> Option<Option<Literal>> {
-        let ExpressionKind::Operator(function, sides) = &condition.kind else { return None };
-        let [left, right] = sides.as_slice() else { return None };
-        let is_free = |scope: &mut Scope, side: &ExpressionSyntax| match &side.kind {
-            ExpressionKind::Variable(name) => scope.find(name, side.span).is_none(),
-            _ => false,
-        };
-        let is_bound = |scope: &mut Scope, side: &ExpressionSyntax| {
-            !holds_aggregate(side)
-                && variables(side).iter().all(|(name, span)| scope.find(name, *span).is_some())
-        };
-        let (target, source) = match function {
-            Function::Equal | Function::In if is_free(scope, left) && is_bound(scope, right) => {
-                (left, right)
-            }
-            Function::Equal if is_free(scope, right) && is_bound(scope, left) => (right, left),
-            _ => return None,
-        };
-        let ExpressionKind::Variable(name) = &target.kind else { return None };
-        let name = Name { text: Arc::clone(name), span: target.span };
-        let Some(value) = self.expression(scope, source) else { return Some(None) };
-        if *function == Function::Equal {
-            let variable = scope.bind(&name, value.typed);
-            return Some(Some(Literal::Let(variable, value.expression, condition.span)));
-        }
-        let element = match &value.typed.data_type {
-            None => Typed::default(),
-            Some(DataType::List(of) | DataType::Set(of)) => {
-                Typed { data_type: Some(of.as_ref().clone()), is_optional: false }
-            }
-            Some(DataType::Json) => Typed { data_type: Some(DataType::Json), is_optional: true },
-            Some(other) => {
-                let message = format!("`{}` cannot be in {other}", name.text);
-                self.tell(
-                    Diagnostic::error(source.span, message)
-                        .help("it takes each element of a list or a set"),
-                );
-                return Some(None);
-            }
-        };
-        let variable = scope.bind(&name, element);
-        Some(Some(Literal::Each(variable, value.expression, condition.span)))
     }
 }
 

@@ -29,8 +29,8 @@ impl Typing {
     }
 }
 
-/// A value as one of a type, where that loses nothing: whole numbers as decimals and floats, days as
-/// their midnight (UTC), texts as ids. `None` if it is none; an absent value is one of each.
+/// A value as one of a type, where that loses nothing: whole numbers as decimals and floats, days
+/// as their midnight (UTC), texts as ids. `None` if it is none; an absent value is one of each.
 #[must_use]
 pub fn fitting(value: &Value, data_type: &DataType) -> Option<Value> {
     let fits = match (value, data_type) {
@@ -65,9 +65,10 @@ pub fn fitting(value: &Value, data_type: &DataType) -> Option<Value> {
         (Value::List(values) | Value::Set(values), DataType::List(of) | DataType::Set(of)) => {
             let values: Option<Vec<Value>> =
                 values.iter().map(|value| fitting(value, of)).collect();
-            match data_type {
-                DataType::Set(_) => Value::set(values?),
-                _ => Value::List(values?.into()),
+            if matches!(data_type, DataType::Set(_)) {
+                Value::set(values?)
+            } else {
+                Value::List(values?.into())
             }
         }
         _ => return None,
@@ -152,7 +153,6 @@ impl Checker<'_> {
                 );
                 None
             }
-            ExpressionKind::Wrong => None,
         }
     }
 

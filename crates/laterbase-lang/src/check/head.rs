@@ -38,8 +38,8 @@ struct Made {
 }
 
 impl Checker<'_> {
-    /// A rule of a relation; `None` after a mistake was told. The relation's columns take in what it
-    /// says of their types.
+    /// A rule of a relation; `None` after a mistake was told. The relation's columns take in what
+    /// it says of their types.
     pub(super) fn rule(
         &mut self,
         syntax: &RuleSyntax,
@@ -86,8 +86,8 @@ impl Checker<'_> {
         Some(Rule { variables: scope.variables(), head, body: body?, span })
     }
 
-    /// A rule's own times, else those that it is asked at. A rule that says at which time it is to be
-    /// read answers the same over a range.
+    /// A rule's own times, else those that it is asked at. A rule that says at which time it is to
+    /// be read answers the same over a range.
     fn rule_times(
         &mut self,
         syntax: &crate::syntax::TimesSyntax,
@@ -268,7 +268,8 @@ impl Checker<'_> {
         Some(Made { name, term, typed, aggregate: Some(aggregate), span })
     }
 
-    /// How many arguments there are; `first` and `last` get the id of the one event if there is one.
+    /// How many arguments there are; `first` and `last` get the id of the one event if there is
+    /// one.
     fn check_arguments(
         &mut self,
         aggregate: &Aggregate,
@@ -303,7 +304,7 @@ impl Checker<'_> {
             let [id] = scope.event_ids.as_slice() else {
                 self.tell(
                     Diagnostic::error(span, format!("`{}` of what order?", aggregate.name())).help(
-                        "where the body has not exactly one event, say by what, as in last(port, id)",
+                        "where the body has not exactly one event, say by what: last(port, id)",
                     ),
                 );
                 return None;
@@ -355,17 +356,15 @@ impl Checker<'_> {
                 Typed { data_type: Some(data_type), is_optional: is_mean && is_optional }
             }
             Aggregate::Collect => some(DataType::List(Arc::new(found))),
-            Aggregate::Union => match found {
-                DataType::Set(_) => some(found),
-                DataType::List(of) => some(DataType::Set(of)),
-                DataType::Json => some(DataType::Set(Arc::new(DataType::Json))),
-                other => {
-                    let message = format!("`union` takes sets, not {other}");
+            Aggregate::Union => {
+                let Some(of) = found.element() else {
+                    let message = format!("`union` takes sets, not {found}");
                     let told = Diagnostic::error(span, message);
                     self.tell(told.help("collect(x) makes a list of single values"));
                     return None;
-                }
-            },
+                };
+                some(DataType::Set(of))
+            }
             Aggregate::Every | Aggregate::Some => some(DataType::Bool),
             Aggregate::Min
             | Aggregate::Max
@@ -531,26 +530,29 @@ fn holds_aggregates(head: &Head) -> bool {
 /// Whether it matters how many rows say the same: not for the least, or for all different values.
 fn counts_rows(head: &Head) -> bool {
     head.fields.iter().any(|field| match &field.value {
-        Some(HeadValue::Expression(expression)) => match &expression.kind {
-            ExpressionKind::Call(name, arguments) => match Aggregate::by_name(&name.text) {
-                Some(Aggregate::Count | Aggregate::Sum | Aggregate::Average) => true,
-                Some(Aggregate::Collect) => arguments.len() > 1,
-                // They are read in the order of the one event's id.
-                Some(Aggregate::First | Aggregate::Last) => arguments.len() == 1,
-                Some(
-                    Aggregate::CountDistinct
-                    | Aggregate::Min
-                    | Aggregate::Max
-                    | Aggregate::ArgMin
-                    | Aggregate::ArgMax
-                    | Aggregate::Union
-                    | Aggregate::Every
-                    | Aggregate::Some,
-                )
-                | None => false,
-            },
-            _ => false,
-        },
+        Some(HeadValue::Expression(expression)) => counts_bindings(expression),
         Some(HeadValue::Tree { .. }) | None => false,
     })
+}
+
+/// Whether an expression is an aggregate that tells two bindings of one value apart.
+fn counts_bindings(expression: &ExpressionSyntax) -> bool {
+    let Some((name, arguments)) = expression.as_call() else { return false };
+    match Aggregate::by_name(&name.text) {
+        Some(Aggregate::Count | Aggregate::Sum | Aggregate::Average) => true,
+        Some(Aggregate::Collect) => arguments.len() > 1,
+        // They are read in the order of the one event's id.
+        Some(Aggregate::First | Aggregate::Last) => arguments.len() == 1,
+        Some(
+            Aggregate::CountDistinct
+            | Aggregate::Min
+            | Aggregate::Max
+            | Aggregate::ArgMin
+            | Aggregate::ArgMax
+            | Aggregate::Union
+            | Aggregate::Every
+            | Aggregate::Some,
+        )
+        | None => false,
+    }
 }

@@ -149,12 +149,11 @@ impl<'a> Checker<'a> {
     }
 
     /// Takes the question in.
-    pub(super) fn add_answer(&mut self, select: &Select) -> TimeContext {
+    pub(super) fn add_answer(&mut self, select: &Select) {
         let mut select = select.clone();
         let Select { head, body, times, .. } = &mut select;
         self.take_compounds(head, body, times);
         self.answer = Some(select);
-        TimeContext::default()
     }
 
     /// The relation of a rule's name at a time; made if it is new.
@@ -300,8 +299,8 @@ impl<'a> Checker<'a> {
         rules
     }
 
-    /// The plan, without its strata, and every mistake.
-    pub(super) fn emit(&mut self, _: TimeContext) -> Option<Plan> {
+    /// The plan, if the answer holds; every mistake is told.
+    pub(super) fn emit(&mut self, strata: Vec<Stratum>) -> Option<Plan> {
         let mut derived = Vec::new();
         for number in 0..self.instances.len() {
             let rules = self.check_instance(number);
@@ -324,7 +323,7 @@ impl<'a> Checker<'a> {
             derived.push(Derived { name: instance.name, columns, lattice, rules });
         }
         let answer = self.check_answer()?;
-        Some(Plan { stored: self.stored.clone(), derived, strata: Vec::new(), answer })
+        Some(Plan { stored: self.stored.clone(), derived, strata, answer })
     }
 
     /// The type of a column, which must be known by now.

@@ -94,8 +94,8 @@ impl Checker<'_> {
             let types = self.event_names(&name.text);
             let example = types.first().map_or("departed", |name| name.as_ref());
             let help = format!(
-                "it is a root: name one of its events, as in {}.{example}{{…}}, or all of them with \
-                 event{{root: \"{}\"}}",
+                "it is a root: name one of its events, as in {}.{example}{{…}}, or all of them \
+                 with event{{root: \"{}\"}}",
                 name.text, name.text
             );
             self.tell(mistake.help(help));
@@ -107,8 +107,8 @@ impl Checker<'_> {
         let known: Vec<&str> = rules.chain(tables).chain(views).chain([EVENTS]).collect();
         let label = nearest(&name.text, known).map(|near| format!("did you mean `{near}`?"));
         self.tell(mistake.label(label.unwrap_or_default()).help(
-            "a relation is a rule of this text, a table, a view, root.type for events of a type, or \
-             `event` for all",
+            "a relation is a rule of this text, a table, a view, root.type for events of a type, \
+             or `event` for all",
         ));
     }
 

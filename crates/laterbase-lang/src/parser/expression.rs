@@ -132,16 +132,7 @@ impl Parser<'_> {
         self.at += 1;
         let inner = self.deeper(Self::unary)?;
         let span = start.to(inner.span);
-        let kind = match inner.kind {
-            ExpressionKind::Value(Value::Int(value)) => value.checked_neg().map(Value::Int),
-            ExpressionKind::Value(Value::Decimal(value)) => Some(Value::Decimal(-value)),
-            ExpressionKind::Value(Value::Float(value)) => Value::float(-value),
-            ExpressionKind::Value(Value::Duration(value)) => {
-                value.checked_neg().map(Value::Duration)
-            }
-            _ => None,
-        };
-        Ok(match kind {
+        Ok(match inner.as_value().and_then(negated) {
             Some(value) => ExpressionSyntax { kind: ExpressionKind::Value(value), span },
             None => operator(Function::Negate, vec![inner], span),
         })
@@ -228,7 +219,7 @@ impl Parser<'_> {
                 let brackets = (Sign::BracketOpen, Sign::BracketClose);
                 return Ok(ExpressionKind::Set(self.items(brackets, Self::expression)?));
             }
-            _ if self.next_is_sign(Sign::BraceOpen) && word != "" => {
+            _ if self.next_is_sign(Sign::BraceOpen) && !word.is_empty() => {
                 let told =
                     Diagnostic::error(self.span(), "a row cannot stand within an expression")
                         .help("atoms stand by themselves in a body, with commas between");
@@ -260,6 +251,27 @@ impl Parser<'_> {
         }
         let value = self.expression()?;
         Ok((name, value))
+    }
+}
+
+/// A number with the other sign; `None` for what is no number.
+fn negated(value: &Value) -> Option<Value> {
+    match value {
+        Value::Int(value) => value.checked_neg().map(Value::Int),
+        Value::Decimal(value) => Some(Value::decimal(-*value)),
+        Value::Float(value) => Value::float(-value),
+        Value::Duration(value) => value.checked_neg().map(Value::Duration),
+        Value::Null
+        | Value::Bool(_)
+        | Value::Text(_)
+        | Value::Bytes(_)
+        | Value::Time(_)
+        | Value::Date(_)
+        | Value::Id(_)
+        | Value::Period(..)
+        | Value::List(_)
+        | Value::Set(_)
+        | Value::Record(_) => None,
     }
 }
 

@@ -1,12 +1,12 @@
 //! From tokens to syntax, by recursive descent.
 //!
-//! After a mistake the parser goes on with the next statement, or with the next field within braces,
-//! so that one run tells of several mistakes. Depth is bounded: a text that nests deeper than
-//! [`DEPTH_MAX`] is refused, whatever stack there is.
+//! After a mistake the parser goes on with the next statement, or with the next field within
+//! braces, so that one run tells of several mistakes. Depth is bounded: a text that nests deeper
+//! than [`DEPTH_MAX`] is refused, whatever stack there is.
 //!
-//! A statement ends at a `;`, or at the end of a line on which it is complete: an operator does not go
-//! on at the start of a line, unless within parentheses, brackets or braces; the clauses of a query
-//! (`:-`, `having`, `order by`, `limit`, `offset`, `as of`, `valid`) do.
+//! A statement ends at a `;`, or at the end of a line on which it is complete: an operator does not
+//! go on at the start of a line, unless within parentheses, brackets or braces; the clauses of a
+//! query (`:-`, `having`, `order by`, `limit`, `offset`, `as of`, `valid`) do.
 
 mod atom;
 mod expression;
@@ -104,8 +104,8 @@ impl<'a> Parser<'a> {
             _ => {
                 return self.wrong(
                     "a statement starts here",
-                    "a query starts with `?{`, a rule with its name; others with root, table, index, \
-                     view, add, put, delete or transaction",
+                    "a query starts with `?{`, a rule with its name; others with root, table, \
+                     index, view, add, put, delete or transaction",
                 );
             }
         };
@@ -130,7 +130,8 @@ impl<'a> Parser<'a> {
         }
         self.wrong(
             "the statement is complete before this",
-            "start a new line or write `;` before the next statement; a body goes on behind a comma",
+            "start a new line or write `;` before the next statement; a body goes on behind a \
+             comma",
         )
     }
 
@@ -417,6 +418,3 @@ impl<'a> Parser<'a> {
         Ok(Number { value, span })
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -8,8 +8,8 @@ use crate::data_type::DataType;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::span::Span;
 use crate::syntax::{
-    Declaration, ExpressionKind, FieldSyntax, FieldsSyntax, IndexSyntax, Name, Number, RootSyntax,
-    Statement, StatementKind, TableSyntax, TypeSyntax,
+    Declaration, FieldSyntax, FieldsSyntax, IndexSyntax, Name, Number, RootSyntax, Statement,
+    StatementKind, TableSyntax, TypeSyntax,
 };
 use crate::value::Value;
 
@@ -22,8 +22,8 @@ const TYPE_NAMES: [&str; 16] = [
     "period", "ref", "list", "set", "counter",
 ];
 
-/// The schema that statements declare, and what is wrong with it. Statements of other kinds are left
-/// out; whether views hold what they say is not looked at.
+/// The schema that statements declare, and what is wrong with it. Statements of other kinds are
+/// left out; whether views hold what they say is not looked at.
 #[must_use]
 pub fn declare(statements: &[Statement]) -> (Schema, Vec<Diagnostic>) {
     let mut declarer = Declarer::default();
@@ -212,10 +212,8 @@ impl Declarer {
         }
         let data_type = self.data_type(kind)?;
         let default = syntax.default.as_ref().and_then(|default| {
-            let value = match &default.kind {
-                ExpressionKind::Value(value) => crate::check::fitting(value, &data_type),
-                _ => None,
-            };
+            let value =
+                default.as_value().and_then(|value| crate::check::fitting(value, &data_type));
             if value.is_none() {
                 let message = format!("the default is no {data_type}");
                 self.tell(
