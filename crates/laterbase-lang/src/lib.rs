@@ -10,6 +10,7 @@
 mod check;
 mod data_type;
 mod diagnostic;
+mod format;
 mod function;
 pub mod literal;
 mod parser;
@@ -24,6 +25,7 @@ mod value;
 pub use check::{Checked, Context, Evaluate, check_query, fitting};
 pub use data_type::{Column, DataType};
 pub use diagnostic::{Diagnostic, Severity, has_errors, render_all};
+pub use format::{COLUMNS_MAX, format};
 pub use function::{Aggregate, Function};
 pub use parser::{DEPTH_MAX, Parsed, parse};
 pub use rust_decimal::Decimal;

@@ -52,6 +52,14 @@ fn schemas_change_what_the_files_say() {
     });
 }
 
+#[test]
+fn texts_are_laid_out_as_the_files_say() {
+    check_files("formats", |_, text| match laterbase_lang::format(text) {
+        Ok(formatted) => formatted,
+        Err(diagnostics) => render_all(&diagnostics, "text", text),
+    });
+}
+
 /// The plan of each query of a text, or what is wrong.
 fn meaning(schema: &Schema, text: &str) -> String {
     let parsed = parse(text);

@@ -222,8 +222,11 @@ impl<'a> Parser<'a> {
                 }
                 let found = parser.found();
                 let message = format!("expected `,` or `{}`, found {found}", close.text());
-                let told = Diagnostic::error(parser.span(), message)
+                let mut told = Diagnostic::error(parser.span(), message)
                     .note(opened, format!("`{}` is open since here", open.text()));
+                if parser.is_sign(Sign::If) && open == Sign::BraceOpen {
+                    told = told.help("in front of a negative value, write a blank: {points: -5}");
+                }
                 parser.diagnostics.push(told);
                 was_wrong = true;
                 parser.skip_item(open, close)?;
