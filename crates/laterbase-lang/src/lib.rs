@@ -27,7 +27,7 @@ pub use data_type::{Column, DataType};
 pub use diagnostic::{Diagnostic, Severity, has_errors, render_all};
 pub use format::{COLUMNS_MAX, format};
 pub use function::{Aggregate, Function};
-pub use parser::{DEPTH_MAX, Parsed, parse};
+pub use parser::{DEPTH_MAX, NAME_BYTES_MAX, Parsed, parse};
 pub use rust_decimal::Decimal;
 pub use span::Span;
 pub use token::TEXT_BYTES_MAX;

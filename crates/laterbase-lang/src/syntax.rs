@@ -1,5 +1,6 @@
 //! Syntax: a text as statements, before anything is known of what they name.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::function::Function;
@@ -160,6 +161,15 @@ pub struct Path {
     pub parts: Vec<Name>,
     /// All of it.
     pub span: Span,
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, part) in self.parts.iter().enumerate() {
+            write!(f, "{}{}", if at == 0 { "" } else { "." }, part.text)?;
+        }
+        Ok(())
+    }
 }
 
 /// A rule.

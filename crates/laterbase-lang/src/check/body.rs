@@ -1,6 +1,6 @@
 //! Bodies: what their atoms bind, what conditions bind then, and that everything is bound.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::aggregate::variables;
@@ -35,6 +35,8 @@ struct Draft {
 pub(super) struct Scope {
     drafts: Vec<Draft>,
     names: BTreeMap<Arc<str>, VariableId>,
+    /// The names in the order in which they were bound.
+    named: Vec<Arc<str>>,
     /// Of the rule around a tree: what can be named there.
     outer: BTreeMap<Arc<str>, (VariableId, Typed)>,
     /// What is used of it.
@@ -47,13 +49,25 @@ pub(super) struct Scope {
     pub(super) is_incomplete: bool,
     /// Ids of events that atoms bound.
     pub(super) event_ids: Vec<VariableId>,
+    /// Whether its names are those of an answer's columns.
+    pub(super) is_of_columns: bool,
 }
 
 impl Scope {
-    /// A scope within a row of another one.
-    pub(super) fn within(outer: &Self) -> Self {
-        let named = outer.names.iter();
-        let outer = named.map(|(name, id)| (Arc::clone(name), (*id, outer.typed(*id)))).collect();
+    /// A scope of an answer's columns.
+    pub(super) fn of_columns() -> Self {
+        Self { is_of_columns: true, ..Self::default() }
+    }
+
+    /// A scope within a row of this one, in which some names occur. What this one has from a row
+    /// around it is taken in, so that it reaches the inner one.
+    pub(super) fn around(&mut self, names: &BTreeSet<Arc<str>>) -> Self {
+        let mut outer = BTreeMap::new();
+        for name in names {
+            if let Some(id) = self.find(name, Span::default()) {
+                outer.insert(Arc::clone(name), (id, self.typed(id)));
+            }
+        }
         Self { outer, ..Self::default() }
     }
 
@@ -71,8 +85,20 @@ impl Scope {
     /// A variable that can be named from now on.
     pub(super) fn bind(&mut self, name: &Name, typed: Typed) -> VariableId {
         let id = self.add(&name.text, typed, name.span);
-        self.names.insert(Arc::clone(&name.text), id);
+        self.name(&name.text, id);
         id
+    }
+
+    fn name(&mut self, name: &Arc<str>, id: VariableId) {
+        self.names.insert(Arc::clone(name), id);
+        self.named.push(Arc::clone(name));
+    }
+
+    /// Takes back what was bound behind the first so many names.
+    fn forget(&mut self, first: usize) {
+        for name in self.named.split_off(first.min(self.named.len())) {
+            self.names.remove(&name);
+        }
     }
 
     /// The variable of a name, if it is bound; one of the row around is taken in.
@@ -82,7 +108,7 @@ impl Scope {
         }
         let (outside, typed) = self.outer.get(name)?.clone();
         let inside = self.add(name, typed, span);
-        self.names.insert(Arc::clone(name), inside);
+        self.name(name, inside);
         self.captured.push((outside, inside));
         Some(inside)
     }
@@ -143,7 +169,7 @@ pub(super) struct Parts<'a> {
     pub(super) is_wrong: bool,
 }
 
-impl Checker<'_> {
+impl<'a> Checker<'a> {
     /// What a body says; `None` after a mistake was told.
     pub(super) fn body(
         &mut self,
@@ -210,12 +236,12 @@ impl Checker<'_> {
         }
         for literal in &body.literals {
             if let LiteralSyntax::Not(inner) = literal {
-                let names = scope.names.clone();
+                let named_before = scope.named.len();
                 let first_edge = self.edges.len();
                 let negated = self.literals(scope, inner, times, true);
                 let edges = self.edges.get_mut(first_edge..).unwrap_or_default();
                 edges.iter_mut().for_each(|edge| edge.strength = Strength::Negated);
-                scope.names = names;
+                scope.forget(named_before);
                 match negated {
                     Some(negated) => parts.literals.push(Literal::Not(negated, inner.span)),
                     None => parts.is_wrong = true,
@@ -325,7 +351,7 @@ impl Checker<'_> {
     fn term<'s>(
         &mut self,
         scope: &mut Scope,
-        target: &Target,
+        target: &Target<'a>,
         field: &'s PatternField,
         parts: &mut Parts<'s>,
     ) -> Option<Option<Term>> {
@@ -430,22 +456,22 @@ impl Checker<'_> {
     }
 
     /// The column of a field, and its type.
-    fn column(&mut self, target: &Target, name: &Name) -> Option<(usize, Typed)> {
+    fn column(&mut self, target: &Target<'a>, name: &Name) -> Option<(usize, Typed)> {
         match target {
             Target::Stored(stored) => {
                 let number = self.stored_number(stored);
                 let found = self.stored_column(number, stored, &name.text);
-                if found.is_none() {
+                if found.is_none() && self.is_listening() {
                     self.tell_of_no_field(&stored.name, &known_columns(stored), name);
                 }
                 found
             }
             Target::Derived(number) => {
                 let instance = self.instances.get(*number)?;
-                let at = instance.slots.iter().position(|slot| slot.name == name.text);
+                let at = instance.slot_numbers.get(&name.text).copied();
                 let found =
                     at.and_then(|at| instance.slots.get(at).map(|slot| (at, slot.typed.clone())));
-                if found.is_none() {
+                if found.is_none() && self.is_listening() {
                     let of = Arc::clone(&instance.name);
                     let known: Vec<Arc<str>> =
                         instance.slots.iter().map(|slot| Arc::clone(&slot.name)).collect();
@@ -459,15 +485,19 @@ impl Checker<'_> {
     }
 
     /// A term for a column that nobody named.
-    fn hidden_term(&mut self, target: &Target, name: &str, variable: VariableId) -> Option<Term> {
+    fn hidden_term(
+        &mut self,
+        target: &Target<'a>,
+        name: &str,
+        variable: VariableId,
+    ) -> Option<Term> {
         let column = match target {
             Target::Stored(stored) => {
                 let number = self.stored_number(stored);
                 self.stored_column(number, stored, name)?.0
             }
             Target::Derived(number) => {
-                let slots = &self.instances.get(*number)?.slots;
-                slots.iter().position(|slot| slot.name.as_ref() == name)?
+                self.instances.get(*number)?.slot_numbers.get(name).copied()?
             }
         };
         Some(Term { column, operand: Operand::Variable(variable) })
@@ -477,7 +507,7 @@ impl Checker<'_> {
     fn tell_apart(
         &mut self,
         scope: &mut Scope,
-        target: &StoredTarget,
+        target: &StoredTarget<'a>,
         terms: &mut Vec<Term>,
         span: Span,
     ) {
@@ -519,7 +549,7 @@ impl Checker<'_> {
 
     fn plan_times(
         &self,
-        target: &Target,
+        target: &Target<'a>,
         context: &TimeContext,
         valid_at: Option<Operand>,
     ) -> Times {
@@ -539,7 +569,7 @@ impl Checker<'_> {
     }
 
     /// Whether rows are so for a period that has a column.
-    fn holds_period(&self, target: &Target, context: &TimeContext) -> bool {
+    fn holds_period(&self, target: &Target<'a>, context: &TimeContext) -> bool {
         match target {
             Target::Stored(stored) => stored.is_table() && context.is_range(),
             Target::Derived(_) => context.is_range(),

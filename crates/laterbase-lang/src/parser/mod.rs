@@ -24,6 +24,16 @@ use crate::token::{Sign, Token, TokenKind, Tokens, tokens};
 /// How deep expressions, bodies and trees may nest.
 pub const DEPTH_MAX: usize = 128;
 
+/// How many operators may stand above each other in an expression: a chain of them is as high as it
+/// is long.
+const HEIGHT_MAX: usize = 256;
+
+/// Bytes of a name at the most.
+pub const NAME_BYTES_MAX: usize = 256;
+
+/// Names with dots between at the most: a root's name has 64 bytes.
+const PATH_PARTS_MAX: usize = 64;
+
 /// A text as statements.
 #[derive(Debug)]
 pub struct Parsed {
@@ -74,13 +84,15 @@ struct Parser<'a> {
     depth: usize,
     /// Within how many brackets: there an end of line means nothing.
     brackets: usize,
+    /// How high the expression is that was read last.
+    height: usize,
     diagnostics: Vec<Diagnostic>,
 }
 
 impl<'a> Parser<'a> {
     fn new(text: &'a str) -> Self {
         let Tokens { tokens, diagnostics, .. } = tokens(text);
-        Self { text, tokens, at: 0, depth: 0, brackets: 0, diagnostics }
+        Self { text, tokens, at: 0, depth: 0, brackets: 0, height: 0, diagnostics }
     }
 
     fn statement(&mut self) -> Read<Statement> {
@@ -181,6 +193,18 @@ impl<'a> Parser<'a> {
         let found = read(self);
         self.depth -= 1;
         found
+    }
+
+    /// Puts an operator above the expression that was read last.
+    fn grow(&mut self) -> Read<()> {
+        self.height += 1;
+        if self.height > HEIGHT_MAX {
+            return self.wrong(
+                &format!("this is a chain of more than {HEIGHT_MAX} operators"),
+                "name parts of it, as in part = a + b; one of many values is x in [a, b]",
+            );
+        }
+        Ok(())
     }
 
     /// Reads what stands between brackets, where an end of line means nothing.
@@ -383,6 +407,10 @@ impl<'a> Parser<'a> {
                 );
             }
         };
+        if text.len() > NAME_BYTES_MAX {
+            let message = format!("a name of {} bytes; {NAME_BYTES_MAX} is the end", text.len());
+            return self.tell(Diagnostic::error(span, message).help("shorten it"));
+        }
         self.at += 1;
         Ok(Name { text, span })
     }
@@ -394,6 +422,12 @@ impl<'a> Parser<'a> {
             self.at += 1;
             path.parts.push(self.name(of_what)?);
             path.span = path.span.to(self.last_span());
+            if path.parts.len() > PATH_PARTS_MAX {
+                let message = format!("more than {PATH_PARTS_MAX} names with dots between");
+                let told = Diagnostic::error(path.span, message)
+                    .help("a relation is a name, or a root and a type of event: root.type");
+                return self.tell(told);
+            }
         }
         Ok(path)
     }
