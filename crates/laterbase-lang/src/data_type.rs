@@ -58,6 +58,28 @@ impl DataType {
         matches!(self, Self::Int | Self::Decimal | Self::Float)
     }
 
+    /// What the elements of a list, a set or a value of JSON are.
+    #[must_use]
+    pub(crate) fn element(&self) -> Option<Arc<Self>> {
+        match self {
+            Self::List(of) | Self::Set(of) => Some(Arc::clone(of)),
+            Self::Json => Some(Arc::new(Self::Json)),
+            Self::Bool
+            | Self::Int
+            | Self::Decimal
+            | Self::Float
+            | Self::Text
+            | Self::Bytes
+            | Self::Time
+            | Self::Date
+            | Self::Duration
+            | Self::Id
+            | Self::Ref(_)
+            | Self::Period
+            | Self::Record(_) => None,
+        }
+    }
+
     /// The type as values of it are compared: a reference is the text of a key.
     #[must_use]
     pub fn base(&self) -> &Self {

@@ -9,12 +9,28 @@
 //! ```
 //! Columns count characters, from 1. A line that is long is cut around the mistake.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::span::Span;
 
 /// Characters of a source line that are shown at the most.
 const LINE_MAX: usize = 120;
+
+/// Characters of a message, a label or a help that are shown at the most.
+const MESSAGE_MAX: usize = 1_000;
+
+/// Letters of something that a message quotes.
+const QUOTE_MAX: usize = 60;
+
+/// Names that a message lists at the most.
+const NAMES_MAX: usize = 20;
+
+/// Names that are compared with mistaken ones while a text is checked.
+const COMPARISONS_MAX: usize = 20_000;
+
+/// Bytes of a name that is compared with others: of two long names it would take their product.
+const COMPARED_BYTES_MAX: usize = 64;
 
 /// Mistakes that are collected before the rest is left unsaid.
 pub(crate) const DIAGNOSTICS_MAX: usize = 50;
@@ -97,7 +113,7 @@ impl Diagnostic {
         let spans = std::iter::once(self.span).chain(self.notes.iter().map(|(span, _)| *span));
         let last_line = spans.map(|span| Place::of(source, span).line).max().unwrap_or(1);
         let margin = last_line.to_string().len();
-        let mut text = format!("{severity}: {}", self.message);
+        let mut text = format!("{severity}: {}", first_letters(&self.message, MESSAGE_MAX));
         let place = Place::of(source, self.span);
         let _ = write!(text, "\n{:margin$}--> {name}:{}:{}", "", place.line, place.column);
         let _ = write!(text, "\n{:margin$} |", "");
@@ -106,7 +122,7 @@ impl Diagnostic {
             text.push_str(&Place::of(source, *span).excerpt(margin, '-', note));
         }
         if let Some(help) = &self.help {
-            let _ = write!(text, "\n{:margin$} = help: {help}", "");
+            let _ = write!(text, "\n{:margin$} = help: {}", "", first_letters(help, MESSAGE_MAX));
         }
         text
     }
@@ -166,11 +182,12 @@ impl<'a> Place<'a> {
         let indent: String = std::iter::once(cut)
             .flat_map(str::chars)
             .map(|_| ' ')
-            .chain(shown.chars().take(self.column - 1 - from).map(|letter| match letter {
-                '\t' => '\t',
-                _ => ' ',
+            .chain(shown.chars().take(self.column - 1 - from).map(|letter| {
+                // A tab is as wide above as below.
+                if letter == '\t' { '\t' } else { ' ' }
             }))
             .collect();
+        let label = first_letters(label, MESSAGE_MAX);
         let width = self.width.min(LINE_MAX);
         let marks: String = std::iter::repeat_n(mark, width).collect();
         let space = if label.is_empty() { "" } else { " " };
@@ -181,13 +198,63 @@ impl<'a> Place<'a> {
     }
 }
 
+/// A text without what stands behind so many characters.
+fn first_letters(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
+        None => Cow::Borrowed(text),
+    }
+}
+
+/// A text as a message quotes it: all of it, or its beginning.
+pub(crate) fn shown(text: &str) -> Cow<'_, str> {
+    first_letters(text, QUOTE_MAX)
+}
+
+/// Names with commas between; how many more there are, if they are many.
+pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut names = names.into_iter();
+    let shown: Vec<&str> = names.by_ref().take(NAMES_MAX).collect();
+    let more = names.count();
+    let behind = if more > 0 { format!(" and {more} more") } else { String::new() };
+    shown.join(", ") + &behind
+}
+
+/// Guesses at what was meant. They cost a comparison with every name there is, so in a text of many
+/// mistakes the later ones get none.
+#[derive(Debug)]
+pub(crate) struct Guesses {
+    left: usize,
+}
+
+impl Default for Guesses {
+    fn default() -> Self {
+        Self { left: COMPARISONS_MAX }
+    }
+}
+
+impl Guesses {
+    /// The name among `known` that was probably meant by `name`, as a label.
+    pub(crate) fn label<'a>(
+        &mut self,
+        name: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> String {
+        let known = known.into_iter().take(self.left).inspect(|_| self.left -= 1);
+        let near = nearest(name, known);
+        near.map(|near| format!("did you mean `{near}`?")).unwrap_or_default()
+    }
+}
+
 /// The name among `known` that was probably meant by `name`.
 #[must_use]
-pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // A letter in three may be wrong; comparing long names with all others would take long.
-    let wrong_max = (name.chars().count() / 3).clamp(1, 4);
+    let letters = name.chars().count();
+    let wrong_max = (letters / 3).clamp(1, 4).min(letters.saturating_sub(1));
     known
         .into_iter()
+        .filter(|other| name.len().max(other.len()) <= COMPARED_BYTES_MAX)
         .filter(|other| other.len().abs_diff(name.len()) <= 16)
         .map(|other| (strsim::damerau_levenshtein(name, other), other))
         .filter(|(wrong, _)| *wrong <= wrong_max)
@@ -210,9 +277,11 @@ mod tests {
             .render("query", source);
         assert_eq!(
             shown,
-            "error: no field `prot`\n --> query:2:30\n  |\n2 | ?{port} :- shipment.departed{prot: port}\n  \
-             |                              ^^^^ did you mean `port`?\n2 | ?{port} :- \
-             shipment.departed{prot: port}\n  |   ---- needed here\n  = help: write `.schema`"
+            "error: no field `prot`\n --> query:2:30\n  |\n\
+             2 | ?{port} :- shipment.departed{prot: port}\n  \
+             |                              ^^^^ did you mean `port`?\n\
+             2 | ?{port} :- shipment.departed{prot: port}\n  \
+             |   ---- needed here\n  = help: write `.schema`"
         );
     }
 

@@ -12,9 +12,10 @@
 //! which order they are joined is the engine's to say.
 //!
 //! **Meaning.** A rule has one result for each different binding of its variables
-//! ([`Rule::variables`]); aggregates range over these bindings. Where an atom over stored rows stands
-//! beside aggregates, the checker binds the row's identity (an event's id, a row's key) to a
-//! variable without a name, so that two orders of one customer over one sum count as two.
+//! ([`Rule::variables`]); aggregates range over these bindings. Where an atom over stored rows
+//! stands beside aggregates that count, the checker binds the row's identity (an event's id, a
+//! row's key) to a variable without a name, so that two orders of one customer over one sum count
+//! as two.
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! Syntax: a text as statements, before anything is known of what they name.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::function::Function;
@@ -58,7 +59,7 @@ pub enum Declaration {
     /// `index shipment.departed{port}`.
     Index(IndexSyntax),
     /// `view 1 in_transit{shipment} :- …`.
-    View(ViewSyntax),
+    View(Box<ViewSyntax>),
 }
 
 /// A root and its events.
@@ -160,6 +161,15 @@ pub struct Path {
     pub parts: Vec<Name>,
     /// All of it.
     pub span: Span,
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, part) in self.parts.iter().enumerate() {
+            write!(f, "{}{}", if at == 0 { "" } else { "." }, part.text)?;
+        }
+        Ok(())
+    }
 }
 
 /// A rule.
@@ -272,7 +282,7 @@ pub struct Body {
 #[derive(Debug, Clone, PartialEq)]
 pub enum LiteralSyntax {
     /// A row.
-    Atom(AtomSyntax),
+    Atom(Box<AtomSyntax>),
     /// `not a{…}`, `not (a{…}, b{…})`.
     Not(Body),
     /// A condition. `x = …` and `x in …` bind `x` if nothing else does.
@@ -471,6 +481,28 @@ pub enum ExpressionKind {
     Set(Vec<ExpressionSyntax>),
     /// `{a: x}`.
     Record(Vec<(Name, ExpressionSyntax)>),
-    /// What could not be read; a mistake was told.
-    Wrong,
+}
+
+impl ExpressionSyntax {
+    /// The value that it is, if it is a literal.
+    #[must_use]
+    pub fn as_value(&self) -> Option<&Value> {
+        if let ExpressionKind::Value(value) = &self.kind { Some(value) } else { None }
+    }
+
+    /// The variable that it is, if it is nothing else.
+    #[must_use]
+    pub fn as_variable(&self) -> Option<&Arc<str>> {
+        if let ExpressionKind::Variable(name) = &self.kind { Some(name) } else { None }
+    }
+
+    /// The function or aggregate that it calls by name, if it is such a call.
+    #[must_use]
+    pub fn as_call(&self) -> Option<(&Name, &[Self])> {
+        if let ExpressionKind::Call(name, arguments) = &self.kind {
+            Some((name, arguments))
+        } else {
+            None
+        }
+    }
 }

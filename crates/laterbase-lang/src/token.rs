@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{DIAGNOSTICS_MAX, Diagnostic, shown};
 use crate::literal;
 use crate::span::Span;
 use crate::value::Value;
@@ -128,7 +128,7 @@ pub(crate) fn tokens(text: &str) -> Tokens {
                 .help("pass data as parameters, or split the text at ends of statements"),
         );
     } else {
-        while lexer.token() {}
+        while lexer.found.diagnostics.len() < DIAGNOSTICS_MAX && lexer.token() {}
     }
     let end = Span::new(lexer.at as u32, lexer.at as u32);
     let last = Token { kind: TokenKind::End, span: end, is_first_of_line: true };
@@ -160,7 +160,9 @@ impl<'a> Lexer<'a> {
 
     fn mistake(&mut self, start: usize, message: String, help: &str) {
         let span = self.span_from(start);
-        self.found.diagnostics.push(Diagnostic::error(span, message).help(help));
+        if self.found.diagnostics.len() < DIAGNOSTICS_MAX {
+            self.found.diagnostics.push(Diagnostic::error(span, message).help(help));
+        }
     }
 
     /// Takes as many bytes of letters as hold a property.
@@ -317,7 +319,7 @@ impl<'a> Lexer<'a> {
         let value = match digits.parse() {
             Ok(id) => Value::Id(id),
             Err(_) => {
-                let message = format!("`#{digits}` is no id of an event");
+                let message = format!("`#{}` is no id of an event", shown(digits));
                 self.mistake(start, message, "an id has 26 letters and digits behind the `#`");
                 Value::Null
             }
@@ -355,7 +357,7 @@ impl<'a> Lexer<'a> {
             _ => "durations are written as in 1d12h or 90m, floats as in 1.5e3",
         };
         if value.is_none() {
-            let message = format!("`{}` is no number", self.span_from(start).of(self.text));
+            let message = format!("`{}` is no number", shown(self.span_from(start).of(self.text)));
             self.mistake(start, message, help);
         }
         self.push(TokenKind::Literal(value.unwrap_or(Value::Int(0))), start);
@@ -405,7 +407,7 @@ impl<'a> Lexer<'a> {
         let value = literal::time_of(written).map(Value::Time);
         if value.is_none() {
             let help = "times have an offset, as in 2026-03-01T12:00Z or 2026-03-01T13:00+01:00";
-            self.mistake(start, format!("`{written}` is no time"), help);
+            self.mistake(start, format!("`{}` is no time", shown(written)), help);
         }
         Some(value.unwrap_or(Value::Time(0)))
     }
@@ -429,9 +431,9 @@ mod tests {
         found
             .tokens
             .iter()
-            .filter_map(|token| match &token.kind {
-                TokenKind::Literal(value) => Some(format!("{} {value}", value.kind())),
-                _ => None,
+            .filter_map(|token| {
+                let TokenKind::Literal(value) = &token.kind else { return None };
+                Some(format!("{} {value}", value.kind()))
             })
             .collect()
     }

@@ -1,8 +1,9 @@
 //! Values: what variables are bound to, and what answers hold.
 //!
 //! There is one value for one meaning: decimals carry no trailing zeros, sets are sorted and free
-//! of repetitions, a number in JSON without a fraction is an integer, and no float is a not-a-number
-//! or a negative zero. So equality of values is equality of their parts, and they can be hashed.
+//! of repetitions, a number in JSON without a fraction is an integer, and no float is a
+//! not-a-number or a negative zero. So equality of values is equality of their parts, and they can
+//! be hashed.
 //!
 //! [`Ord`] is a total order over all kinds, for sorting; what `<` means in a question, where an
 //! absent value compares with nothing, is a function of the engine.
@@ -102,6 +103,14 @@ impl Value {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
 
+    /// The exact number that it is.
+    fn as_decimal(&self) -> Option<Decimal> {
+        if let Self::Int(int) = self {
+            return Some(Decimal::from(*int));
+        }
+        if let Self::Decimal(decimal) = self { Some(*decimal) } else { None }
+    }
+
     /// A field of a record; absent if it is no record or has no such field.
     #[must_use]
     pub fn field(&self, name: &str) -> &Self {
@@ -169,21 +178,13 @@ impl Value {
 
     /// Tells kinds of one rank apart.
     fn kind_rank(&self) -> u8 {
-        match self {
-            Self::Decimal(_) => 1,
-            Self::Float(_) => 2,
-            _ => 0,
-        }
+        u8::from(matches!(self, Self::Decimal(_))) + 2 * u8::from(matches!(self, Self::Float(_)))
     }
 }
 
 /// Compares a float with an exact number: exactly, as far as the float is within its range.
 fn compare_float(float: f64, exact: &Value) -> Option<Ordering> {
-    let exact = match exact {
-        Value::Int(int) => Decimal::from(*int),
-        Value::Decimal(decimal) => *decimal,
-        _ => return None,
-    };
+    let exact = exact.as_decimal()?;
     match Decimal::from_f64_retain(float) {
         // What a decimal cannot hold of a tiny float is told by its sign.
         Some(near) if near == exact && near.is_zero() => {
@@ -288,7 +289,7 @@ mod tests {
     #[test]
     fn numbers_are_ordered_by_what_they_say_and_then_by_kind() {
         let decimal = |text: &str| Value::decimal(text.parse().unwrap());
-        let mut numbers = vec![
+        let mut numbers = [
             Value::Float(1.5),
             decimal("1.50"),
             Value::Int(2),

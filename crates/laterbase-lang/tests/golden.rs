@@ -1,9 +1,9 @@
 //! Golden text: statements beside what they mean, or what is wrong with them.
 //!
-//! A file under `tests/golden/checks` starts with a schema; then each case is a title (`# …`), a text,
-//! a line `---`, and the plan or the diagnostics. One under `tests/golden/schemas` has a schema, a
-//! line `===` and the next schema in its place, and what that changes. `UPDATE_GOLDEN=1` writes
-//! what is answered, to be reviewed.
+//! A file under `tests/golden/checks` starts with a schema; then each case is a title (`# …`), a
+//! text, a line `---`, and the plan or the diagnostics. One under `tests/golden/schemas` has a
+//! schema, a line `===` and the next schema in its place, and what that changes. `UPDATE_GOLDEN=1`
+//! writes what is answered, to be reviewed.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says where")]
 
@@ -52,6 +52,14 @@ fn schemas_change_what_the_files_say() {
     });
 }
 
+#[test]
+fn texts_are_laid_out_as_the_files_say() {
+    check_files("formats", |_, text| match laterbase_lang::format(text) {
+        Ok(formatted) => formatted,
+        Err(diagnostics) => render_all(&diagnostics, "text", text),
+    });
+}
+
 /// The plan of each query of a text, or what is wrong.
 fn meaning(schema: &Schema, text: &str) -> String {
     let parsed = parse(text);
@@ -69,9 +77,9 @@ fn meaning(schema: &Schema, text: &str) -> String {
     let rules: Vec<_> = parsed
         .statements
         .iter()
-        .filter_map(|statement| match &statement.kind {
-            StatementKind::Rule(rule) => Some(rule.clone()),
-            _ => None,
+        .filter_map(|statement| {
+            let StatementKind::Rule(rule) = &statement.kind else { return None };
+            Some(rule.clone())
         })
         .collect();
     if has_errors(&diagnostics) {
@@ -118,7 +126,8 @@ fn check_files(folder: &str, answer: impl Fn(&str, &str) -> String) {
             std::fs::write(&path, written).unwrap();
         } else {
             let name = path.file_name().unwrap().to_string_lossy();
-            assert_eq!(file, written, "{name} differs; review it with UPDATE_GOLDEN=1");
+            let first = file.lines().zip(written.lines()).find(|(file, written)| file != written);
+            assert!(file == written, "{name} differs; review it with UPDATE_GOLDEN=1: {first:#?}");
         }
     }
     assert!(cases > 0, "no cases in {}", folder.display());

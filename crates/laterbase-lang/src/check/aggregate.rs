@@ -17,8 +17,8 @@ use crate::syntax::{
     Name, Path, PatternField, RuleSyntax, TimesSyntax,
 };
 
-/// The rule for the aggregates, if the head computes with any; head, body and times then are what is
-/// left to do.
+/// The rule for the aggregates, if the head computes with any; head, body and times then are what
+/// is left to do.
 pub(super) fn without_compounds(
     name: &Arc<str>,
     head: &mut Head,
@@ -54,7 +54,7 @@ pub(super) fn without_compounds(
         times: TimesSyntax::default(),
         span: body.span,
     };
-    let outer = Body { literals: vec![LiteralSyntax::Atom(atom)], span: body.span };
+    let outer = Body { literals: vec![LiteralSyntax::Atom(Box::new(atom))], span: body.span };
     Some(RuleSyntax {
         name: relation,
         head: Head { fields: inner.fields, span: head.span },
@@ -92,8 +92,7 @@ impl Inner {
             });
             return;
         }
-        if let ExpressionKind::Variable(name) = &expression.kind {
-            let name = Arc::clone(name);
+        if let Some(name) = expression.as_variable().cloned() {
             self.group(&name, expression.span);
         }
         for part in parts_mut(expression) {
@@ -104,18 +103,7 @@ impl Inner {
 
 /// Whether an expression is the call of an aggregate.
 pub(super) fn is_aggregate(expression: &ExpressionSyntax) -> bool {
-    match &expression.kind {
-        ExpressionKind::Call(name, _) => Aggregate::by_name(&name.text).is_some(),
-        ExpressionKind::Value(_)
-        | ExpressionKind::Variable(_)
-        | ExpressionKind::Anything
-        | ExpressionKind::Parameter(_)
-        | ExpressionKind::Operator(..)
-        | ExpressionKind::List(_)
-        | ExpressionKind::Set(_)
-        | ExpressionKind::Record(_)
-        | ExpressionKind::Wrong => false,
-    }
+    expression.as_call().is_some_and(|(name, _)| Aggregate::by_name(&name.text).is_some())
 }
 
 /// Whether an aggregate is called anywhere in it.
@@ -134,8 +122,7 @@ pub(super) fn parts(expression: &ExpressionSyntax) -> Vec<&ExpressionSyntax> {
         ExpressionKind::Value(_)
         | ExpressionKind::Variable(_)
         | ExpressionKind::Anything
-        | ExpressionKind::Parameter(_)
-        | ExpressionKind::Wrong => Vec::new(),
+        | ExpressionKind::Parameter(_) => Vec::new(),
     }
 }
 
@@ -149,8 +136,7 @@ fn parts_mut(expression: &mut ExpressionSyntax) -> Vec<&mut ExpressionSyntax> {
         ExpressionKind::Value(_)
         | ExpressionKind::Variable(_)
         | ExpressionKind::Anything
-        | ExpressionKind::Parameter(_)
-        | ExpressionKind::Wrong => Vec::new(),
+        | ExpressionKind::Parameter(_) => Vec::new(),
     }
 }
 
@@ -159,7 +145,7 @@ pub(super) fn variables(expression: &ExpressionSyntax) -> Vec<(Arc<str>, Span)> 
     let mut found = Vec::new();
     let mut open = vec![expression];
     while let Some(expression) = open.pop() {
-        if let ExpressionKind::Variable(name) = &expression.kind {
+        if let Some(name) = expression.as_variable() {
             found.push((Arc::clone(name), expression.span));
         }
         open.extend(parts(expression));

@@ -1,9 +1,9 @@
 //! Bodies: what their atoms bind, what conditions bind then, and that everything is bound.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::aggregate::{holds_aggregate, variables};
+use super::aggregate::variables;
 use super::expression::Typing;
 use super::instance::{Checker, PERIOD, Typed};
 use super::relation::{StoredTarget, Target, known_columns};
@@ -35,6 +35,8 @@ struct Draft {
 pub(super) struct Scope {
     drafts: Vec<Draft>,
     names: BTreeMap<Arc<str>, VariableId>,
+    /// The names in the order in which they were bound.
+    named: Vec<Arc<str>>,
     /// Of the rule around a tree: what can be named there.
     outer: BTreeMap<Arc<str>, (VariableId, Typed)>,
     /// What is used of it.
@@ -47,13 +49,25 @@ pub(super) struct Scope {
     pub(super) is_incomplete: bool,
     /// Ids of events that atoms bound.
     pub(super) event_ids: Vec<VariableId>,
+    /// Whether its names are those of an answer's columns.
+    pub(super) is_of_columns: bool,
 }
 
 impl Scope {
-    /// A scope within a row of another one.
-    pub(super) fn within(outer: &Self) -> Self {
-        let named = outer.names.iter();
-        let outer = named.map(|(name, id)| (Arc::clone(name), (*id, outer.typed(*id)))).collect();
+    /// A scope of an answer's columns.
+    pub(super) fn of_columns() -> Self {
+        Self { is_of_columns: true, ..Self::default() }
+    }
+
+    /// A scope within a row of this one, in which some names occur. What this one has from a row
+    /// around it is taken in, so that it reaches the inner one.
+    pub(super) fn around(&mut self, names: &BTreeSet<Arc<str>>) -> Self {
+        let mut outer = BTreeMap::new();
+        for name in names {
+            if let Some(id) = self.find(name, Span::default()) {
+                outer.insert(Arc::clone(name), (id, self.typed(id)));
+            }
+        }
         Self { outer, ..Self::default() }
     }
 
@@ -71,8 +85,20 @@ impl Scope {
     /// A variable that can be named from now on.
     pub(super) fn bind(&mut self, name: &Name, typed: Typed) -> VariableId {
         let id = self.add(&name.text, typed, name.span);
-        self.names.insert(Arc::clone(&name.text), id);
+        self.name(&name.text, id);
         id
+    }
+
+    fn name(&mut self, name: &Arc<str>, id: VariableId) {
+        self.names.insert(Arc::clone(name), id);
+        self.named.push(Arc::clone(name));
+    }
+
+    /// Takes back what was bound behind the first so many names.
+    fn forget(&mut self, first: usize) {
+        for name in self.named.split_off(first.min(self.named.len())) {
+            self.names.remove(&name);
+        }
     }
 
     /// The variable of a name, if it is bound; one of the row around is taken in.
@@ -82,7 +108,7 @@ impl Scope {
         }
         let (outside, typed) = self.outer.get(name)?.clone();
         let inside = self.add(name, typed, span);
-        self.names.insert(Arc::clone(name), inside);
+        self.name(name, inside);
         self.captured.push((outside, inside));
         Some(inside)
     }
@@ -132,18 +158,18 @@ impl<'a> BodyTimes<'a> {
 
 /// What a body comes to while it is read.
 #[derive(Default)]
-struct Parts<'a> {
-    literals: Vec<Literal>,
+pub(super) struct Parts<'a> {
+    pub(super) literals: Vec<Literal>,
     /// Variables of columns that must equal an expression.
     equal: Vec<(VariableId, &'a ExpressionSyntax)>,
     /// Variables that are the value of an expression, once that is bound.
     lets: Vec<(VariableId, &'a ExpressionSyntax)>,
     /// For which periods atoms are so.
     periods: Vec<VariableId>,
-    is_wrong: bool,
+    pub(super) is_wrong: bool,
 }
 
-impl Checker<'_> {
+impl<'a> Checker<'a> {
     /// What a body says; `None` after a mistake was told.
     pub(super) fn body(
         &mut self,
@@ -210,12 +236,12 @@ impl Checker<'_> {
         }
         for literal in &body.literals {
             if let LiteralSyntax::Not(inner) = literal {
-                let names = scope.names.clone();
+                let named_before = scope.named.len();
                 let first_edge = self.edges.len();
                 let negated = self.literals(scope, inner, times, true);
                 let edges = self.edges.get_mut(first_edge..).unwrap_or_default();
                 edges.iter_mut().for_each(|edge| edge.strength = Strength::Negated);
-                scope.names = names;
+                scope.forget(named_before);
                 match negated {
                     Some(negated) => parts.literals.push(Literal::Not(negated, inner.span)),
                     None => parts.is_wrong = true,
@@ -273,15 +299,8 @@ impl Checker<'_> {
             return None;
         }
         if holds_period && (own.bind.is_some() || !has_own_valid) {
-            let typed = Typed { data_type: Some(DataType::Period), is_optional: false };
-            let variable = match own.bind {
-                Some(name) => scope.bind(name, typed),
-                None => scope.fresh(typed, atom.span),
-            };
+            let variable = self.period_of(scope, atom, own.bind, parts)?;
             terms.extend(self.hidden_term(&target, PERIOD, variable));
-            if own.bind.is_none() {
-                parts.periods.push(variable);
-            }
         } else if let Some(name) = own.bind {
             self.tell_of_no_period(name);
             return None;
@@ -298,11 +317,41 @@ impl Checker<'_> {
         (!is_wrong).then_some(())
     }
 
+    /// The variable for the period of an atom's rows: one with a name, or one that the period of
+    /// the body is made of.
+    fn period_of(
+        &mut self,
+        scope: &mut Scope,
+        atom: &AtomSyntax,
+        bind: Option<&Name>,
+        parts: &mut Parts<'_>,
+    ) -> Option<VariableId> {
+        let typed = Typed { data_type: Some(DataType::Period), is_optional: false };
+        let Some(name) = bind else {
+            let variable = scope.fresh(typed, atom.span);
+            parts.periods.push(variable);
+            return Some(variable);
+        };
+        self.bind_new(scope, name, typed)
+    }
+
+    /// Binds a name to a period; a mistake if it is bound already.
+    fn bind_new(&mut self, scope: &mut Scope, name: &Name, typed: Typed) -> Option<VariableId> {
+        if scope.find(&name.text, name.span).is_some() {
+            self.tell(
+                Diagnostic::error(name.span, format!("`{}` is bound already", name.text))
+                    .help("give each period a name of its own; overlaps(p, q) compares two"),
+            );
+            return None;
+        }
+        Some(scope.bind(name, typed))
+    }
+
     /// What a field of an atom is bound to; several terms never, none for `_`.
     fn term<'s>(
         &mut self,
         scope: &mut Scope,
-        target: &Target,
+        target: &Target<'a>,
         field: &'s PatternField,
         parts: &mut Parts<'s>,
     ) -> Option<Option<Term>> {
@@ -318,11 +367,8 @@ impl Checker<'_> {
         let named = |text: &Arc<str>, span| Name { text: Arc::clone(text), span };
         let name = match &field.value {
             None => Some(named(&field.name.text, field.name.span)),
-            Some(value) => match &value.kind {
-                ExpressionKind::Variable(text) => Some(named(text, value.span)),
-                ExpressionKind::Anything => return Some(None),
-                _ => None,
-            },
+            Some(value) if value.kind == ExpressionKind::Anything => return Some(None),
+            Some(value) => value.as_variable().map(|text| named(text, value.span)),
         };
         if let Some(name) = name {
             return Some(Some(term(self.bound(scope, &name, typed, parts))));
@@ -410,22 +456,22 @@ impl Checker<'_> {
     }
 
     /// The column of a field, and its type.
-    fn column(&mut self, target: &Target, name: &Name) -> Option<(usize, Typed)> {
+    fn column(&mut self, target: &Target<'a>, name: &Name) -> Option<(usize, Typed)> {
         match target {
             Target::Stored(stored) => {
                 let number = self.stored_number(stored);
                 let found = self.stored_column(number, stored, &name.text);
-                if found.is_none() {
+                if found.is_none() && self.is_listening() {
                     self.tell_of_no_field(&stored.name, &known_columns(stored), name);
                 }
                 found
             }
             Target::Derived(number) => {
                 let instance = self.instances.get(*number)?;
-                let at = instance.slots.iter().position(|slot| slot.name == name.text);
+                let at = instance.slot_numbers.get(&name.text).copied();
                 let found =
                     at.and_then(|at| instance.slots.get(at).map(|slot| (at, slot.typed.clone())));
-                if found.is_none() {
+                if found.is_none() && self.is_listening() {
                     let of = Arc::clone(&instance.name);
                     let known: Vec<Arc<str>> =
                         instance.slots.iter().map(|slot| Arc::clone(&slot.name)).collect();
@@ -439,15 +485,19 @@ impl Checker<'_> {
     }
 
     /// A term for a column that nobody named.
-    fn hidden_term(&mut self, target: &Target, name: &str, variable: VariableId) -> Option<Term> {
+    fn hidden_term(
+        &mut self,
+        target: &Target<'a>,
+        name: &str,
+        variable: VariableId,
+    ) -> Option<Term> {
         let column = match target {
             Target::Stored(stored) => {
                 let number = self.stored_number(stored);
                 self.stored_column(number, stored, name)?.0
             }
             Target::Derived(number) => {
-                let slots = &self.instances.get(*number)?.slots;
-                slots.iter().position(|slot| slot.name.as_ref() == name)?
+                self.instances.get(*number)?.slot_numbers.get(name).copied()?
             }
         };
         Some(Term { column, operand: Operand::Variable(variable) })
@@ -457,7 +507,7 @@ impl Checker<'_> {
     fn tell_apart(
         &mut self,
         scope: &mut Scope,
-        target: &StoredTarget,
+        target: &StoredTarget<'a>,
         terms: &mut Vec<Term>,
         span: Span,
     ) {
@@ -499,7 +549,7 @@ impl Checker<'_> {
 
     fn plan_times(
         &self,
-        target: &Target,
+        target: &Target<'a>,
         context: &TimeContext,
         valid_at: Option<Operand>,
     ) -> Times {
@@ -519,7 +569,7 @@ impl Checker<'_> {
     }
 
     /// Whether rows are so for a period that has a column.
-    fn holds_period(&self, target: &Target, context: &TimeContext) -> bool {
+    fn holds_period(&self, target: &Target<'a>, context: &TimeContext) -> bool {
         match target {
             Target::Stored(stored) => stored.is_table() && context.is_range(),
             Target::Derived(_) => context.is_range(),
@@ -529,7 +579,7 @@ impl Checker<'_> {
     fn tell_of_no_period(&mut self, name: &Name) {
         self.tell(Diagnostic::error(name.span, "nothing here is so for a period").help(
             "rows of tables are, and rules over tables, with `valid in [from, until) as p`; events \
-                 happen at a moment: bind their `at`",
+             happen at a moment: bind their `at`",
         ));
     }
 
@@ -554,8 +604,12 @@ impl Checker<'_> {
         let is_several = parts.periods.len() > 1;
         let typed = Typed { data_type: Some(DataType::Period), is_optional: false };
         let variable = match times.bind {
-            Some(name) => scope.bind(name, typed),
-            None => scope.fresh(typed, span),
+            Some(name) => self.bind_new(scope, name, typed),
+            None => Some(scope.fresh(typed, span)),
+        };
+        let Some(variable) = variable else {
+            parts.is_wrong = true;
+            return;
         };
         let whole = || Expression::Value(Value::Period(from, until));
         parts.literals.push(Literal::Let(variable, shared.unwrap_or_else(whole), span));
@@ -566,89 +620,6 @@ impl Checker<'_> {
             parts.literals.push(Literal::Filter(is_there, span));
         }
         scope.period = Some(variable);
-    }
-
-    /// Lets `x = …` and `x in …` bind what nothing else does; answers the conditions that are left.
-    fn bind_conditions<'s>(
-        &mut self,
-        scope: &mut Scope,
-        body: &'s Body,
-        parts: &mut Parts<'s>,
-    ) -> Vec<&'s ExpressionSyntax> {
-        let mut open: Vec<&ExpressionSyntax> = body
-            .literals
-            .iter()
-            .filter_map(|literal| match literal {
-                LiteralSyntax::Condition(condition) => Some(condition),
-                LiteralSyntax::Atom(_) | LiteralSyntax::Not(_) => None,
-            })
-            .collect();
-        // Each round binds at least one; the names that are not bound are counted first, so that a
-        // body of many conditions takes no square of rounds unless each waits for the next.
-        loop {
-            let before = open.len();
-            let mut left = Vec::new();
-            for condition in open {
-                match self.bind_condition(scope, condition) {
-                    Some(Some(literal)) => parts.literals.push(literal),
-                    Some(None) => parts.is_wrong = true,
-                    None => left.push(condition),
-                }
-            }
-            open = left;
-            if open.len() == before {
-                return open;
-            }
-        }
-    }
-
-    /// The literal that a condition is if it binds a variable; `None` if it binds none.
-    fn bind_condition(
-        &mut self,
-        scope: &mut Scope,
-        condition: &ExpressionSyntax,
-    ) -> Option<Option<Literal>> {
-        let ExpressionKind::Operator(function, sides) = &condition.kind else { return None };
-        let [left, right] = sides.as_slice() else { return None };
-        let is_free = |scope: &mut Scope, side: &ExpressionSyntax| match &side.kind {
-            ExpressionKind::Variable(name) => scope.find(name, side.span).is_none(),
-            _ => false,
-        };
-        let is_bound = |scope: &mut Scope, side: &ExpressionSyntax| {
-            !holds_aggregate(side)
-                && variables(side).iter().all(|(name, span)| scope.find(name, *span).is_some())
-        };
-        let (target, source) = match function {
-            Function::Equal | Function::In if is_free(scope, left) && is_bound(scope, right) => {
-                (left, right)
-            }
-            Function::Equal if is_free(scope, right) && is_bound(scope, left) => (right, left),
-            _ => return None,
-        };
-        let ExpressionKind::Variable(name) = &target.kind else { return None };
-        let name = Name { text: Arc::clone(name), span: target.span };
-        let Some(value) = self.expression(scope, source) else { return Some(None) };
-        if *function == Function::Equal {
-            let variable = scope.bind(&name, value.typed);
-            return Some(Some(Literal::Let(variable, value.expression, condition.span)));
-        }
-        let element = match &value.typed.data_type {
-            None => Typed::default(),
-            Some(DataType::List(of) | DataType::Set(of)) => {
-                Typed { data_type: Some(of.as_ref().clone()), is_optional: false }
-            }
-            Some(DataType::Json) => Typed { data_type: Some(DataType::Json), is_optional: true },
-            Some(other) => {
-                let message = format!("`{}` cannot be in {other}", name.text);
-                self.tell(
-                    Diagnostic::error(source.span, message)
-                        .help("it takes each element of a list or a set"),
-                );
-                return Some(None);
-            }
-        };
-        let variable = scope.bind(&name, element);
-        Some(Some(Literal::Each(variable, value.expression, condition.span)))
     }
 }
 

@@ -6,7 +6,7 @@ use super::aggregate::variables;
 use super::body::Scope;
 use super::instance::{Checker, Typed};
 use crate::data_type::{Column, DataType};
-use crate::diagnostic::{Diagnostic, nearest};
+use crate::diagnostic::{Diagnostic, listed};
 use crate::function::{Aggregate, Function};
 use crate::literal;
 use crate::plan::Expression;
@@ -29,8 +29,8 @@ impl Typing {
     }
 }
 
-/// A value as one of a type, where that loses nothing: whole numbers as decimals and floats, days as
-/// their midnight (UTC), texts as ids. `None` if it is none; an absent value is one of each.
+/// A value as one of a type, where that loses nothing: whole numbers as decimals and floats, days
+/// as their midnight (UTC), texts as ids. `None` if it is none; an absent value is one of each.
 #[must_use]
 pub fn fitting(value: &Value, data_type: &DataType) -> Option<Value> {
     let fits = match (value, data_type) {
@@ -68,9 +68,10 @@ pub fn fitting(value: &Value, data_type: &DataType) -> Option<Value> {
         (Value::List(values) | Value::Set(values), DataType::List(of) | DataType::Set(of)) => {
             let values: Option<Vec<Value>> =
                 values.iter().map(|value| fitting(value, of)).collect();
-            match data_type {
-                DataType::Set(_) => Value::set(values?),
-                _ => Value::List(values?.into()),
+            if matches!(data_type, DataType::Set(_)) {
+                Value::set(values?)
+            } else {
+                Value::List(values?.into())
             }
         }
         _ => return None,
@@ -155,7 +156,6 @@ impl Checker<'_> {
                 );
                 None
             }
-            ExpressionKind::Wrong => None,
         }
     }
 
@@ -170,18 +170,19 @@ impl Checker<'_> {
             let expression = Expression::Variable(found);
             return Some(Typing { expression, typed: scope.typed(found), span });
         }
-        if scope.is_incomplete {
+        if scope.is_incomplete || !self.is_listening() {
             return None;
         }
         let known = scope.known_names();
-        let near = nearest(name, known.iter().map(AsRef::as_ref));
-        self.tell(
-            Diagnostic::error(span, format!("nothing binds `{name}`"))
-                .label(near.map(|near| format!("did you mean `{near}`?")).unwrap_or_default())
-                .help(
-                    "an atom of the body must name it, or `=` must say what it is; text is quoted",
-                ),
-        );
+        let label = self.guesses.label(name, known.iter().map(AsRef::as_ref));
+        let told = Diagnostic::error(span, format!("nothing binds `{name}`")).label(label);
+        self.tell(if scope.is_of_columns {
+            told.help("`having` and `order by` see the columns of the answer: add it to the head")
+        } else {
+            told.help(
+                "an atom of the body must name it, or `=` must say what it is; text is quoted",
+            )
+        });
         None
     }
 
@@ -189,16 +190,20 @@ impl Checker<'_> {
         if let Some(value) = self.context.parameters.get(name) {
             return Some(constant(value.clone(), span));
         }
-        let known: Vec<&str> = self.context.parameters.keys().map(AsRef::as_ref).collect();
-        let near = nearest(name, known.iter().copied());
+        if !self.is_listening() {
+            return None;
+        }
+        let known: Vec<String> =
+            self.context.parameters.keys().map(|it| format!("${it}")).collect();
+        let label = self.guesses.label(&format!("${name}"), known.iter().map(AsRef::as_ref));
         let help = if known.is_empty() {
             "no parameters are given".to_owned()
         } else {
-            format!("given are ${}", known.join(", $"))
+            format!("given are {}", listed(known.iter().map(AsRef::as_ref)))
         };
         self.tell(
             Diagnostic::error(span, format!("the parameter `${name}` has no value"))
-                .label(near.map(|near| format!("did you mean `${near}`?")).unwrap_or_default())
+                .label(label)
                 .help(help),
         );
         None
@@ -224,9 +229,9 @@ impl Checker<'_> {
         } else {
             let functions = Function::NAMES.iter().map(|(name, _)| *name);
             let known = functions.chain(Aggregate::NAMES.iter().map(|(name, _)| *name));
-            let near = nearest(&name.text, known.chain(["now"]));
+            let label = self.guesses.label(&name.text, known.chain(["now"]));
             Diagnostic::error(name.span, format!("there is no function `{}`", name.text))
-                .label(near.map(|near| format!("did you mean `{near}`?")).unwrap_or_default())
+                .label(label)
         };
         self.tell(mistake);
         None

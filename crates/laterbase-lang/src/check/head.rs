@@ -1,21 +1,23 @@
 //! Heads: the columns of rules and answers, aggregates among them, and trees.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::aggregate::{holds_aggregate, is_aggregate};
+use super::aggregate::{holds_aggregate, is_aggregate, variables};
 use super::body::{BodyTimes, Scope};
 use super::call::common;
 use super::expression::Typing;
 use super::instance::{Checker, PERIOD, Slot, Typed};
 use super::strata::Strength;
-use super::times::TimeContext;
+use super::times::{TimeContext, ValidKey};
 use crate::data_type::{Column, DataType};
 use crate::diagnostic::Diagnostic;
 use crate::function::Aggregate;
-use crate::plan::{Answer, Expression, HeadTerm, Rule, Sort, Tree, VariableId};
+use crate::plan::{Answer, Expression, HeadTerm, Rule, Sort, Tree};
 use crate::span::Span;
 use crate::syntax::{
-    ExpressionKind, ExpressionSyntax, Head, HeadField, HeadValue, Name, RuleSyntax, Select,
+    ExpressionKind, ExpressionSyntax, Head, HeadField, HeadValue, LiteralSyntax, Name, RuleSyntax,
+    Select, TimesSyntax, ValidSyntax,
 };
 use crate::value::Value;
 
@@ -38,14 +40,18 @@ struct Made {
 }
 
 impl Checker<'_> {
-    /// A rule of a relation; `None` after a mistake was told. The relation's columns take in what it
-    /// says of their types.
+    /// A rule of a relation; `None` after a mistake was told. The relation's columns take in what
+    /// it says of their types.
     pub(super) fn rule(
         &mut self,
         syntax: &RuleSyntax,
         asked: &TimeContext,
         shape: &Shape<'_>,
     ) -> Option<Rule> {
+        let bytes = syntax.head.span.to(syntax.body.span);
+        if !self.may_check(bytes.end.saturating_sub(bytes.start) as usize) {
+            return None;
+        }
         let context = self.rule_times(&syntax.times, asked);
         let times = BodyTimes::new(&syntax.times, &context);
         let mut scope = Scope::default();
@@ -86,20 +92,15 @@ impl Checker<'_> {
         Some(Rule { variables: scope.variables(), head, body: body?, span })
     }
 
-    /// A rule's own times, else those that it is asked at. A rule that says at which time it is to be
-    /// read answers the same over a range.
-    fn rule_times(
-        &mut self,
-        syntax: &crate::syntax::TimesSyntax,
-        asked: &TimeContext,
-    ) -> TimeContext {
+    /// A rule's own times, else those that it is asked at. A rule that says at which time it is to
+    /// be read answers the same over a range.
+    fn rule_times(&mut self, syntax: &TimesSyntax, asked: &TimeContext) -> TimeContext {
         let is_variable = match &syntax.valid {
-            Some(crate::syntax::ValidSyntax::At(at)) => !super::aggregate::variables(at).is_empty(),
-            Some(crate::syntax::ValidSyntax::In { .. } | crate::syntax::ValidSyntax::Any(_))
-            | None => false,
+            Some(ValidSyntax::At(at)) => !variables(at).is_empty(),
+            Some(ValidSyntax::In { .. } | ValidSyntax::Any(_)) | None => false,
         };
         if is_variable {
-            let cut = crate::syntax::TimesSyntax { cut: syntax.cut.clone(), valid: None };
+            let cut = TimesSyntax { cut: syntax.cut.clone(), valid: None };
             return self.constant_times(&cut).or(asked);
         }
         self.constant_times(syntax).or(asked)
@@ -110,10 +111,8 @@ impl Checker<'_> {
         let expression = match scope.period {
             Some(variable) => Expression::Variable(variable),
             None => match &context.valid {
-                Some(super::times::ValidKey::In(from, until)) => {
-                    Expression::Value(Value::Period(*from, *until))
-                }
-                Some(super::times::ValidKey::Any | super::times::ValidKey::At(_)) | None => {
+                Some(ValidKey::In(from, until)) => Expression::Value(Value::Period(*from, *until)),
+                Some(ValidKey::Any | ValidKey::At(_)) | None => {
                     Expression::Value(Value::Period(None, None))
                 }
             },
@@ -129,16 +128,23 @@ impl Checker<'_> {
 
     /// Columns in the relation's order; their types become the relation's.
     fn fit(&mut self, made: Vec<Made>, shape: &Shape<'_>, head: &Head) -> Option<Vec<HeadTerm>> {
-        let mut made: Vec<Option<Made>> = made.into_iter().map(Some).collect();
-        let mut terms = Vec::new();
         let mut is_wrong = false;
-        for (at, slot) in shape.slots.iter().enumerate() {
-            let found = made
-                .iter_mut()
-                .find(|column| column.as_ref().is_some_and(|column| column.name == slot.name));
-            let Some(column) = found.and_then(Option::take) else {
+        let mut by_name: BTreeMap<Arc<str>, Made> = BTreeMap::new();
+        for column in made {
+            by_name.insert(Arc::clone(&column.name), column);
+        }
+        let mut named: BTreeSet<&str> = BTreeSet::new();
+        for field in &head.fields {
+            if !named.insert(&field.name.text) {
+                self.tell_of_twin(&field.name);
                 is_wrong = true;
-                if !head.fields.iter().any(|field| field.name.text == slot.name) {
+            }
+        }
+        let mut terms = Vec::new();
+        for (at, slot) in shape.slots.iter().enumerate() {
+            let Some(column) = by_name.remove(&slot.name) else {
+                is_wrong = true;
+                if !named.contains(slot.name.as_ref()) {
                     self.tell_of_shape(head, shape, &format!("lacks `{}`", slot.name));
                 }
                 continue;
@@ -148,7 +154,7 @@ impl Checker<'_> {
                 None => is_wrong = true,
             }
         }
-        for extra in made.into_iter().flatten() {
+        for extra in by_name.into_values() {
             is_wrong = true;
             self.tell_of_shape(head, shape, &format!("has `{}` besides", extra.name));
         }
@@ -268,7 +274,8 @@ impl Checker<'_> {
         Some(Made { name, term, typed, aggregate: Some(aggregate), span })
     }
 
-    /// How many arguments there are; `first` and `last` get the id of the one event if there is one.
+    /// How many arguments there are; `first` and `last` get the id of the one event if there is
+    /// one.
     fn check_arguments(
         &mut self,
         aggregate: &Aggregate,
@@ -303,7 +310,7 @@ impl Checker<'_> {
             let [id] = scope.event_ids.as_slice() else {
                 self.tell(
                     Diagnostic::error(span, format!("`{}` of what order?", aggregate.name())).help(
-                        "where the body has not exactly one event, say by what, as in last(port, id)",
+                        "where the body has not exactly one event, say by what: last(port, id)",
                     ),
                 );
                 return None;
@@ -355,17 +362,15 @@ impl Checker<'_> {
                 Typed { data_type: Some(data_type), is_optional: is_mean && is_optional }
             }
             Aggregate::Collect => some(DataType::List(Arc::new(found))),
-            Aggregate::Union => match found {
-                DataType::Set(_) => some(found),
-                DataType::List(of) => some(DataType::Set(of)),
-                DataType::Json => some(DataType::Set(Arc::new(DataType::Json))),
-                other => {
-                    let message = format!("`union` takes sets, not {other}");
+            Aggregate::Union => {
+                let Some(of) = found.element() else {
+                    let message = format!("`union` takes sets, not {found}");
                     let told = Diagnostic::error(span, message);
                     self.tell(told.help("collect(x) makes a list of single values"));
                     return None;
-                }
-            },
+                };
+                some(DataType::Set(of))
+            }
             Aggregate::Every | Aggregate::Some => some(DataType::Bool),
             Aggregate::Min
             | Aggregate::Max
@@ -394,7 +399,9 @@ impl Checker<'_> {
             );
             return None;
         }
-        let (answer, outer) = self.select_within(select, asked, scope)?;
+        let mut inner = scope.around(&names_in(select));
+        let answer = self.select_in(select, asked, &mut inner)?;
+        let outer = inner.captured;
         let columns: Arc<[Column]> = answer.columns.clone().into();
         let record = DataType::Record(columns);
         let data_type = if is_many { DataType::List(Arc::new(record)) } else { record };
@@ -403,26 +410,9 @@ impl Checker<'_> {
         Some(Made { name, term, typed, aggregate: None, span: select.span })
     }
 
-    fn select_within(
-        &mut self,
-        select: &Select,
-        asked: &TimeContext,
-        outer: &Scope,
-    ) -> Option<(Answer, Vec<(VariableId, VariableId)>)> {
-        let mut scope = Scope::within(outer);
-        let answer = self.select_in(select, asked, &mut scope)?;
-        Some((answer, scope.captured))
-    }
-
     /// The answer of a query.
-    pub(super) fn select(
-        &mut self,
-        select: &Select,
-        asked: &TimeContext,
-        outer: Option<&Scope>,
-    ) -> Option<Answer> {
-        let mut scope = outer.map(Scope::within).unwrap_or_default();
-        self.select_in(select, asked, &mut scope)
+    pub(super) fn select(&mut self, select: &Select, asked: &TimeContext) -> Option<Answer> {
+        self.select_in(select, asked, &mut Scope::default())
     }
 
     fn select_in(
@@ -439,8 +429,9 @@ impl Checker<'_> {
         let mut columns: Vec<Column> = Vec::new();
         let mut is_wrong = body.is_none();
         let has_aggregates = holds_aggregates(&select.head);
+        let mut named: BTreeSet<&str> = BTreeSet::new();
         for field in &select.head.fields {
-            if columns.iter().any(|column| column.name == field.name.text) {
+            if !named.insert(&field.name.text) {
                 self.tell_of_twin(&field.name);
                 is_wrong = true;
             }
@@ -462,7 +453,7 @@ impl Checker<'_> {
             });
             head.push(made.term);
         }
-        let mut row = Scope::default();
+        let mut row = Scope::of_columns();
         for column in &columns {
             let name = Name { text: Arc::clone(&column.name), span: select.head.span };
             let data_type = Some(column.data_type.clone());
@@ -531,26 +522,78 @@ fn holds_aggregates(head: &Head) -> bool {
 /// Whether it matters how many rows say the same: not for the least, or for all different values.
 fn counts_rows(head: &Head) -> bool {
     head.fields.iter().any(|field| match &field.value {
-        Some(HeadValue::Expression(expression)) => match &expression.kind {
-            ExpressionKind::Call(name, arguments) => match Aggregate::by_name(&name.text) {
-                Some(Aggregate::Count | Aggregate::Sum | Aggregate::Average) => true,
-                Some(Aggregate::Collect) => arguments.len() > 1,
-                // They are read in the order of the one event's id.
-                Some(Aggregate::First | Aggregate::Last) => arguments.len() == 1,
-                Some(
-                    Aggregate::CountDistinct
-                    | Aggregate::Min
-                    | Aggregate::Max
-                    | Aggregate::ArgMin
-                    | Aggregate::ArgMax
-                    | Aggregate::Union
-                    | Aggregate::Every
-                    | Aggregate::Some,
-                )
-                | None => false,
-            },
-            _ => false,
-        },
+        Some(HeadValue::Expression(expression)) => counts_bindings(expression),
         Some(HeadValue::Tree { .. }) | None => false,
     })
+}
+
+/// Whether an expression is an aggregate that tells two bindings of one value apart.
+fn counts_bindings(expression: &ExpressionSyntax) -> bool {
+    let Some((name, arguments)) = expression.as_call() else { return false };
+    match Aggregate::by_name(&name.text) {
+        Some(Aggregate::Count | Aggregate::Sum | Aggregate::Average) => true,
+        Some(Aggregate::Collect) => arguments.len() > 1,
+        // They are read in the order of the one event's id.
+        Some(Aggregate::First | Aggregate::Last) => arguments.len() == 1,
+        Some(
+            Aggregate::CountDistinct
+            | Aggregate::Min
+            | Aggregate::Max
+            | Aggregate::ArgMin
+            | Aggregate::ArgMax
+            | Aggregate::Union
+            | Aggregate::Every
+            | Aggregate::Some,
+        )
+        | None => false,
+    }
+}
+
+/// The names that occur in a tree: those of the row around it join it with that row.
+fn names_in(select: &Select) -> BTreeSet<Arc<str>> {
+    let mut names = BTreeSet::new();
+    let mut selects = vec![select];
+    while let Some(select) = selects.pop() {
+        for field in &select.head.fields {
+            match &field.value {
+                None => drop(names.insert(Arc::clone(&field.name.text))),
+                Some(HeadValue::Expression(expression)) => take_names(expression, &mut names),
+                Some(HeadValue::Tree { select, .. }) => selects.push(select),
+            }
+        }
+        take_times(&select.times, &mut names);
+        let mut bodies = vec![&select.body];
+        while let Some(body) = bodies.pop() {
+            for literal in &body.literals {
+                match literal {
+                    LiteralSyntax::Atom(atom) => {
+                        take_times(&atom.times, &mut names);
+                        for field in &atom.fields {
+                            match &field.value {
+                                None => drop(names.insert(Arc::clone(&field.name.text))),
+                                Some(value) => take_names(value, &mut names),
+                            }
+                        }
+                    }
+                    LiteralSyntax::Not(body) => bodies.push(body),
+                    LiteralSyntax::Condition(condition) => take_names(condition, &mut names),
+                }
+            }
+        }
+    }
+    names
+}
+
+fn take_names(expression: &ExpressionSyntax, names: &mut BTreeSet<Arc<str>>) {
+    names.extend(variables(expression).into_iter().map(|(name, _)| name));
+}
+
+fn take_times(times: &TimesSyntax, names: &mut BTreeSet<Arc<str>>) {
+    match &times.valid {
+        Some(ValidSyntax::At(at)) => take_names(at, names),
+        Some(ValidSyntax::In { bind, .. }) => {
+            names.extend(bind.iter().map(|name| Arc::clone(&name.text)));
+        }
+        Some(ValidSyntax::Any(_)) | None => {}
+    }
 }

@@ -1,15 +1,16 @@
 //! Relations that rules make: each once for each time that it is asked at.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::Context;
 use super::aggregate::without_compounds;
 use super::head::Shape;
+use super::relation::Known;
 use super::strata::{Edge, components};
 use super::times::TimeContext;
 use crate::data_type::{Column, DataType};
-use crate::diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Severity, has_errors};
+use crate::diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Guesses, Severity, has_errors};
 use crate::function::Aggregate;
 use crate::plan::{Derived, Plan, Rule, Stored, Stratum};
 use crate::span::Span;
@@ -17,6 +18,10 @@ use crate::syntax::{Body, RuleSyntax, Select, TimesSyntax};
 
 /// Relations of one question at the most: rules, times the times that they are asked at.
 const INSTANCES_MAX: usize = 10_000;
+
+/// Bytes of rules that are checked for one question at the most: a rule is checked once for each
+/// time that it is asked at, and again whenever a type that it needs becomes known.
+const CHECKED_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 /// A type as far as it is known, and whether a value may be absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,6 +46,8 @@ pub(super) struct Instance {
     pub(super) times: TimeContext,
     pub(super) rules: Vec<Arc<RuleSyntax>>,
     pub(super) slots: Vec<Slot>,
+    /// Places in `slots` by name.
+    pub(super) slot_numbers: Arc<BTreeMap<Arc<str>, usize>>,
     /// What it needs.
     pub(super) edges: Vec<Edge>,
     /// Where it was first asked for.
@@ -58,6 +65,11 @@ pub(super) struct Checker<'a> {
     pub(super) stored: Vec<Stored>,
     pub(super) instances: Vec<Instance>,
     by_key: BTreeMap<(Arc<str>, TimeContext), usize>,
+    /// What is declared and stored, by name.
+    pub(super) known: Known<'a>,
+    pub(super) guesses: Guesses,
+    /// Bytes of rules that may still be checked.
+    checked_bytes_left: usize,
     /// What the rules that are being checked need.
     pub(super) edges: Vec<Edge>,
     /// Whether mistakes are told.
@@ -79,6 +91,9 @@ impl<'a> Checker<'a> {
             stored: Vec::new(),
             instances: Vec::new(),
             by_key: BTreeMap::new(),
+            known: Known::new(context.schema),
+            guesses: Guesses::default(),
+            checked_bytes_left: CHECKED_BYTES_MAX,
             edges: Vec::new(),
             is_telling: true,
             in_view: None,
@@ -88,8 +103,7 @@ impl<'a> Checker<'a> {
         };
         for rule in rules {
             let name = &rule.name.text;
-            let schema = context.schema;
-            if schema.table(name).is_some() || schema.view(name).is_some() {
+            if checker.known.is_declared(name) {
                 checker.tell(
                     Diagnostic::error(rule.name.span, format!("the schema has a `{name}` already"))
                         .help("give the rule a name of its own"),
@@ -105,15 +119,33 @@ impl<'a> Checker<'a> {
 
     pub(super) fn into_diagnostics(self) -> Vec<Diagnostic> {
         let mut told = self.diagnostics;
+        if self.checked_bytes_left == 0 {
+            let message = "these rules take too long to check";
+            told.push(
+                Diagnostic::error(Span::default(), message)
+                    .help("ask for fewer rules at once, at fewer times"),
+            );
+        }
         told.sort_by_key(|one| (one.severity == Severity::Warning, one.span.start));
         told.dedup();
         told.truncate(DIAGNOSTICS_MAX);
         told
     }
 
+    /// Whether there is any use in finding out more about a mistake.
+    pub(super) fn is_listening(&self) -> bool {
+        self.is_telling && self.diagnostics.len() < DIAGNOSTICS_MAX
+    }
+
+    /// Whether a rule of so many bytes may be checked.
+    pub(super) fn may_check(&mut self, bytes: usize) -> bool {
+        self.checked_bytes_left = self.checked_bytes_left.saturating_sub(bytes);
+        self.checked_bytes_left > 0
+    }
+
     /// Tells of a mistake; of one in a view, where the view is asked for.
     pub(super) fn tell(&mut self, diagnostic: Diagnostic) {
-        if !self.is_telling {
+        if !self.is_listening() {
             return;
         }
         let diagnostic = match &self.in_view {
@@ -124,7 +156,10 @@ impl<'a> Checker<'a> {
                     .help(diagnostic.help.unwrap_or_else(|| "mend it in the schema".to_owned()))
             }
         };
-        self.diagnostics.push(diagnostic);
+        // A rule is asked at several times, and says the same at each.
+        if self.diagnostics.last() != Some(&diagnostic) {
+            self.diagnostics.push(diagnostic);
+        }
     }
 
     /// Takes a rule whose head computes with aggregates apart: one rule for the aggregates, one
@@ -149,12 +184,11 @@ impl<'a> Checker<'a> {
     }
 
     /// Takes the question in.
-    pub(super) fn add_answer(&mut self, select: &Select) -> TimeContext {
+    pub(super) fn add_answer(&mut self, select: &Select) {
         let mut select = select.clone();
         let Select { head, body, times, .. } = &mut select;
         self.take_compounds(head, body, times);
         self.answer = Some(select);
-        TimeContext::default()
     }
 
     /// The relation of a rule's name at a time; made if it is new.
@@ -186,6 +220,8 @@ impl<'a> Checker<'a> {
             let typed = Typed { data_type: Some(DataType::Period), is_optional: false };
             slots.push(Slot { name: Arc::from(PERIOD), typed, aggregate: None });
         }
+        let numbers = slots.iter().enumerate().rev();
+        let numbers = numbers.map(|(at, slot)| (Arc::clone(&slot.name), at)).collect();
         let is_view = is_view || self.in_view.is_some();
         let used = self.in_view.as_ref().map_or(used, |(used, _)| *used);
         self.instances.push(Instance {
@@ -193,6 +229,7 @@ impl<'a> Checker<'a> {
             times: times.clone(),
             rules,
             slots,
+            slot_numbers: Arc::new(numbers),
             edges: Vec::new(),
             used,
             is_view,
@@ -220,18 +257,7 @@ impl<'a> Checker<'a> {
                     instance.is_recursive = stratum.is_recursive;
                 }
             }
-            // Types only widen, each column a few times.
-            let mut rounds = 8 + 4 * stratum.relations.len();
-            loop {
-                let before: Vec<Vec<Slot>> = self.slots_of(stratum);
-                stratum.relations.iter().for_each(|number| {
-                    self.check_instance(*number);
-                });
-                rounds -= 1;
-                if rounds == 0 || !stratum.is_recursive || before == self.slots_of(stratum) {
-                    break;
-                }
-            }
+            self.infer(stratum);
         }
         self.is_telling = true;
         for stratum in &strata {
@@ -240,9 +266,33 @@ impl<'a> Checker<'a> {
         strata
     }
 
-    fn slots_of(&self, stratum: &Stratum) -> Vec<Vec<Slot>> {
-        let slots = |number: &usize| self.instances.get(*number).map(|it| it.slots.clone());
-        stratum.relations.iter().filter_map(slots).collect()
+    /// Finds the types of a stratum's columns: checks each relation, and those that need it again
+    /// whenever its types change. Types only widen, each column a few times.
+    fn infer(&mut self, stratum: &Stratum) {
+        let mut needed_by: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for number in &stratum.relations {
+            let edges = self.instances.get(*number).into_iter().flat_map(|it| &it.edges);
+            let needed: BTreeSet<usize> = edges.map(|edge| edge.to).collect();
+            for to in needed {
+                needed_by.entry(to).or_default().push(*number);
+            }
+        }
+        let mut waiting: VecDeque<usize> = stratum.relations.iter().copied().collect();
+        let mut is_waiting: BTreeSet<usize> = waiting.iter().copied().collect();
+        while let Some(number) = waiting.pop_front() {
+            is_waiting.remove(&number);
+            let slots = |checker: &Self| checker.instances.get(number).map(|it| it.slots.clone());
+            let before = slots(self);
+            self.check_instance(number);
+            if !stratum.is_recursive || before == slots(self) {
+                continue;
+            }
+            for next in needed_by.get(&number).into_iter().flatten() {
+                if is_waiting.insert(*next) {
+                    waiting.push_back(*next);
+                }
+            }
+        }
     }
 
     /// A negation or a sum that needs itself.
@@ -300,8 +350,8 @@ impl<'a> Checker<'a> {
         rules
     }
 
-    /// The plan, without its strata, and every mistake.
-    pub(super) fn emit(&mut self, _: TimeContext) -> Option<Plan> {
+    /// The plan, if the answer holds; every mistake is told.
+    pub(super) fn emit(&mut self, strata: Vec<Stratum>) -> Option<Plan> {
         let mut derived = Vec::new();
         for number in 0..self.instances.len() {
             let rules = self.check_instance(number);
@@ -324,7 +374,7 @@ impl<'a> Checker<'a> {
             derived.push(Derived { name: instance.name, columns, lattice, rules });
         }
         let answer = self.check_answer()?;
-        Some(Plan { stored: self.stored.clone(), derived, strata: Vec::new(), answer })
+        Some(Plan { stored: self.stored.clone(), derived, strata, answer })
     }
 
     /// The type of a column, which must be known by now.
@@ -348,7 +398,7 @@ impl<'a> Checker<'a> {
     fn check_answer(&mut self) -> Option<crate::plan::Answer> {
         let select = self.answer.take()?;
         self.edges.clear();
-        let answer = self.select(&select, &TimeContext::default(), None);
+        let answer = self.select(&select, &TimeContext::default());
         self.answer = Some(select);
         answer
     }

@@ -8,16 +8,19 @@
 //!               ├─ infer: types of columns, component by component, until they stay
 //!               └─ emit: the plan, and every mistake
 //! ```
-//! A rule that is asked at two times becomes two relations ([`Instance`]): so times are constants in
-//! a plan wherever they belong to a rule. Over a range of valid times a relation has a column more:
-//! the period for which its row holds, which is what the periods of its atoms share.
+//! A rule that is asked at two times becomes two relations ([`instance::Instance`]): so times are
+//! constants in a plan wherever they belong to a rule. Over a range of valid times a relation has a
+//! column more: the period for which its row holds, which is what the periods of its atoms share.
 
 mod aggregate;
 mod body;
 mod call;
+mod condition;
 mod expression;
 mod head;
 mod instance;
+mod operator;
+mod part;
 mod relation;
 mod strata;
 mod times;
@@ -67,12 +70,9 @@ pub struct Checked {
 #[must_use]
 pub fn check_query(context: &Context<'_>, rules: &[RuleSyntax], query: &QuerySyntax) -> Checked {
     let mut checker = Checker::new(context, rules);
-    let answer = checker.add_answer(&query.select);
+    checker.add_answer(&query.select);
     let strata = checker.settle();
-    let mut plan = checker.emit(answer);
-    if let Some(plan) = &mut plan {
-        plan.strata = strata;
-    }
+    let plan = checker.emit(strata);
     let diagnostics = checker.into_diagnostics();
     Checked { plan: plan.filter(|_| !has_errors(&diagnostics)), diagnostics }
 }

@@ -1,36 +1,37 @@
 //! What the name of a relation means, and which columns it has.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::instance::{Checker, PERIOD, Typed};
 use super::times::TimeContext;
 use crate::data_type::{Column, DataType};
-use crate::diagnostic::{Diagnostic, nearest};
+use crate::diagnostic::{Diagnostic, listed};
 use crate::plan::{Place, Source, Stored, StoredColumn};
-use crate::schema::Fields;
+use crate::schema::{Field, Fields, Root, Schema, Table, View};
 use crate::syntax::{Name, Path};
 
 /// What the name of a relation means.
 #[derive(Debug, Clone)]
-pub(super) enum Target {
+pub(super) enum Target<'a> {
     /// Events, or rows of a table.
-    Stored(StoredTarget),
+    Stored(StoredTarget<'a>),
     /// What rules make: a number of an instance.
     Derived(usize),
 }
 
 /// Events, or rows of a table.
 #[derive(Debug, Clone)]
-pub(super) struct StoredTarget {
+pub(super) struct StoredTarget<'a> {
     pub(super) name: Arc<str>,
     pub(super) source: Source,
     /// What is declared of it.
-    fields: Fields,
+    fields: &'a Fields,
     /// Whether it may have others.
     is_lax: bool,
 }
 
-impl StoredTarget {
+impl StoredTarget<'_> {
     pub(super) fn is_table(&self) -> bool {
         matches!(self.source, Source::Table { .. })
     }
@@ -41,35 +42,71 @@ impl StoredTarget {
     }
 }
 
+/// Fields of what nothing is declared of.
+static NO_FIELDS: Fields = Fields { fields: BTreeMap::new(), removed: BTreeSet::new() };
+
+/// What is declared by name, and which columns of it were named so far.
+pub(super) struct Known<'a> {
+    tables: BTreeMap<&'a str, (u32, &'a Table)>,
+    views: BTreeMap<&'a str, &'a View>,
+    /// Stored relations of the plan, by whether they are tables and their name.
+    stored: BTreeMap<(bool, Arc<str>), usize>,
+    /// Declared fields of stored relations of the plan.
+    fields: BTreeMap<usize, BTreeMap<&'a str, (u32, &'a Field)>>,
+    /// Columns of stored relations of the plan; nothing for one that is not there.
+    columns: BTreeMap<(usize, Arc<str>), Option<ColumnType>>,
+}
+
+/// The number of a column, and its type.
+type ColumnType = (usize, Typed);
+
+impl<'a> Known<'a> {
+    pub(super) fn new(schema: &'a Schema) -> Self {
+        let tables = schema.tables.iter().rev();
+        let views = schema.views.values().rev();
+        Self {
+            tables: tables.map(|(number, it)| (it.name.as_ref(), (*number, it))).collect(),
+            views: views.map(|view| (view.name.as_ref(), view)).collect(),
+            stored: BTreeMap::new(),
+            fields: BTreeMap::new(),
+            columns: BTreeMap::new(),
+        }
+    }
+
+    /// Whether a table or a view has a name.
+    pub(super) fn is_declared(&self, name: &str) -> bool {
+        self.tables.contains_key(name) || self.views.contains_key(name)
+    }
+}
+
 /// The name of the relation of all events.
 const EVENTS: &str = "event";
 
-impl Checker<'_> {
+impl<'a> Checker<'a> {
     /// What a path means, asked at a time; `None` after a mistake was told.
-    pub(super) fn target(&mut self, path: &Path, times: &TimeContext) -> Option<Target> {
+    pub(super) fn target(&mut self, path: &Path, times: &TimeContext) -> Option<Target<'a>> {
         match path.parts.as_slice() {
             [name] => self.named(name, times),
             _ => self.event(path).map(Target::Stored),
         }
     }
 
-    fn named(&mut self, name: &Name, times: &TimeContext) -> Option<Target> {
-        let schema = self.context.schema;
+    fn named(&mut self, name: &Name, times: &TimeContext) -> Option<Target<'a>> {
         if self.rules.contains_key(&name.text) {
             let rules = |checker: &Self| {
                 (checker.rules.get(&name.text).cloned().unwrap_or_default(), false)
             };
             return self.instance(&name.text, times, rules, name.span).map(Target::Derived);
         }
-        if let Some((number, table)) = schema.table(&name.text) {
+        if let Some((number, table)) = self.known.tables.get(name.text.as_ref()).copied() {
             return Some(Target::Stored(StoredTarget {
                 name: Arc::clone(&table.name),
                 source: Source::Table { number },
-                fields: table.fields.clone(),
+                fields: &table.fields,
                 is_lax: table.is_lax,
             }));
         }
-        if let Some(view) = schema.view(&name.text) {
+        if let Some(view) = self.known.views.get(name.text.as_ref()).copied() {
             let rules = |_: &Self| (vec![Arc::new(view.rule.clone())], true);
             return self.instance(&name.text, times, rules, name.span).map(Target::Derived);
         }
@@ -77,7 +114,7 @@ impl Checker<'_> {
             return Some(Target::Stored(StoredTarget {
                 name: Arc::clone(&name.text),
                 source: Source::Events,
-                fields: Fields::default(),
+                fields: &NO_FIELDS,
                 is_lax: false,
             }));
         }
@@ -86,6 +123,9 @@ impl Checker<'_> {
     }
 
     fn tell_of_unknown(&mut self, name: &Name) {
+        if !self.is_listening() {
+            return;
+        }
         let schema = self.context.schema;
         let mistake = Diagnostic::error(name.span, format!("there is no relation `{}`", name.text));
         let is_root =
@@ -94,8 +134,8 @@ impl Checker<'_> {
             let types = self.event_names(&name.text);
             let example = types.first().map_or("departed", |name| name.as_ref());
             let help = format!(
-                "it is a root: name one of its events, as in {}.{example}{{…}}, or all of them with \
-                 event{{root: \"{}\"}}",
+                "it is a root: name one of its events, as in {}.{example}{{…}}, or all of them \
+                 with event{{root: \"{}\"}}",
                 name.text, name.text
             );
             self.tell(mistake.help(help));
@@ -104,11 +144,11 @@ impl Checker<'_> {
         let rules = self.rules.keys().map(AsRef::as_ref);
         let tables = schema.tables.values().map(|table| table.name.as_ref());
         let views = schema.views.values().map(|view| view.name.as_ref());
-        let known: Vec<&str> = rules.chain(tables).chain(views).chain([EVENTS]).collect();
-        let label = nearest(&name.text, known).map(|near| format!("did you mean `{near}`?"));
-        self.tell(mistake.label(label.unwrap_or_default()).help(
-            "a relation is a rule of this text, a table, a view, root.type for events of a type, or \
-             `event` for all",
+        let known = rules.chain(tables).chain(views).chain([EVENTS]);
+        let label = self.guesses.label(&name.text, known);
+        self.tell(mistake.label(label).help(
+            "a relation is a rule of this text, a table, a view, root.type for events of a type, \
+             or `event` for all",
         ));
     }
 
@@ -125,7 +165,7 @@ impl Checker<'_> {
     }
 
     /// Events of a root and type. Names of either may hold dots, so every way to split is tried.
-    fn event(&mut self, path: &Path) -> Option<StoredTarget> {
+    fn event(&mut self, path: &Path) -> Option<StoredTarget<'a>> {
         let joined = |parts: &[Name]| {
             let texts: Vec<&str> = parts.iter().map(|part| part.text.as_ref()).collect();
             texts.join(".")
@@ -147,14 +187,14 @@ impl Checker<'_> {
                 return Some(undeclared(root, name));
             }
         }
-        let (root, _) = splits.first()?;
+        let (root, _) = splits.first().filter(|_| self.is_listening())?;
         let declared = schema.roots.keys();
         let known = declared.chain(self.context.stored.keys()).map(AsRef::as_ref);
-        let near = nearest(root, known).map(|near| format!("did you mean `{near}`?"));
+        let label = self.guesses.label(root, known);
         let span = path.parts.first().map_or(path.span, |part| part.span);
         self.tell(
             Diagnostic::error(span, format!("there is no root `{root}`"))
-                .label(near.unwrap_or_default())
+                .label(label)
                 .help("a root is there once the schema declares it, or events are stored under it"),
         );
         None
@@ -163,9 +203,9 @@ impl Checker<'_> {
     fn declared_event(
         &mut self,
         path: &Path,
-        (root_name, root): (&Arc<str>, &crate::schema::Root),
+        (root_name, root): (&Arc<str>, &'a Root),
         name: &str,
-    ) -> Option<StoredTarget> {
+    ) -> Option<StoredTarget<'a>> {
         if let Some((number, event)) = root.event(name) {
             return Some(StoredTarget {
                 name: Arc::from(format!("{root_name}.{name}")),
@@ -174,7 +214,7 @@ impl Checker<'_> {
                     type_names: event.stored_names.clone(),
                     type_number: Some(number),
                 },
-                fields: event.fields.clone(),
+                fields: &event.fields,
                 is_lax: root.is_lax,
             });
         }
@@ -183,70 +223,96 @@ impl Checker<'_> {
         if root.is_lax || is_stored {
             return Some(undeclared(root_name, name));
         }
+        if !self.is_listening() {
+            return None;
+        }
         let names = self.event_names(root_name);
-        let near = nearest(name, names.iter().map(AsRef::as_ref));
+        let label = self.guesses.label(name, names.iter().map(AsRef::as_ref));
         let span = path.parts.last().map_or(path.span, |part| part.span);
-        self.tell(
-            Diagnostic::error(span, format!("`{root_name}` has no event `{name}`"))
-                .label(near.map(|near| format!("did you mean `{near}`?")).unwrap_or_default())
-                .help(format!("its events are {}", names.join(", "))),
-        );
+        let mistake = Diagnostic::error(span, format!("`{root_name}` has no event `{name}`"));
+        let help = if names.is_empty() {
+            "it has none yet".to_owned()
+        } else {
+            format!("its events are {}", listed(names.iter().map(AsRef::as_ref)))
+        };
+        self.tell(mistake.label(label).help(help));
         None
     }
 
     fn tell_of_no_events(&mut self, path: &Path, root: &str, name: &str) {
+        if !self.is_listening() {
+            return;
+        }
         let names = self.event_names(root);
-        let near = nearest(name, names.iter().map(AsRef::as_ref));
+        let label = self.guesses.label(name, names.iter().map(AsRef::as_ref));
         let span = path.parts.last().map_or(path.span, |part| part.span);
         self.tell(
             Diagnostic::warning(span, format!("no event `{name}` is stored under `{root}`"))
-                .label(near.map(|near| format!("did you mean `{near}`?")).unwrap_or_default()),
+                .label(label)
+                .help("no rows will be found until one is"),
         );
     }
 
     /// The number of a stored relation in the plan.
-    pub(super) fn stored_number(&mut self, target: &StoredTarget) -> usize {
-        let found = self.stored.iter().position(|stored| stored.source == target.source);
-        found.unwrap_or_else(|| {
-            self.stored.push(Stored {
-                name: Arc::clone(&target.name),
-                source: target.source.clone(),
-                columns: Vec::new(),
-            });
-            self.stored.len() - 1
-        })
+    pub(super) fn stored_number(&mut self, target: &StoredTarget<'a>) -> usize {
+        let key = (target.is_table(), Arc::clone(&target.name));
+        if let Some(found) = self.known.stored.get(&key) {
+            return *found;
+        }
+        let number = self.stored.len();
+        self.known.stored.insert(key, number);
+        let fields = target.fields.fields.iter().rev();
+        let by_name = fields.map(|(number, field)| (field.name.as_ref(), (*number, field)));
+        self.known.fields.insert(number, by_name.collect());
+        self.stored.push(Stored {
+            name: Arc::clone(&target.name),
+            source: target.source.clone(),
+            columns: Vec::new(),
+        });
+        number
     }
 
     /// The number of a column of a stored relation, and its type; `None` if it has none such.
     pub(super) fn stored_column(
         &mut self,
         number: usize,
-        target: &StoredTarget,
+        target: &StoredTarget<'a>,
         name: &str,
     ) -> Option<(usize, Typed)> {
-        let (place, data_type, is_optional) = place_of(target, name)?;
-        let typed = Typed { data_type: Some(data_type.clone()), is_optional };
-        let columns = &mut self.stored.get_mut(number)?.columns;
-        let at = columns.iter().position(|column| column.place == place).unwrap_or_else(|| {
+        let key = (number, Arc::from(name));
+        if let Some(found) = self.known.columns.get(&key) {
+            return found.clone();
+        }
+        let declared = self.known.fields.get(&number).and_then(|fields| fields.get(name));
+        let place = place_of(target, declared.copied(), name);
+        let found = place.and_then(|(place, data_type, is_optional)| {
+            let typed = Typed { data_type: Some(data_type.clone()), is_optional };
+            let columns = &mut self.stored.get_mut(number)?.columns;
             let column = Column { name: Arc::from(name), data_type, is_optional };
             columns.push(StoredColumn { column, place });
-            columns.len() - 1
+            Some((columns.len() - 1, typed))
         });
-        Some((at, typed))
+        self.known.columns.insert(key, found.clone());
+        found
     }
 
     pub(super) fn tell_of_no_field(&mut self, of: &str, known: &[&str], name: &Name) {
-        let near = nearest(&name.text, known.iter().copied());
+        let label = self.guesses.label(&name.text, known.iter().copied());
+        let help = if known.is_empty() {
+            "it has none".to_owned()
+        } else {
+            format!("its fields are {}", listed(known.iter().copied()))
+        };
         self.tell(
             Diagnostic::error(name.span, format!("`{of}` has no field `{}`", name.text))
-                .label(near.map(|near| format!("did you mean `{near}`?")).unwrap_or_default())
-                .help(format!("its fields are {}", known.join(", "))),
+                .label(label)
+                .help(help),
         );
     }
 }
 
 /// Events that no schema declares.
-fn undeclared(root: &Arc<str>, name: &str) -> StoredTarget {
+fn undeclared(root: &Arc<str>, name: &str) -> StoredTarget<'static> {
     StoredTarget {
         name: Arc::from(format!("{root}.{name}")),
         source: Source::EventsOf {
@@ -254,13 +320,13 @@ fn undeclared(root: &Arc<str>, name: &str) -> StoredTarget {
             type_names: vec![Arc::from(name)],
             type_number: None,
         },
-        fields: Fields::default(),
+        fields: &NO_FIELDS,
         is_lax: true,
     }
 }
 
 /// Names of the columns of a stored relation that are known.
-pub(super) fn known_columns(target: &StoredTarget) -> Vec<&str> {
+pub(super) fn known_columns<'t>(target: &'t StoredTarget<'_>) -> Vec<&'t str> {
     let implicit: &[&str] = if target.is_table() { &["key"] } else { &IMPLICIT };
     target.fields.names().chain(implicit.iter().copied()).collect()
 }
@@ -272,8 +338,12 @@ const IMPLICIT: [&str; 14] = [
 ];
 
 /// Where a column of a stored relation stands, its type, and whether it may be absent.
-fn place_of(target: &StoredTarget, name: &str) -> Option<(Place, DataType, bool)> {
-    if let Some((number, field)) = target.fields.field(name) {
+fn place_of(
+    target: &StoredTarget<'_>,
+    declared: Option<(u32, &Field)>,
+    name: &str,
+) -> Option<(Place, DataType, bool)> {
+    if let Some((number, field)) = declared {
         let place = Place::Field { number, name: Arc::clone(&field.name) };
         let is_optional = field.is_optional && field.default.is_none();
         return Some((place, field.data_type.clone(), is_optional));

@@ -1,7 +1,7 @@
 //! Strata: relations in an order in which each finds what it needs complete.
 //!
-//! Strongly connected components by Tarjan's algorithm, 1972, with a stack of its own instead of the
-//! program's, since a hostile text may chain any number of rules.
+//! Strongly connected components by Tarjan's algorithm, 1972, with a stack of its own instead of
+//! the program's, since a hostile text may chain any number of rules.
 
 use crate::plan::Stratum;
 use crate::span::Span;

@@ -70,10 +70,8 @@ impl Checker<'_> {
             ValidSyntax::At(at) => self.constant_time(at).map(ValidKey::At),
             ValidSyntax::In { from, until, span, .. } => {
                 let end = |checker: &mut Self, end: &Option<ExpressionSyntax>| {
-                    end.as_ref().and_then(|end| match end.kind {
-                        crate::syntax::ExpressionKind::Value(Value::Null) => None,
-                        _ => checker.constant_time(end),
-                    })
+                    let end = end.as_ref().filter(|end| end.as_value() != Some(&Value::Null))?;
+                    checker.constant_time(end)
                 };
                 let (from, until) = (end(self, from), end(self, until));
                 if from.is_some() && until.is_some() && from >= until {
@@ -94,18 +92,16 @@ impl Checker<'_> {
             let known = if syntax.is_recorded { CutKey::RecordedBy } else { CutKey::KnownAt };
             return Some(known(micros));
         }
-        match value {
-            Value::Bytes(vector) if !syntax.is_recorded => Some(CutKey::Vector(vector)),
-            other => {
-                let message = format!("`as of` wants a time, found {} `{other}`", other.kind());
-                self.tell(Diagnostic::error(span, message).help(
-                    "as of 2026-03-06T17:00Z: what was known here by then; as of recorded \
-                     2026-03-06T17:00Z: what had been recorded anywhere; as of $vector: what a version \
-                     vector, as bytes, covers",
-                ));
-                None
-            }
+        if let (Value::Bytes(vector), false) = (&value, syntax.is_recorded) {
+            return Some(CutKey::Vector(Arc::clone(vector)));
         }
+        let message = format!("`as of` wants a time, found {} `{value}`", value.kind());
+        self.tell(Diagnostic::error(span, message).help(
+            "as of 2026-03-06T17:00Z: what was known here by then; as of recorded \
+             2026-03-06T17:00Z: what had been recorded anywhere; as of $vector: what a version \
+             vector, as bytes, covers",
+        ));
+        None
     }
 
     /// A time that is the same for all rows.

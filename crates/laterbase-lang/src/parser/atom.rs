@@ -24,7 +24,7 @@ impl Parser<'_> {
                 return Ok(LiteralSyntax::Not(parser.negated()?));
             }
             if parser.atom_follows(parser.at) {
-                return parser.atom().map(LiteralSyntax::Atom);
+                return parser.atom().map(|atom| LiteralSyntax::Atom(Box::new(atom)));
             }
             parser.expression().map(LiteralSyntax::Condition)
         })
@@ -52,7 +52,10 @@ impl Parser<'_> {
         let start = self.span();
         if !self.is_sign(Sign::ParenOpen) {
             let atom = self.atom()?;
-            return Ok(Body { span: atom.span, literals: vec![LiteralSyntax::Atom(atom)] });
+            return Ok(Body {
+                span: atom.span,
+                literals: vec![LiteralSyntax::Atom(Box::new(atom))],
+            });
         }
         let before = self.at;
         self.at += 1;
@@ -61,7 +64,10 @@ impl Parser<'_> {
             // `not (a{…} as of …)`: an atom with its times.
             self.at = before;
             let atom = self.atom()?;
-            return Ok(Body { span: atom.span, literals: vec![LiteralSyntax::Atom(atom)] });
+            return Ok(Body {
+                span: atom.span,
+                literals: vec![LiteralSyntax::Atom(Box::new(atom))],
+            });
         }
         self.expect_sign(Sign::ParenClose)?;
         body.span = start.to(self.last_span());

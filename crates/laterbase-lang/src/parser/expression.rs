@@ -36,6 +36,7 @@ impl Parser<'_> {
             let start = self.span();
             self.at += 1;
             let inner = self.deeper(|parser| parser.binary(3))?;
+            self.grow()?;
             let span = start.to(inner.span);
             operator(Function::Not, vec![inner], span)
         } else {
@@ -48,9 +49,12 @@ impl Parser<'_> {
                 self.at += 1;
                 // `??` reads from the right, others from the left.
                 let is_right = function == Function::Otherwise;
+                let height = self.height;
                 let right = self.deeper(|parser| {
                     parser.binary(if is_right { strength } else { strength + 1 })
                 })?;
+                self.height = self.height.max(height);
+                self.grow()?;
                 let span = left.span.to(right.span);
                 left = operator(function, vec![left, right], span);
             }
@@ -119,6 +123,7 @@ impl Parser<'_> {
         self.at += 1;
         let is_not = self.take_keyword("not");
         self.expect_keyword("null")?;
+        self.grow()?;
         let span = left.span.to(self.last_span());
         let is = operator(Function::IsNull, vec![left], span);
         Ok(if is_not { operator(Function::Not, vec![is], span) } else { is })
@@ -131,17 +136,9 @@ impl Parser<'_> {
         let start = self.span();
         self.at += 1;
         let inner = self.deeper(Self::unary)?;
+        self.grow()?;
         let span = start.to(inner.span);
-        let kind = match inner.kind {
-            ExpressionKind::Value(Value::Int(value)) => value.checked_neg().map(Value::Int),
-            ExpressionKind::Value(Value::Decimal(value)) => Some(Value::Decimal(-value)),
-            ExpressionKind::Value(Value::Float(value)) => Value::float(-value),
-            ExpressionKind::Value(Value::Duration(value)) => {
-                value.checked_neg().map(Value::Duration)
-            }
-            _ => None,
-        };
-        Ok(match kind {
+        Ok(match inner.as_value().and_then(negated) {
             Some(value) => ExpressionSyntax { kind: ExpressionKind::Value(value), span },
             None => operator(Function::Negate, vec![inner], span),
         })
@@ -153,14 +150,18 @@ impl Parser<'_> {
             if self.is_sign(Sign::Dot) {
                 self.at += 1;
                 let name = self.name("a field")?;
+                self.grow()?;
                 let span = inner.span.to(name.span);
                 let field = ExpressionKind::Value(Value::Text(name.text));
                 let field = ExpressionSyntax { kind: field, span: name.span };
                 inner = operator(Function::Field, vec![inner, field], span);
             } else if self.is_sign(Sign::BracketOpen) && self.goes_on() {
                 self.at += 1;
+                let height = self.height;
                 let index = self.bracketed(Self::expression)?;
                 self.expect_sign(Sign::BracketClose)?;
+                self.height = self.height.max(height);
+                self.grow()?;
                 let span = inner.span.to(self.last_span());
                 inner = operator(Function::Element, vec![inner, index], span);
             } else {
@@ -169,8 +170,26 @@ impl Parser<'_> {
         }
     }
 
+    /// Items that an expression is made of: it is one higher than the highest.
+    fn operands<T>(
+        &mut self,
+        brackets: (Sign, Sign),
+        mut part: impl FnMut(&mut Self) -> Read<T>,
+    ) -> Read<Vec<T>> {
+        let mut highest = 0;
+        let parts = self.items(brackets, |parser| {
+            let part = part(parser)?;
+            highest = highest.max(parser.height);
+            Ok(part)
+        })?;
+        self.height = highest;
+        self.grow()?;
+        Ok(parts)
+    }
+
     fn primary(&mut self) -> Read<ExpressionSyntax> {
         let start = self.span();
+        self.height = 0;
         let kind = match self.kind().clone() {
             TokenKind::Literal(value) => {
                 self.at += 1;
@@ -189,11 +208,11 @@ impl Parser<'_> {
             }
             TokenKind::Sign(Sign::BracketOpen) => {
                 let brackets = (Sign::BracketOpen, Sign::BracketClose);
-                ExpressionKind::List(self.items(brackets, Self::expression)?)
+                ExpressionKind::List(self.operands(brackets, Self::expression)?)
             }
             TokenKind::Sign(Sign::BraceOpen) => {
                 let braces = (Sign::BraceOpen, Sign::BraceClose);
-                ExpressionKind::Record(self.items(braces, Self::record_field)?)
+                ExpressionKind::Record(self.operands(braces, Self::record_field)?)
             }
             TokenKind::Sign(Sign::Plus) => {
                 return self.wrong("a value cannot start with `+`", "write the number by itself");
@@ -215,7 +234,7 @@ impl Parser<'_> {
         if self.next_is_sign(Sign::ParenOpen) {
             let name = self.name("a function")?;
             let parentheses = (Sign::ParenOpen, Sign::ParenClose);
-            let arguments = self.items(parentheses, Self::expression)?;
+            let arguments = self.operands(parentheses, Self::expression)?;
             return Ok(ExpressionKind::Call(name, arguments));
         }
         let kind = match word {
@@ -226,9 +245,9 @@ impl Parser<'_> {
             "set" if self.next_is_sign(Sign::BracketOpen) => {
                 self.at += 1;
                 let brackets = (Sign::BracketOpen, Sign::BracketClose);
-                return Ok(ExpressionKind::Set(self.items(brackets, Self::expression)?));
+                return Ok(ExpressionKind::Set(self.operands(brackets, Self::expression)?));
             }
-            _ if self.next_is_sign(Sign::BraceOpen) && word != "" => {
+            _ if self.next_is_sign(Sign::BraceOpen) && !word.is_empty() => {
                 let told =
                     Diagnostic::error(self.span(), "a row cannot stand within an expression")
                         .help("atoms stand by themselves in a body, with commas between");
@@ -255,11 +274,33 @@ impl Parser<'_> {
             | TokenKind::End => self.name("a field")?,
         };
         if !self.take_sign(Sign::Colon) {
+            self.height = 0;
             let kind = ExpressionKind::Variable(Arc::clone(&name.text));
             return Ok((name, ExpressionSyntax { kind, span }));
         }
         let value = self.expression()?;
         Ok((name, value))
+    }
+}
+
+/// A number with the other sign; `None` for what is no number.
+fn negated(value: &Value) -> Option<Value> {
+    match value {
+        Value::Int(value) => value.checked_neg().map(Value::Int),
+        Value::Decimal(value) => Some(Value::decimal(-*value)),
+        Value::Float(value) => Value::float(-value),
+        Value::Duration(value) => value.checked_neg().map(Value::Duration),
+        Value::Null
+        | Value::Bool(_)
+        | Value::Text(_)
+        | Value::Bytes(_)
+        | Value::Time(_)
+        | Value::Date(_)
+        | Value::Id(_)
+        | Value::Period(..)
+        | Value::List(_)
+        | Value::Set(_)
+        | Value::Record(_) => None,
     }
 }
 

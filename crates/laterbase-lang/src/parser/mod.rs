@@ -1,12 +1,12 @@
 //! From tokens to syntax, by recursive descent.
 //!
-//! After a mistake the parser goes on with the next statement, or with the next field within braces,
-//! so that one run tells of several mistakes. Depth is bounded: a text that nests deeper than
-//! [`DEPTH_MAX`] is refused, whatever stack there is.
+//! After a mistake the parser goes on with the next statement, or with the next field within
+//! braces, so that one run tells of several mistakes. Depth is bounded: a text that nests deeper
+//! than [`DEPTH_MAX`] is refused, whatever stack there is.
 //!
-//! A statement ends at a `;`, or at the end of a line on which it is complete: an operator does not go
-//! on at the start of a line, unless within parentheses, brackets or braces; the clauses of a query
-//! (`:-`, `having`, `order by`, `limit`, `offset`, `as of`, `valid`) do.
+//! A statement ends at a `;`, or at the end of a line on which it is complete: an operator does not
+//! go on at the start of a line, unless within parentheses, brackets or braces; the clauses of a
+//! query (`:-`, `having`, `order by`, `limit`, `offset`, `as of`, `valid`) do.
 
 mod atom;
 mod expression;
@@ -23,6 +23,16 @@ use crate::token::{Sign, Token, TokenKind, Tokens, tokens};
 
 /// How deep expressions, bodies and trees may nest.
 pub const DEPTH_MAX: usize = 128;
+
+/// How many operators may stand above each other in an expression: a chain of them is as high as it
+/// is long.
+const HEIGHT_MAX: usize = 256;
+
+/// Bytes of a name at the most.
+pub const NAME_BYTES_MAX: usize = 256;
+
+/// Names with dots between at the most: a root's name has 64 bytes.
+const PATH_PARTS_MAX: usize = 64;
 
 /// A text as statements.
 #[derive(Debug)]
@@ -74,13 +84,15 @@ struct Parser<'a> {
     depth: usize,
     /// Within how many brackets: there an end of line means nothing.
     brackets: usize,
+    /// How high the expression is that was read last.
+    height: usize,
     diagnostics: Vec<Diagnostic>,
 }
 
 impl<'a> Parser<'a> {
     fn new(text: &'a str) -> Self {
         let Tokens { tokens, diagnostics, .. } = tokens(text);
-        Self { text, tokens, at: 0, depth: 0, brackets: 0, diagnostics }
+        Self { text, tokens, at: 0, depth: 0, brackets: 0, height: 0, diagnostics }
     }
 
     fn statement(&mut self) -> Read<Statement> {
@@ -104,8 +116,8 @@ impl<'a> Parser<'a> {
             _ => {
                 return self.wrong(
                     "a statement starts here",
-                    "a query starts with `?{`, a rule with its name; others with root, table, index, \
-                     view, add, put, delete or transaction",
+                    "a query starts with `?{`, a rule with its name; others with root, table, \
+                     index, view, add, put, delete or transaction",
                 );
             }
         };
@@ -130,7 +142,8 @@ impl<'a> Parser<'a> {
         }
         self.wrong(
             "the statement is complete before this",
-            "start a new line or write `;` before the next statement; a body goes on behind a comma",
+            "start a new line or write `;` before the next statement; a body goes on behind a \
+             comma",
         )
     }
 
@@ -182,6 +195,18 @@ impl<'a> Parser<'a> {
         found
     }
 
+    /// Puts an operator above the expression that was read last.
+    fn grow(&mut self) -> Read<()> {
+        self.height += 1;
+        if self.height > HEIGHT_MAX {
+            return self.wrong(
+                &format!("this is a chain of more than {HEIGHT_MAX} operators"),
+                "name parts of it, as in part = a + b; one of many values is x in [a, b]",
+            );
+        }
+        Ok(())
+    }
+
     /// Reads what stands between brackets, where an end of line means nothing.
     fn bracketed<T>(&mut self, read: impl FnOnce(&mut Self) -> Read<T>) -> Read<T> {
         self.brackets += 1;
@@ -221,8 +246,11 @@ impl<'a> Parser<'a> {
                 }
                 let found = parser.found();
                 let message = format!("expected `,` or `{}`, found {found}", close.text());
-                let told = Diagnostic::error(parser.span(), message)
+                let mut told = Diagnostic::error(parser.span(), message)
                     .note(opened, format!("`{}` is open since here", open.text()));
+                if parser.is_sign(Sign::If) && open == Sign::BraceOpen {
+                    told = told.help("in front of a negative value, write a blank: {points: -5}");
+                }
                 parser.diagnostics.push(told);
                 was_wrong = true;
                 parser.skip_item(open, close)?;
@@ -379,6 +407,10 @@ impl<'a> Parser<'a> {
                 );
             }
         };
+        if text.len() > NAME_BYTES_MAX {
+            let message = format!("a name of {} bytes; {NAME_BYTES_MAX} is the end", text.len());
+            return self.tell(Diagnostic::error(span, message).help("shorten it"));
+        }
         self.at += 1;
         Ok(Name { text, span })
     }
@@ -390,6 +422,12 @@ impl<'a> Parser<'a> {
             self.at += 1;
             path.parts.push(self.name(of_what)?);
             path.span = path.span.to(self.last_span());
+            if path.parts.len() > PATH_PARTS_MAX {
+                let message = format!("more than {PATH_PARTS_MAX} names with dots between");
+                let told = Diagnostic::error(path.span, message)
+                    .help("a relation is a name, or a root and a type of event: root.type");
+                return self.tell(told);
+            }
         }
         Ok(path)
     }
@@ -417,6 +455,3 @@ impl<'a> Parser<'a> {
         Ok(Number { value, span })
     }
 }
-
-#[cfg(test)]
-mod tests;

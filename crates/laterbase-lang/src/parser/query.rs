@@ -26,7 +26,8 @@ impl Parser<'_> {
         if self.is_sign(Sign::Dot) {
             return self.wrong(
                 "the name of a rule has no dot",
-                "events are recorded with `add root.type{…}`; a rule makes rows of a name of its own",
+                "events are recorded with `add root.type{…}`; a rule makes rows of a name of its \
+                 own",
             );
         }
         let head = self.head()?;

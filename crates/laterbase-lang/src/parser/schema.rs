@@ -25,7 +25,7 @@ impl Parser<'_> {
             _ => {
                 let number = self.number("a view")?;
                 let rule = self.rule()?;
-                Ok(Declaration::View(ViewSyntax { number, rule }))
+                Ok(Declaration::View(Box::new(ViewSyntax { number, rule })))
             }
         }
     }

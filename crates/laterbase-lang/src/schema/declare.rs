@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::{EVENT_FIELDS, EventType, Field, Fields, Index, Merge, Root, Schema, Table, View};
 use crate::data_type::DataType;
-use crate::diagnostic::{Diagnostic, nearest};
+use crate::diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Guesses, shown};
 use crate::span::Span;
 use crate::syntax::{
-    Declaration, ExpressionKind, FieldSyntax, FieldsSyntax, IndexSyntax, Name, Number, RootSyntax,
-    Statement, StatementKind, TableSyntax, TypeSyntax,
+    Declaration, FieldSyntax, FieldsSyntax, IndexSyntax, Name, Number, RootSyntax, Statement,
+    StatementKind, TableSyntax, TypeSyntax,
 };
 use crate::value::Value;
 
@@ -22,8 +22,8 @@ const TYPE_NAMES: [&str; 16] = [
     "period", "ref", "list", "set", "counter",
 ];
 
-/// The schema that statements declare, and what is wrong with it. Statements of other kinds are left
-/// out; whether views hold what they say is not looked at.
+/// The schema that statements declare, and what is wrong with it. Statements of other kinds are
+/// left out; whether views hold what they say is not looked at.
 #[must_use]
 pub fn declare(statements: &[Statement]) -> (Schema, Vec<Diagnostic>) {
     let mut declarer = Declarer::default();
@@ -67,6 +67,9 @@ pub fn declare(statements: &[Statement]) -> (Schema, Vec<Diagnostic>) {
     (declarer.schema, declarer.diagnostics)
 }
 
+/// What an index is of: an event of a root, or a table, by number.
+type Indexed = (Option<Arc<str>>, u32);
+
 #[derive(Default)]
 struct Declarer {
     schema: Schema,
@@ -75,12 +78,21 @@ struct Declarer {
     names: BTreeMap<Arc<str>, Span>,
     /// Numbers of tables and views.
     numbers: BTreeMap<(&'static str, u32), Span>,
+    /// Tables by name.
+    tables: BTreeMap<Arc<str>, u32>,
+    /// Events by root and name.
+    events: BTreeMap<(Arc<str>, Arc<str>), u32>,
+    /// Fields by name, of what indexes are of.
+    indexed: BTreeMap<Indexed, BTreeMap<Arc<str>, u32>>,
+    guesses: Guesses,
     diagnostics: Vec<Diagnostic>,
 }
 
 impl Declarer {
     fn tell(&mut self, diagnostic: Diagnostic) {
-        self.diagnostics.push(diagnostic);
+        if self.diagnostics.len() < DIAGNOSTICS_MAX {
+            self.diagnostics.push(diagnostic);
+        }
     }
 
     fn new_name(&mut self, name: &Name) {
@@ -109,9 +121,11 @@ impl Declarer {
             byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'.' | b'-')
         };
         if name.is_empty() || name.len() > ROOT_BYTES_MAX || !name.bytes().all(is_letter) {
-            let told =
-                Diagnostic::error(syntax.name.span, format!("`{name}` is no name of a root"))
-                    .help("a root's name has up to 64 of a-z, 0-9, `_`, `.` and `-`");
+            let told = Diagnostic::error(
+                syntax.name.span,
+                format!("`{}` is no name of a root", shown(name)),
+            )
+            .help("a root's name has up to 64 of a-z, 0-9, `_`, `.` and `-`");
             self.tell(told);
         } else if name.starts_with('_') {
             let told = Diagnostic::error(syntax.name.span, format!("`{name}` is reserved"))
@@ -119,11 +133,13 @@ impl Declarer {
             self.tell(told);
         }
         let removed = self.removed(&syntax.removed);
+        let root_name = name;
         let mut events: BTreeMap<u32, EventType> = BTreeMap::new();
+        let mut names: BTreeMap<Arc<str>, Span> = BTreeMap::new();
         for event in &syntax.events {
             let (number, name) = (event.number.value, &event.name);
-            let twin = events.values().find(|other| other.name == name.text);
-            if let Some(before) = events.get(&number).or(twin).map(|other| other.span) {
+            let twin = names.get(&name.text).copied();
+            if let Some(before) = events.get(&number).map(|other| other.span).or(twin) {
                 let message = format!("event {number} `{}` is declared twice", name.text);
                 self.tell(
                     Diagnostic::error(event.number.span.to(name.span), message)
@@ -136,6 +152,8 @@ impl Declarer {
             let fields = self.fields(&event.fields, &EVENT_FIELDS, false);
             let span = event.number.span.to(name.span);
             let name = Arc::clone(&name.text);
+            names.insert(Arc::clone(&name), span);
+            self.events.entry((Arc::clone(root_name), Arc::clone(&name))).or_insert(number);
             let stored_names = vec![Arc::clone(&name)];
             events.insert(number, EventType { name, stored_names, fields, span });
         }
@@ -148,6 +166,7 @@ impl Declarer {
         self.unused(&syntax.number, "table");
         let fields = self.fields(&syntax.fields, &["key"], true);
         let name = Arc::clone(&syntax.name.text);
+        self.tables.entry(Arc::clone(&name)).or_insert(syntax.number.value);
         let table = Table { name, is_lax: syntax.is_lax, fields, span };
         self.schema.tables.insert(syntax.number.value, table);
     }
@@ -168,6 +187,7 @@ impl Declarer {
     fn fields(&mut self, syntax: &FieldsSyntax, reserved: &[&str], is_table: bool) -> Fields {
         let removed = self.removed(&syntax.removed);
         let mut fields = Fields { fields: BTreeMap::new(), removed };
+        let mut names: BTreeMap<Arc<str>, Span> = BTreeMap::new();
         for field in &syntax.fields {
             let (number, name) = (field.number.value, &field.name);
             if reserved.contains(&name.text.as_ref()) {
@@ -175,7 +195,7 @@ impl Declarer {
                 let told = Diagnostic::error(name.span, message).help("call it something else");
                 self.tell(told);
             }
-            let twin = fields.field(&name.text).map(|(_, other)| other.span);
+            let twin = names.get(&name.text).copied();
             if let Some(before) = fields.fields.get(&number).map(|other| other.span).or(twin) {
                 let message = format!("field {number} `{}` is declared twice", name.text);
                 self.tell(
@@ -187,6 +207,7 @@ impl Declarer {
             }
             self.not_removed(&field.number, &fields.removed);
             if let Some(field) = self.field(field, is_table) {
+                names.insert(Arc::clone(&field.name), field.span);
                 fields.fields.insert(number, field);
             }
         }
@@ -212,10 +233,8 @@ impl Declarer {
         }
         let data_type = self.data_type(kind)?;
         let default = syntax.default.as_ref().and_then(|default| {
-            let value = match &default.kind {
-                ExpressionKind::Value(value) => crate::check::fitting(value, &data_type),
-                _ => None,
-            };
+            let value =
+                default.as_value().and_then(|value| crate::check::fitting(value, &data_type));
             if value.is_none() {
                 let message = format!("the default is no {data_type}");
                 self.tell(
@@ -266,18 +285,18 @@ impl Declarer {
             "ref" => {
                 let target = syntax.target.as_ref()?;
                 if !self.targets.contains(&target.text) {
-                    let near = nearest(&target.text, self.targets.iter().map(AsRef::as_ref));
-                    let label = near.map(|near| format!("did you mean `{near}`?"));
+                    let known = self.targets.iter().map(AsRef::as_ref);
+                    let label = self.guesses.label(&target.text, known);
                     let message = format!("no root and no table is called `{}`", target.text);
-                    let told = Diagnostic::error(target.span, message);
-                    self.tell(told.label(label.unwrap_or_default()));
+                    let told = Diagnostic::error(target.span, message).label(label);
+                    self.tell(told.help("a reference is to the keys of what this schema declares"));
                 }
                 DataType::Ref(Arc::clone(&target.text))
             }
             name => {
-                let near = nearest(name, TYPE_NAMES).map(|near| format!("did you mean `{near}`?"));
+                let label = self.guesses.label(name, TYPE_NAMES);
                 let told = Diagnostic::error(syntax.name.span, format!("`{name}` is no type"))
-                    .label(near.unwrap_or_default())
+                    .label(label)
                     .help(format!("types are {}", TYPE_NAMES.join(", ")));
                 self.tell(told);
                 return None;
@@ -286,38 +305,61 @@ impl Declarer {
     }
 
     fn index(&mut self, syntax: &IndexSyntax) {
-        let parts: Vec<&str> = syntax.relation.parts.iter().map(|it| it.text.as_ref()).collect();
-        let found = match parts.as_slice() {
-            [table] => {
-                let table = self.schema.table(table);
-                table.map(|(number, table)| (None, number, table.fields.clone()))
+        let found = match syntax.relation.parts.as_slice() {
+            [table] => self.tables.get(&table.text).map(|number| (None, *number)),
+            [root, event] => {
+                let number = self.events.get(&(Arc::clone(&root.text), Arc::clone(&event.text)));
+                number.map(|number| (Some(Arc::clone(&root.text)), *number))
             }
-            [root, event] => self.schema.roots.get_key_value(*root).and_then(|(name, root)| {
-                let (number, event) = root.event(event)?;
-                Some((Some(Arc::clone(name)), number, event.fields.clone()))
-            }),
             _ => None,
         };
-        let Some((root, number, fields)) = found else {
-            let message = format!("`{}` is not declared here", parts.join("."));
+        let Some((root, number)) = found else {
+            let message = format!("`{}` is not declared here", syntax.relation);
             let told = Diagnostic::error(syntax.relation.span, message)
                 .help("an index is of a declared event, as in shipment.departed{port}, or a table");
             self.tell(told);
             return;
         };
-        let mut numbers = Vec::new();
-        for name in &syntax.fields {
-            match fields.field(&name.text) {
-                Some((number, _)) => numbers.push(number),
-                None => {
-                    let near = nearest(&name.text, fields.names());
-                    let label = near.map(|near| format!("did you mean `{near}`?"));
-                    let message = format!("`{}` has no field `{}`", parts.join("."), name.text);
-                    let told = Diagnostic::error(name.span, message);
-                    self.diagnostics.push(told.label(label.unwrap_or_default()));
-                }
-            }
-        }
+        let Some(numbers) = self.numbers_of(&(root.clone(), number), syntax) else { return };
         self.schema.indexes.insert(Index { root, number, fields: numbers });
+    }
+    /// The numbers of an index's fields; `None` after a mistake was told.
+    fn numbers_of(&mut self, of: &Indexed, syntax: &IndexSyntax) -> Option<Vec<u32>> {
+        let schema = &self.schema;
+        let by_name = self.indexed.entry(of.clone()).or_insert_with(|| {
+            let fields = match of {
+                (Some(root), number) => {
+                    let events = schema.roots.get(root).map(|root| &root.events);
+                    events.and_then(|events| events.get(number)).map(|event| &event.fields)
+                }
+                (None, number) => schema.tables.get(number).map(|table| &table.fields),
+            };
+            let fields = fields.into_iter().flat_map(|fields| &fields.fields);
+            fields.map(|(number, field)| (Arc::clone(&field.name), *number)).collect()
+        });
+        let mut numbers = Vec::new();
+        let mut told = Vec::new();
+        for name in &syntax.fields {
+            if let Some(number) = by_name.get(&name.text) {
+                numbers.push(*number);
+                continue;
+            }
+            let label = self.guesses.label(&name.text, by_name.keys().map(AsRef::as_ref));
+            let message = format!("`{}` has no field `{}`", syntax.relation, name.text);
+            told.push(
+                Diagnostic::error(name.span, message)
+                    .label(label)
+                    .help("an index is by declared fields"),
+            );
+        }
+        if syntax.fields.is_empty() {
+            told.push(
+                Diagnostic::error(syntax.relation.span, "an index of no fields")
+                    .help("name those by which rows are looked for: index shipment.departed{port}"),
+            );
+        }
+        let is_wrong = !told.is_empty();
+        told.into_iter().for_each(|told| self.tell(told));
+        (!is_wrong).then_some(numbers)
     }
 }

@@ -1,13 +1,19 @@
 //! What a new schema changes, and what it may not.
 //!
-//! | may | may not |
-//! |---|---|
-//! | add roots, events, tables, views, fields, indexes | use a number again that was removed, or for another type |
-//! | rename events, tables, views, fields | make a field that may be absent one that may not |
-//! | remove them, their numbers staying `removed` | drop an event, a table's field or a field without `removed` |
-//! | make a field optional, give or change a default | change how a column is merged |
-//! | widen `int` to `decimal`, anything to `json` | rename a root |
-//! | make strict what was lax, and back | |
+//! It may
+//! - add roots, events, tables, views, fields and indexes;
+//! - rename events, tables, views and fields;
+//! - remove them, their numbers staying `removed`;
+//! - make a field optional, give or change a default;
+//! - widen `int` to `decimal`, anything to `json`;
+//! - make strict what was lax, and back.
+//!
+//! It may not
+//! - use a number again that was removed, or for another type;
+//! - make a field that may be absent one that may not;
+//! - drop an event, a table or a field without `removed`;
+//! - change how a column is merged;
+//! - rename a root.
 //!
 //! A new field of an event that is there already is optional or has a default: events that are
 //! stored do not have it.
@@ -15,7 +21,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Fields, Merge, Root, Schema};
+use super::{Field, Fields, Merge, Root, Schema};
 use crate::data_type::DataType;
 use crate::span::Span;
 
@@ -209,42 +215,7 @@ impl Comparison {
                 self.change(ChangeKind::Added, what);
                 continue;
             };
-            self.renamed(what.clone(), &before.name, &field.name);
-            if before.merge != field.merge || !widens(&before.data_type, &field.data_type) {
-                self.refuse(
-                    field.span,
-                    format!(
-                        "`{of}.{}` has the number {number} of what is {}, and cannot become {}",
-                        field.name,
-                        before.type_text(),
-                        field.type_text()
-                    ),
-                    "add a field with a new number, and make this one `removed`",
-                );
-            } else if before.data_type != field.data_type {
-                let (from, to) = (before.data_type.to_string(), field.data_type.to_string());
-                self.change(ChangeKind::Altered { from, to }, what.clone());
-            }
-            let is_narrower = before.is_optional && !field.is_optional && field.default.is_none();
-            if is_narrower {
-                self.refuse(
-                    field.span,
-                    format!("`{of}.{}` may be absent in what is stored", field.name),
-                    "leave it optional, or give it a default with `= …`",
-                );
-            }
-            if before.is_optional != field.is_optional && !is_narrower {
-                let word = |it: bool| if it { "optional" } else { "always there" }.to_owned();
-                let (from, to) = (word(before.is_optional), word(field.is_optional));
-                self.change(ChangeKind::Altered { from, to }, what.clone());
-            }
-            if before.default != field.default {
-                let word = |it: &Option<crate::Value>| {
-                    it.as_ref().map_or("no default".to_owned(), |it| format!("default {it}"))
-                };
-                let (from, to) = (word(&before.default), word(&field.default));
-                self.change(ChangeKind::Altered { from, to }, what);
-            }
+            self.field((*number, of), before, field);
         }
         for (number, field) in &old.fields {
             if new.fields.contains_key(number) {
@@ -260,6 +231,47 @@ impl Comparison {
             if !new.fields.contains_key(number) {
                 self.dropped(span, &format!("`removed {number}` of `{of}`"), *number);
             }
+        }
+    }
+
+    /// One field, before and now.
+    fn field(&mut self, (number, of): (u32, &str), before: &Field, field: &Field) {
+        let what = format!("field {of}.{}", field.name);
+        self.renamed(what.clone(), &before.name, &field.name);
+        if before.merge != field.merge || !widens(&before.data_type, &field.data_type) {
+            self.refuse(
+                field.span,
+                format!(
+                    "`{of}.{}` has the number {number} of what is {}, and cannot become {}",
+                    field.name,
+                    before.type_text(),
+                    field.type_text()
+                ),
+                "add a field with a new number, and make this one `removed`",
+            );
+        } else if before.data_type != field.data_type {
+            let (from, to) = (before.data_type.to_string(), field.data_type.to_string());
+            self.change(ChangeKind::Altered { from, to }, what.clone());
+        }
+        let is_narrower = before.is_optional && !field.is_optional && field.default.is_none();
+        if is_narrower {
+            self.refuse(
+                field.span,
+                format!("`{of}.{}` may be absent in what is stored", field.name),
+                "leave it optional, or give it a default with `= …`",
+            );
+        }
+        if before.is_optional != field.is_optional && !is_narrower {
+            let word = |it: bool| if it { "optional" } else { "always there" }.to_owned();
+            let (from, to) = (word(before.is_optional), word(field.is_optional));
+            self.change(ChangeKind::Altered { from, to }, what.clone());
+        }
+        if before.default != field.default {
+            let word = |it: &Option<crate::Value>| {
+                it.as_ref().map_or("no default".to_owned(), |it| format!("default {it}"))
+            };
+            let (from, to) = (word(&before.default), word(&field.default));
+            self.change(ChangeKind::Altered { from, to }, what);
         }
     }
 
