@@ -25,7 +25,10 @@ fn setting(name: &str) -> Option<u64> {
 
 fn check(seed: u64) -> usize {
     let program = programs::program(seed);
-    let found = run(&program.plan, &program.data, &Limits::NONE, &Never);
+    // Some without matrices, so that closures are made by rounds of rows too.
+    let matrix_bytes_max = if seed % 3 == 0 { 0 } else { Limits::NONE.matrix_bytes_max };
+    let limits = Limits { matrix_bytes_max, ..Limits::NONE };
+    let found = run(&program.plan, &program.data, &limits, &Never);
     let found = found.map(|rows| rows.iter().map(|row| row.values()).collect::<Vec<_>>());
     let expected = oracle::answer(&program.plan, &program.data);
     match (found, expected) {

@@ -7,11 +7,14 @@
 use std::cmp::Ordering;
 
 use hashbrown::HashMap;
-use laterbase_lang::plan::{Answer, HeadTerm, Rule, Tree, VariableId};
+use laterbase_lang::plan::{
+    Answer, Expression, HeadTerm, Literal, Operand, Rule, Term, Tree, VariableId,
+};
 use laterbase_lang::{Column, Value};
 use rustc_hash::FxBuildHasher;
 
 use super::Run;
+use super::goal::derived_number;
 use super::relation::{Part, Relation};
 use super::rule::{Outer, trees};
 use crate::code::{Code, Dictionary, NULL, Order};
@@ -37,10 +40,50 @@ impl<'d> Run<'d> {
     pub(super) fn rows(mut self) -> Result<Rows, QueryError> {
         let answer = &self.plan.answer;
         self.context.meter.blame("the answer", answer.rule.span);
+        if let Some((number, is_turned)) = self.copied(answer) {
+            let closure = self.relations.get_mut(number).map(std::mem::take).unwrap_or_default();
+            if let Some(mut matrix) = closure.into_matrix() {
+                if is_turned {
+                    matrix.bits = matrix.bits.transposed();
+                }
+                let usage = self.context.meter.usage();
+                let columns = answer.columns.clone();
+                return Ok(Rows::of_matrix(columns, self.context.dictionary, matrix, usage));
+            }
+        }
         let sheet = self.answer(answer, None)?;
         let usage = self.context.meter.usage();
         let columns = answer.columns.clone();
         Ok(Rows::new(columns, self.context.dictionary, sheet.cells, sheet.count, usage))
+    }
+
+    /// The closure that an answer is a copy of, whole and in the order of its columns; and whether
+    /// these change places.
+    fn copied(&self, answer: &Answer) -> Option<(usize, bool)> {
+        let is_whole = answer.having.is_none()
+            && answer.order.is_empty()
+            && answer.offset == 0
+            && answer.limit.is_none();
+        let [Literal::Atom(atom)] = answer.rule.body.as_slice() else { return None };
+        let number = derived_number(atom.relation)?;
+        let is_matrix = self.relations.get(number).is_some_and(Relation::is_matrix);
+        let [a, b] = atom.terms.as_slice() else { return None };
+        let [c, d] = answer.rule.head.as_slice() else { return None };
+        let of = |term: &Term| match &term.operand {
+            Operand::Variable(variable) => Some((*variable, term.column)),
+            Operand::Value(_) => None,
+        };
+        let (a, b) = (of(a)?, of(b)?);
+        let column = |term: &HeadTerm| {
+            let HeadTerm::Value(Expression::Variable(variable)) = term else { return None };
+            [a, b].into_iter().find(|(other, _)| other == variable).map(|(_, column)| column)
+        };
+        let is_pair = is_whole && is_matrix && a.0 != b.0;
+        match (column(c)?, column(d)?) {
+            (0, 1) if is_pair => Some((number, false)),
+            (1, 0) if is_pair => Some((number, true)),
+            _ => None,
+        }
     }
 
     /// The rows of an answer, behind those that they are of; sorted, and cut to offset and limit.

@@ -22,7 +22,11 @@ impl<'d> Run<'d> {
                 self.variant(derived, rule, number, stratum, None)?;
             }
         }
+        let closure = self.closure(stratum)?;
         while self.turn(stratum) {
+            if closure.as_ref().is_some_and(|closure| self.is_worth_closing(closure)) {
+                return closure.map_or(Ok(()), |closure| self.close(closure));
+            }
             for (derived, rule, number) in self.rules(stratum)? {
                 for at in recursive_atoms(rule, stratum) {
                     self.context.meter.blame(&derived.name, rule.span);

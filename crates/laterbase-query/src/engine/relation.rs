@@ -13,8 +13,9 @@
 use hashbrown::HashTable;
 use laterbase_lang::Aggregate;
 
+use super::matrix::Matrix;
 use crate::aggregate;
-use crate::code::{Code, Dictionary};
+use crate::code::{Code, Dictionary, NULL};
 
 /// Which rows of a relation a literal ranges over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub(crate) enum Cursor {
     Range(usize, usize),
     /// A chain of an index, down to the first row that counts.
     Chain { index: usize, row: u32, first: usize },
+    /// Every so many bits of a matrix: a column.
+    Column { bit: usize, end: usize, stride: usize },
 }
 
 impl Cursor {
@@ -55,6 +58,8 @@ pub(crate) struct Relation {
     indexes: Vec<Index>,
     old: usize,
     seen: usize,
+    /// The rows as bits instead, of a closure; rows are then numbered by their bits.
+    matrix: Option<Box<Matrix>>,
 }
 
 #[derive(Debug)]
@@ -88,6 +93,23 @@ impl Relation {
         let is_lattice = lattice.iter().any(Option::is_some);
         let kept = if is_lattice { lattice.to_vec() } else { Vec::new() };
         Self { width: lattice.len(), lattice: kept, ..Self::default() }
+    }
+
+    /// The rows of a closure.
+    pub(crate) fn of_matrix(matrix: Matrix) -> Self {
+        let count = matrix.count;
+        let matrix = Some(Box::new(matrix));
+        Self { width: 2, count, seen: count, matrix, ..Self::default() }
+    }
+
+    /// The bits that its rows are, of a closure.
+    pub(crate) fn into_matrix(self) -> Option<Matrix> {
+        self.matrix.map(|matrix| *matrix)
+    }
+
+    /// Whether its rows are bits: then cursors and cells are all that can be had of them.
+    pub(crate) fn is_matrix(&self) -> bool {
+        self.matrix.is_some()
     }
 
     pub(crate) fn width(&self) -> usize {
@@ -126,13 +148,17 @@ impl Relation {
 
     #[inline]
     pub(crate) fn cell(&self, row: usize, column: usize) -> Code {
+        if let Some(matrix) = &self.matrix {
+            return matrix.cell(row, column);
+        }
         self.cells.get(row * self.width + column).copied().unwrap_or_default()
     }
 
     /// About how many bytes it holds.
     pub(crate) fn bytes(&self) -> u64 {
         let indexes = self.indexes.iter().map(|index| index.next.len() * 8 + index.heads.len() * 8);
-        (self.cells.len() * 8 + self.set.len() * 8 + self.dead.len()) as u64
+        self.matrix.as_ref().map_or(0, |matrix| matrix.bytes())
+            + (self.cells.len() * 8 + self.set.len() * 8 + self.dead.len()) as u64
             + indexes.sum::<usize>() as u64
     }
 
@@ -240,6 +266,9 @@ impl Relation {
 
     /// Ends a recursion: dead rows go, all others are seen. Indexes are made anew when asked for.
     pub(crate) fn settle(&mut self) {
+        if self.is_matrix() {
+            return;
+        }
         if self.dead.iter().any(|dead| *dead) {
             let rows = self.cells.chunks_exact(self.width.max(1)).zip(&self.dead);
             self.cells =
@@ -264,7 +293,9 @@ impl Relation {
             next: Vec::new(),
             lengths: Vec::new(),
         };
-        index.extend(&self.cells, self.width, self.seen);
+        if !self.is_matrix() {
+            index.extend(&self.cells, self.width, self.seen);
+        }
         self.indexes.push(index);
         self.indexes.len() - 1
     }
@@ -272,6 +303,10 @@ impl Relation {
     /// How many different values some columns have, about: counted in a sample.
     pub(crate) fn distinct(&self, columns: &[usize]) -> f64 {
         const SAMPLE: usize = 512;
+        if let Some(matrix) = &self.matrix {
+            let count = if columns.len() == 1 { matrix.values.len() } else { matrix.count };
+            return count.max(1) as f64;
+        }
         if let Some(index) = self.indexes.iter().find(|index| index.columns == columns) {
             return index.heads.len().max(1) as f64;
         }
@@ -289,6 +324,9 @@ impl Relation {
     }
 
     pub(crate) fn scan(&self, part: Part) -> Cursor {
+        if let Some(matrix) = &self.matrix {
+            return Cursor::Range(0, matrix.end());
+        }
         let (from, until) = self.bounds(part);
         Cursor::Range(from, until)
     }
@@ -297,6 +335,9 @@ impl Relation {
     #[inline]
     pub(crate) fn probe(&self, index: usize, key: &[Code], part: Part) -> Cursor {
         let Some(found) = self.indexes.get(index) else { return Cursor::EMPTY };
+        if let Some(matrix) = &self.matrix {
+            return probe_bits(matrix, &found.columns, key);
+        }
         let hash = hash_codes(key.iter().copied());
         let is_same = |row: &u32| {
             let row = cells_at(&self.cells, self.width, *row);
@@ -315,6 +356,7 @@ impl Relation {
     pub(crate) fn length(&self, cursor: &Cursor) -> usize {
         match cursor {
             Cursor::Range(from, until) => until.saturating_sub(*from),
+            Cursor::Column { bit, end, stride } => end.saturating_sub(*bit) / (*stride).max(1),
             Cursor::Chain { index, row, .. } => {
                 let lengths = self.indexes.get(*index).map(|index| index.lengths.as_slice());
                 lengths.and_then(|lengths| lengths.get(*row as usize)).map_or(0, |l| *l as usize)
@@ -328,11 +370,25 @@ impl Relation {
         loop {
             let row = match cursor {
                 Cursor::Range(from, until) => {
+                    if let Some(matrix) = &self.matrix {
+                        let found = matrix.next(*from).filter(|found| found < until);
+                        *from = found.map_or(*until, |found| found + 1);
+                        return found;
+                    }
                     if *from >= *until {
                         return None;
                     }
                     *from += 1;
                     *from - 1
+                }
+                Cursor::Column { bit, end, stride } => {
+                    let matrix = self.matrix.as_ref()?;
+                    while *bit < *end && !matrix.is_set(*bit) {
+                        *bit += *stride;
+                    }
+                    let found = *bit;
+                    *bit += *stride;
+                    return (found < *end).then_some(found);
                 }
                 Cursor::Chain { index, row, first } => {
                     let found = *row as usize;
@@ -348,6 +404,27 @@ impl Relation {
                 return Some(row);
             }
         }
+    }
+}
+
+/// The bits of a matrix with some places.
+fn probe_bits(matrix: &Matrix, columns: &[usize], key: &[Code]) -> Cursor {
+    let place = |column: usize| {
+        let at = columns.iter().position(|other| *other == column)?;
+        Some(key.get(at).copied().unwrap_or(NULL))
+    };
+    let width = matrix.width();
+    let (row, column) = (place(0), place(1));
+    match (row.map(|code| matrix.place(code)), column.map(|code| matrix.place(code))) {
+        (Some(Some(row)), None) => Cursor::Range(row * width, (row + 1) * width),
+        (None, Some(Some(column))) => {
+            Cursor::Column { bit: column, end: matrix.end(), stride: width }
+        }
+        (Some(Some(row)), Some(Some(column))) => {
+            Cursor::Range(row * width + column, row * width + column + 1)
+        }
+        (None, None) => Cursor::Range(0, matrix.end()),
+        (Some(None), _) | (_, Some(None)) => Cursor::EMPTY,
     }
 }
 
