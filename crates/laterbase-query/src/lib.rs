@@ -13,6 +13,7 @@
 pub mod aggregate;
 mod code;
 mod data;
+mod demand;
 mod engine;
 mod error;
 mod limits;

@@ -454,7 +454,7 @@ fn hang<'r>(
         let stands_alone = if literals.is_empty() {
             end == head
         } else {
-            binds_what_it_needs(literals, &[*end, *head])
+            variables::can_be_bound(literals, &[], &[*end, *head])
         };
         if !stands_alone {
             return None;
@@ -468,29 +468,4 @@ fn mentioned(literal: &Literal) -> Vec<usize> {
     variables::bound_by(literal, &mut |variable| slots.push(variable.0));
     variables::needed_by(literal, &mut |variable| slots.push(variable.0));
     slots
-}
-
-/// Whether literals bind some variables by themselves: each can be looked at once what it needs is
-/// bound by others. What is local to a negation nobody needs to bind.
-fn binds_what_it_needs(literals: &[&Literal], wanted: &[usize]) -> bool {
-    let mut bound: Vec<usize> = Vec::new();
-    let mut rest = literals.to_vec();
-    loop {
-        let before = rest.len();
-        rest.retain(|literal| {
-            let mut needed = Vec::new();
-            if !matches!(literal, Literal::Not(..)) {
-                variables::needed_by(literal, &mut |variable| needed.push(variable.0));
-            }
-            let is_ready = needed.iter().all(|slot| bound.contains(slot));
-            if is_ready {
-                variables::bound_by(literal, &mut |variable| bound.push(variable.0));
-            }
-            !is_ready
-        });
-        if rest.len() == before {
-            break;
-        }
-    }
-    rest.is_empty() && wanted.iter().all(|slot| bound.contains(slot))
 }

@@ -29,6 +29,7 @@ use self::goal::{Goal, Target};
 pub(crate) use self::matrix::Matrix;
 use self::relation::{Part, Relation};
 use crate::data::{Constraint, Data, ValidTime};
+use crate::demand;
 use crate::error::{PlanError, QueryError};
 use crate::limits::{Cancel, Limits};
 use crate::rows::Rows;
@@ -45,6 +46,8 @@ pub fn run(
     limits: &Limits,
     cancel: &dyn Cancel,
 ) -> Result<Rows, QueryError> {
+    let on_demand = demand::on_demand(plan);
+    let plan = on_demand.as_ref().unwrap_or(plan);
     let mut run = Run::new(plan, data, limits, cancel)?;
     for stratum in &plan.strata {
         run.stratum(stratum)?;
