@@ -11,11 +11,13 @@
 #![forbid(unsafe_code)]
 
 pub mod aggregate;
+mod check;
 mod code;
 mod data;
 mod demand;
 mod engine;
 mod error;
+mod explain;
 mod limits;
 mod memory;
 pub mod oracle;
@@ -23,12 +25,14 @@ mod rows;
 pub mod scalar;
 mod times;
 mod variables;
+mod why;
 
 pub use data::{
     Constraint, Data, DataError, Restriction, Scan, ScanOrder, Scanned, ValidTime, ValueRef,
 };
-pub use engine::run;
+pub use engine::{explain, run, run_explained, why};
 pub use error::{Budget, Culprit, Exhausted, Mistake, MistakeKind, PlanError, QueryError, Usage};
+pub use explain::{ExplainedPart, ExplainedStep, Explanation};
 pub use limits::{Cancel, Limits, Never};
 pub use memory::MemoryData;
 pub use rows::{Row, Rows, RowsIter};

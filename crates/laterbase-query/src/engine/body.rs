@@ -206,7 +206,7 @@ impl<'d> Run<'d> {
         match goal.target {
             Target::Relation(number) => {
                 let relation = self.relations.get(number).ok_or(PlanError::UnknownNumber)?;
-                let rows = relation.count_of(goal.part) as f64;
+                let rows = relation.count_of(goal.part);
                 if columns.is_empty() {
                     return Ok(rows);
                 }
@@ -513,6 +513,7 @@ impl<'d> Run<'d> {
         for term in &mut terms {
             term.column = columns.binary_search(&term.column).unwrap_or_default();
         }
+        let before = self.context.meter.culprit().clone();
         self.context.meter.blame(goal.name, goal.span);
         let valid = fixed_times(goal);
         let request = valid.map(|valid| Request {
@@ -522,7 +523,10 @@ impl<'d> Run<'d> {
             valid,
             constraints: &constraints,
         });
-        Ok((self.loaded(number, request, columns.len())?, terms))
+        let expected = self.stored_rows(goal, items)?;
+        let relation = self.loaded(number, request, columns.len(), expected)?;
+        self.context.meter.blame_again(before);
+        Ok((relation, terms))
     }
 }
 

@@ -22,8 +22,10 @@ impl<'d> Run<'d> {
                 self.variant(derived, rule, number, stratum, None)?;
             }
         }
-        let closure = self.closure(stratum)?;
-        while self.turn(stratum) {
+        let mut is_first = true;
+        let closure = if self.is_dry { None } else { self.closure(stratum)? };
+        while self.turn(stratum) || self.is_dry && is_first {
+            is_first = false;
             if closure.as_ref().is_some_and(|closure| self.is_worth_closing(closure)) {
                 return closure.map_or(Ok(()), |closure| self.close(closure));
             }

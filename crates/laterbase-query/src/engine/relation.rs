@@ -49,6 +49,10 @@ const NONE: u32 = u32::MAX;
 #[derive(Debug, Default)]
 pub(crate) struct Relation {
     width: usize,
+    /// Columns by which rows differ: all, or all but the last one.
+    key_width: usize,
+    /// Rows that are expected, where none are made.
+    assumed: f64,
     cells: Vec<Code>,
     count: usize,
     set: HashTable<u32>,
@@ -85,14 +89,29 @@ fn hash_codes(codes: impl Iterator<Item = Code>) -> u64 {
 
 impl Relation {
     pub(crate) fn new(width: usize) -> Self {
-        Self { width, ..Self::default() }
+        Self { width, key_width: width, ..Self::default() }
+    }
+
+    /// The same; the last column is no part of what a row is, if that is said: the first one stays.
+    pub(crate) fn with_note(width: usize, has_note: bool) -> Self {
+        let key_width = if has_note { width.saturating_sub(1) } else { width };
+        Self { width, key_width, ..Self::default() }
+    }
+
+    /// Assumes that there are so many rows.
+    pub(crate) fn assume(&mut self, rows: f64) {
+        self.assumed = self.assumed.max(rows);
     }
 
     /// A relation whose rows are merged where they agree in the columns without an aggregate.
-    pub(crate) fn with_lattice(lattice: &[Option<Aggregate>]) -> Self {
+    pub(crate) fn with_lattice(lattice: &[Option<Aggregate>], has_note: bool) -> Self {
         let is_lattice = lattice.iter().any(Option::is_some);
         let kept = if is_lattice { lattice.to_vec() } else { Vec::new() };
-        Self { width: lattice.len(), lattice: kept, ..Self::default() }
+        Self { lattice: kept, ..Self::with_note(lattice.len(), has_note) }
+    }
+
+    pub(crate) fn has_note(&self) -> bool {
+        self.key_width < self.width
     }
 
     /// The rows of a closure.
@@ -127,9 +146,9 @@ impl Relation {
     }
 
     /// Rows of a part, with dead ones.
-    pub(crate) fn count_of(&self, part: Part) -> usize {
+    pub(crate) fn count_of(&self, part: Part) -> f64 {
         let (from, until) = self.bounds(part);
-        until - from
+        self.assumed.max((until - from) as f64)
     }
 
     fn bounds(&self, part: Part) -> (usize, usize) {
@@ -167,15 +186,17 @@ impl Relation {
         if !self.lattice.is_empty() {
             return self.insert_merged(row, dictionary);
         }
-        let hash = hash_codes(row.iter().copied());
-        let (width, cells) = (self.width, &self.cells);
-        let is_same = |other: &u32| cells_at(cells, width, *other) == row;
+        let key = row.get(..self.key_width).unwrap_or_default();
+        let hash = hash_codes(key.iter().copied());
+        let (width, key_width, cells) = (self.width, self.key_width, &self.cells);
+        let is_same = |other: &u32| key_at(cells, width, key_width, *other) == key;
         if self.set.find(hash, is_same).is_some() {
             return false;
         }
         let number = self.push(row);
         let (width, cells) = (self.width, &self.cells);
-        let hash_at = |other: &u32| hash_codes(cells_at(cells, width, *other).iter().copied());
+        let hash_at =
+            |other: &u32| hash_codes(key_at(cells, width, key_width, *other).iter().copied());
         self.set.insert_unique(hash, number, hash_at);
         true
     }
@@ -193,24 +214,19 @@ impl Relation {
 
     fn insert_merged(&mut self, row: &[Code], dictionary: &mut Dictionary) -> bool {
         let row = self.contributions(row, dictionary);
-        let lattice = &self.lattice;
-        let key = |row: &[Code]| {
-            let plain = row.iter().zip(lattice).filter(|(_, aggregate)| aggregate.is_none());
-            hash_codes(plain.map(|(code, _)| *code))
-        };
-        let hash = key(&row);
-        let (width, cells) = (self.width, &self.cells);
+        let (width, key_width) = (self.width, self.key_width);
+        let (lattice, cells) = (&self.lattice, &self.cells);
+        let key = row.get(..key_width).unwrap_or_default();
+        let hash = hash_plain(key, lattice);
         let is_same = |other: &u32| {
-            let other = cells_at(cells, width, *other);
-            other.iter().zip(&row).zip(lattice).all(|((a, b), l)| l.is_some() || a == b)
+            let other = key_at(cells, width, key_width, *other);
+            other.iter().zip(key).zip(lattice).all(|((a, b), l)| l.is_some() || a == b)
         };
         let Some(held) = self.set.find_mut(hash, is_same) else {
             let number = self.push(&row);
-            let (width, cells, lattice) = (self.width, &self.cells, &self.lattice);
+            let (cells, lattice) = (&self.cells, &self.lattice);
             self.set.insert_unique(hash, number, |other| {
-                let row = cells_at(cells, width, *other);
-                let plain = row.iter().zip(lattice).filter(|(_, aggregate)| aggregate.is_none());
-                hash_codes(plain.map(|(code, _)| *code))
+                hash_plain(key_at(cells, width, key_width, *other), lattice)
             });
             return true;
         };
@@ -225,6 +241,9 @@ impl Relation {
             }
         }
         if has_changed {
+            if let (true, Some(note)) = (key_width < width, merged.last_mut()) {
+                *note = row.last().copied().unwrap_or(NULL);
+            }
             let number = self.count as u32;
             let replaced = std::mem::replace(held, number) as usize;
             self.dead.resize(self.count, false);
@@ -303,6 +322,9 @@ impl Relation {
     /// How many different values some columns have, about: counted in a sample.
     pub(crate) fn distinct(&self, columns: &[usize]) -> f64 {
         const SAMPLE: usize = 512;
+        if self.assumed > 0.0 {
+            return self.assumed.sqrt();
+        }
         if let Some(matrix) = &self.matrix {
             let count = if columns.len() == 1 { matrix.values.len() } else { matrix.count };
             return count.max(1) as f64;
@@ -432,6 +454,18 @@ fn probe_bits(matrix: &Matrix, columns: &[usize], key: &[Code]) -> Cursor {
 fn cells_at(cells: &[Code], width: usize, row: u32) -> &[Code] {
     let from = row as usize * width;
     cells.get(from..from + width).unwrap_or_default()
+}
+
+#[inline]
+fn key_at(cells: &[Code], width: usize, key_width: usize, row: u32) -> &[Code] {
+    let from = row as usize * width;
+    cells.get(from..from + key_width).unwrap_or_default()
+}
+
+/// The hash of the columns that no aggregate merges.
+fn hash_plain(key: &[Code], lattice: &[Option<Aggregate>]) -> u64 {
+    let plain = key.iter().zip(lattice).filter(|(_, aggregate)| aggregate.is_none());
+    hash_codes(plain.map(|(code, _)| *code))
 }
 
 impl Index {
