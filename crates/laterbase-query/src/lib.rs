@@ -6,8 +6,8 @@
 //!       Scan ▼ │ ValueRef
 //!            Data
 //! ```
-//! Left out: parsing and checking (`laterbase-lang`), where stored rows come from (`laterbase`), and
-//! time: the host stops a question through [`Cancel`].
+//! Left out: parsing and checking (`laterbase-lang`), where stored rows come from (`laterbase`),
+//! and time: the host stops a question through [`Cancel`].
 #![forbid(unsafe_code)]
 
 pub mod aggregate;

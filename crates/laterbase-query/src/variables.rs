@@ -47,8 +47,8 @@ pub(crate) fn needed_by(literal: &Literal, take: &mut dyn FnMut(VariableId)) {
     }
 }
 
-/// Whether literals bind some variables, where others are bound before: each can be looked at once what it needs is
-/// bound by others. What is local to a negation nobody needs to bind.
+/// Whether literals bind some variables, where others are bound before: each can be looked at once
+/// what it needs is bound by others. What is local to a negation nobody needs to bind.
 pub(crate) fn can_be_bound(literals: &[&Literal], given: &[usize], wanted: &[usize]) -> bool {
     let mut bound = given.to_vec();
     let mut rest = literals.to_vec();

@@ -1,9 +1,9 @@
 //! Provenance: which stored events and rows an answer was made of.
 //!
-//! The plan is made to carry it: every stored atom binds its event's id (of a table, its row's key),
-//! every relation has one column more, which lists those of the first derivation that was found, and
-//! which no row differs from another one by. A derivation is of rows that were there before it, so
-//! it never stands on itself. What is aggregated was made of all rows of its group.
+//! The plan is made to carry it: every stored atom binds its event's id (of a table, its row's
+//! key), every relation has one column more, which lists those of the first derivation that was
+//! found, and by which no rows differ. A derivation is of rows that were there before it, so it
+//! never stands on itself. What is aggregated was made of all rows of its group.
 //!
 //! Left out: what is negated (nothing is there to be named), and what trees hold. Lists are as long
 //! as derivations: of a closure over a long chain they take more than its rows.

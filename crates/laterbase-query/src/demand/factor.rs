@@ -7,8 +7,8 @@
 //!                  reach{x: z, y}           ?{y} :- to{y}
 //! ```
 //! Let some columns be asked for, by values alone. A recursive rule either hands the other columns
-//! through, and so says what else is asked for; or it hands those that are asked for through, and so
-//! says what else is answered. As the two kinds of steps concern different columns, they can be
+//! through, and so says what else is asked for; or it hands those that are asked for through, and
+//! so says what else is answered. As the two kinds of steps concern different columns, they can be
 //! taken in any order: first all of what is asked for, then all answers. No pairs are made.
 
 use laterbase_lang::Value;

@@ -12,8 +12,9 @@
 //! rules that make the demand of what stands before the atom. Where a recursion hands some columns
 //! through unchanged, asking for values of others needs no pairs at all (see [`factor`]).
 //!
-//! Invariants: the answer is the same; what is negated, aggregated or in a tree is asked for as a
-//! whole. If demand would make something negated or aggregated need itself, the plan stays as it is.
+//! Invariants: the answer is the same; what is negated, or joined with rows around a tree, is asked
+//! for as a whole. If demand would make something negated or aggregated need itself, the plan stays
+//! as it is.
 
 mod factor;
 mod strata;

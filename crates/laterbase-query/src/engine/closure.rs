@@ -2,13 +2,13 @@
 //!
 //! ```text
 //!   r{x, z} :- r{p, q}, left of p and x, right of q and z
-//!   R ⊇ base ∪ L·R·D           L = {(x, p)}, D = {(q, z)}: sparse, made once by the rest of the rule
+//!   R ⊇ base ∪ L·R·D        L = {(x, p)}, D = {(q, z)}: sparse, made once by the rest of the rule
 //! ```
 //! Where the literals beside the recursive atom fall apart into those that hang on its first
 //! variable and those that hang on its second one, a round is a product of matrices; a product with
 //! a sparse relation joins rows of bits, so a round takes (|L| + |D|)·n/64 words, whatever repeats.
-//! With one side alone, rows are joined in place, each behind those that it needs: one pass if there
-//! are no cycles. `r{x, z} :- r{x, y}, r{y, z}` is the product of R with itself.
+//! With one side alone, rows are joined in place, each behind those that it needs: one pass if
+//! there are no cycles. `r{x, z} :- r{x, y}, r{y, z}` is the product of R with itself.
 //!
 //! The matrix is made as soon as it is no larger than the set of rows so far would be, or is small
 //! anyway: it may start from any rows of the closure.
