@@ -221,6 +221,32 @@ impl Restriction {
     }
 }
 
+impl fmt::Display for Restriction {
+    /// As in an explanation: behind the name of a column.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OneOf(values) => match values.as_slice() {
+                [value] => write!(f, "= {value}"),
+                values => write!(f, "is one of {} values", values.len()),
+            },
+            Self::Range(from, until) => {
+                match from {
+                    Bound::Included(from) => write!(f, "from {from}")?,
+                    Bound::Excluded(from) => write!(f, "above {from}")?,
+                    Bound::Unbounded => {}
+                }
+                let space = if matches!(from, Bound::Unbounded) { "" } else { " " };
+                match until {
+                    Bound::Included(until) => write!(f, "{space}up to {until}"),
+                    Bound::Excluded(until) => write!(f, "{space}below {until}"),
+                    Bound::Unbounded => Ok(()),
+                }
+            }
+            Self::Holds(value) => write!(f, "holds {value}"),
+        }
+    }
+}
+
 fn in_range(cell: &Value, from: &Bound<Value>, until: &Bound<Value>) -> bool {
     use std::cmp::Ordering::{Equal, Greater, Less};
     let compare = |bound: &Value| crate::scalar::compare(cell, bound);

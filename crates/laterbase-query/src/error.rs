@@ -121,7 +121,7 @@ pub struct Culprit {
 pub struct Usage {
     /// Rows made, of relations and of the answer.
     pub rows: u64,
-    /// Bytes held, at the end.
+    /// Bytes held, at most.
     pub bytes: u64,
     /// Steps: matches looked at.
     pub steps: u64,

@@ -6,6 +6,7 @@ use laterbase_lang::plan::Answer;
 use laterbase_lang::{Column, Value};
 
 use crate::code::{Code, Dictionary};
+use crate::engine::Matrix;
 use crate::error::Usage;
 
 /// The rows of an answer. Holds codes, and what decodes them.
@@ -13,9 +14,16 @@ use crate::error::Usage;
 pub struct Rows {
     columns: Vec<Column>,
     dictionary: Dictionary,
-    cells: Vec<Code>,
+    body: Body,
     count: usize,
     usage: Usage,
+}
+
+#[derive(Debug)]
+enum Body {
+    Cells(Vec<Code>),
+    /// Two columns, in the order of its values.
+    Matrix(Box<Matrix>),
 }
 
 impl Rows {
@@ -26,7 +34,17 @@ impl Rows {
         count: usize,
         usage: Usage,
     ) -> Self {
-        Self { columns, dictionary, cells, count, usage }
+        Self { columns, dictionary, body: Body::Cells(cells), count, usage }
+    }
+
+    pub(crate) fn of_matrix(
+        columns: Vec<Column>,
+        dictionary: Dictionary,
+        matrix: Matrix,
+        usage: Usage,
+    ) -> Self {
+        let count = matrix.count;
+        Self { columns, dictionary, body: Body::Matrix(Box::new(matrix)), count, usage }
     }
 
     /// The columns of each row.
@@ -55,7 +73,7 @@ impl Rows {
 
     /// The rows in their order.
     pub fn iter(&self) -> RowsIter<'_> {
-        RowsIter { rows: self, next: 0 }
+        RowsIter { rows: self, next: 0, rest: self.count }
     }
 }
 
@@ -80,26 +98,36 @@ impl<'a> IntoIterator for &'a Rows {
 #[derive(Debug)]
 pub struct RowsIter<'a> {
     rows: &'a Rows,
+    /// The number of the next row, or of the next bit.
     next: usize,
+    rest: usize,
 }
 
 impl<'a> Iterator for RowsIter<'a> {
     type Item = Row<'a>;
 
     fn next(&mut self) -> Option<Row<'a>> {
-        if self.next >= self.rows.count {
-            return None;
+        self.rest = self.rest.checked_sub(1)?;
+        let dictionary = &self.rows.dictionary;
+        match &self.rows.body {
+            Body::Cells(cells) => {
+                let width = self.rows.columns.len();
+                let from = self.next * width;
+                let cells = cells.get(from..from + width)?;
+                self.next += 1;
+                Some(Row { dictionary, cells: Cells::Kept(cells) })
+            }
+            Body::Matrix(matrix) => {
+                let found = matrix.next(self.next)?;
+                self.next = found + 1;
+                let cells = Cells::Pair([matrix.cell(found, 0), matrix.cell(found, 1)]);
+                Some(Row { dictionary, cells })
+            }
         }
-        let width = self.rows.columns.len();
-        let from = self.next * width;
-        let cells = self.rows.cells.get(from..from + width)?;
-        self.next += 1;
-        Some(Row { dictionary: &self.rows.dictionary, cells })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let rest = self.rows.count - self.next;
-        (rest, Some(rest))
+        (self.rest, Some(self.rest))
     }
 }
 
@@ -109,20 +137,33 @@ impl ExactSizeIterator for RowsIter<'_> {}
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {
     dictionary: &'a Dictionary,
-    cells: &'a [Code],
+    cells: Cells<'a>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Cells<'a> {
+    Kept(&'a [Code]),
+    Pair([Code; 2]),
 }
 
 impl Row<'_> {
+    fn cells(&self) -> &[Code] {
+        match &self.cells {
+            Cells::Kept(cells) => cells,
+            Cells::Pair(cells) => cells,
+        }
+    }
+
     /// The value of a column; absent if there is no such column.
     #[must_use]
     pub fn value(&self, column: usize) -> Value {
-        self.cells.get(column).map(|code| self.dictionary.value(*code)).unwrap_or_default()
+        self.cells().get(column).map(|code| self.dictionary.value(*code)).unwrap_or_default()
     }
 
     /// The values of all columns.
     #[must_use]
     pub fn values(&self) -> Vec<Value> {
-        self.cells.iter().map(|code| self.dictionary.value(*code)).collect()
+        self.cells().iter().map(|code| self.dictionary.value(*code)).collect()
     }
 }
 

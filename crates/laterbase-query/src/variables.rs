@@ -46,3 +46,28 @@ pub(crate) fn needed_by(literal: &Literal, take: &mut dyn FnMut(VariableId)) {
         }
     }
 }
+
+/// Whether literals bind some variables, where others are bound before: each can be looked at once
+/// what it needs is bound by others. What is local to a negation nobody needs to bind.
+pub(crate) fn can_be_bound(literals: &[&Literal], given: &[usize], wanted: &[usize]) -> bool {
+    let mut bound = given.to_vec();
+    let mut rest = literals.to_vec();
+    loop {
+        let before = rest.len();
+        rest.retain(|literal| {
+            let mut needed = Vec::new();
+            if !matches!(literal, Literal::Not(..)) {
+                needed_by(literal, &mut |variable| needed.push(variable.0));
+            }
+            let is_ready = needed.iter().all(|slot| bound.contains(slot));
+            if is_ready {
+                bound_by(literal, &mut |variable| bound.push(variable.0));
+            }
+            !is_ready
+        });
+        if rest.len() == before {
+            break;
+        }
+    }
+    rest.is_empty() && wanted.iter().all(|slot| bound.contains(slot))
+}

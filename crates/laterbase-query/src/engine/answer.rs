@@ -7,22 +7,33 @@
 use std::cmp::Ordering;
 
 use hashbrown::HashMap;
-use laterbase_lang::plan::{Answer, HeadTerm, Rule, Tree, VariableId};
+use laterbase_lang::plan::{
+    Answer, Expression, HeadTerm, Literal, Operand, Rule, Term, Tree, VariableId,
+};
 use laterbase_lang::{Column, Value};
 use rustc_hash::FxBuildHasher;
 
 use super::Run;
+use super::goal::derived_number;
+use super::matrix::Matrix;
 use super::relation::{Part, Relation};
 use super::rule::{Outer, trees};
 use crate::code::{Code, Dictionary, NULL, Order};
 use crate::error::{PlanError, QueryError};
 use crate::rows::{Rows, record};
+use crate::why::is_why;
 
 /// Rows of one width, in their order.
 pub(super) struct Sheet {
     width: usize,
     cells: Vec<Code>,
     count: usize,
+}
+
+/// The answer of a plan.
+pub(super) enum Answered {
+    Sheet(Sheet),
+    Matrix(Matrix),
 }
 
 impl Sheet {
@@ -34,13 +45,61 @@ impl Sheet {
 type Values = HashMap<Vec<Code>, Code, FxBuildHasher>;
 
 impl<'d> Run<'d> {
-    pub(super) fn rows(mut self) -> Result<Rows, QueryError> {
+    /// What the plan asks for.
+    pub(super) fn answered(&mut self) -> Result<Answered, QueryError> {
         let answer = &self.plan.answer;
         self.context.meter.blame("the answer", answer.rule.span);
-        let sheet = self.answer(answer, None)?;
-        let usage = self.context.meter.usage();
-        let columns = answer.columns.clone();
-        Ok(Rows::new(columns, self.context.dictionary, sheet.cells, sheet.count, usage))
+        if let Some((number, is_turned)) = self.copied(answer) {
+            let closure = self.relations.get_mut(number).map(std::mem::take).unwrap_or_default();
+            if let Some(mut matrix) = closure.into_matrix() {
+                if is_turned {
+                    matrix.bits = matrix.bits.transposed();
+                }
+                return Ok(Answered::Matrix(matrix));
+            }
+        }
+        Ok(Answered::Sheet(self.answer(answer, None)?))
+    }
+
+    /// The answer as rows that can be read.
+    pub(super) fn rows(self, answered: Answered) -> Rows {
+        let columns = self.plan.answer.columns.clone();
+        let (dictionary, usage) = (self.context.dictionary, self.context.meter.usage());
+        match answered {
+            Answered::Sheet(sheet) => {
+                Rows::new(columns, dictionary, sheet.cells, sheet.count, usage)
+            }
+            Answered::Matrix(matrix) => Rows::of_matrix(columns, dictionary, matrix, usage),
+        }
+    }
+
+    /// The closure that an answer is a copy of, whole and in the order of its columns; and whether
+    /// these change places.
+    fn copied(&self, answer: &Answer) -> Option<(usize, bool)> {
+        let is_whole = answer.having.is_none()
+            && answer.order.is_empty()
+            && answer.offset == 0
+            && answer.limit.is_none();
+        let [Literal::Atom(atom)] = answer.rule.body.as_slice() else { return None };
+        let number = derived_number(atom.relation)?;
+        let is_matrix = self.relations.get(number).is_some_and(Relation::is_matrix);
+        let [a, b] = atom.terms.as_slice() else { return None };
+        let [c, d] = answer.rule.head.as_slice() else { return None };
+        let of = |term: &Term| match &term.operand {
+            Operand::Variable(variable) => Some((*variable, term.column)),
+            Operand::Value(_) => None,
+        };
+        let (a, b) = (of(a)?, of(b)?);
+        let column = |term: &HeadTerm| {
+            let HeadTerm::Value(Expression::Variable(variable)) = term else { return None };
+            [a, b].into_iter().find(|(other, _)| other == variable).map(|(_, column)| column)
+        };
+        let is_pair = is_whole && is_matrix && a.0 != b.0;
+        match (column(c)?, column(d)?) {
+            (0, 1) if is_pair => Some((number, false)),
+            (1, 0) if is_pair => Some((number, true)),
+            _ => None,
+        }
     }
 
     /// The rows of an answer, behind those that they are of; sorted, and cut to offset and limit.
@@ -105,10 +164,13 @@ impl<'d> Run<'d> {
         let outer_width = outer.map_or(0, |outer| outer.variables.len());
         let told: usize = trees(rule).map(|tree| tree.outer.len()).sum();
         let width = outer_width + told + rule.head.len() - trees(rule).count();
-        let raw = self.add_relation(Relation::new(width));
+        let has_note = outer.is_none() && columns.last().is_some_and(is_why);
+        // Aggregates stand behind what they are grouped by, so rows differ in other columns.
+        let is_plain = rule.head.iter().all(|term| matches!(term, HeadTerm::Value(_)));
+        let raw = self.add_relation(Relation::with_note(width, has_note && is_plain));
         self.rule(rule, columns, outer, raw)?;
         let made = self.relations.get_mut(raw).map(std::mem::take).unwrap_or_default();
-        self.assemble(rule, made, outer_width)
+        self.assemble(rule, made, outer_width, has_note)
     }
 
     /// Puts the columns of a rule's rows into the order of its head, trees among them.
@@ -117,6 +179,7 @@ impl<'d> Run<'d> {
         rule: &'d Rule,
         mut raw: Relation,
         outer_width: usize,
+        has_note: bool,
     ) -> Result<Relation, QueryError> {
         raw.settle();
         let is_plain = rule.head.iter().all(|term| matches!(term, HeadTerm::Value(_)));
@@ -132,7 +195,7 @@ impl<'d> Run<'d> {
             told_at += tree.outer.len();
             grown.push((self.tree(tree, &raw, &told)?, told));
         }
-        let mut made = Relation::new(outer_width + rule.head.len());
+        let mut made = Relation::with_note(outer_width + rule.head.len(), has_note);
         let mut row = Vec::new();
         for at in 0..raw.seen() {
             self.context.meter.step()?;

@@ -81,7 +81,7 @@ impl<'d> Run<'d> {
         emits: Vec<Emit>,
         needed: Option<&[bool]>,
     ) -> Result<Program, QueryError> {
-        let steps = self.steps(items, &vec![false; slot_count])?;
+        let steps = self.steps(items, &vec![false; slot_count], 1.0)?;
         let cut = match needed {
             None => steps.len(),
             Some(needed) => steps
@@ -92,8 +92,14 @@ impl<'d> Run<'d> {
         Ok(Program { steps, emits, cut, slot_count })
     }
 
-    fn steps(&mut self, items: Vec<Item<'d>>, bound: &[bool]) -> Result<Vec<Step>, QueryError> {
+    fn steps(
+        &mut self,
+        items: Vec<Item<'d>>,
+        bound: &[bool],
+        rows: f64,
+    ) -> Result<Vec<Step>, QueryError> {
         let mut making = Making::new(items, bound);
+        making.rows = rows;
         while !making.items.is_empty() {
             if self.push_test(&mut making)? {
                 continue;
@@ -127,7 +133,7 @@ impl<'d> Run<'d> {
                 making.push(action, if is_bound { 0.1 } else { 1.0 }, "let".to_owned());
             }
             Item::Not(literals) => {
-                let action = self.negation(literals, &making.is_bound)?;
+                let action = self.negation(literals, &making.is_bound, making.rows)?;
                 making.push(action, 0.5, "not".to_owned());
             }
             Item::Goal(_) | Item::Each(..) => {}
@@ -155,9 +161,14 @@ impl<'d> Run<'d> {
         }
     }
 
-    fn negation(&mut self, literals: &'d [Literal], bound: &[bool]) -> Result<Action, QueryError> {
+    fn negation(
+        &mut self,
+        literals: &'d [Literal],
+        bound: &[bool],
+        rows: f64,
+    ) -> Result<Action, QueryError> {
         let inner = items(literals, &mut |atom| self.goal(atom, Part::All));
-        let steps = self.steps(inner, bound)?;
+        let steps = self.steps(inner, bound, rows)?;
         let cut = steps.len();
         let program = Program { steps, emits: Vec::new(), cut, slot_count: bound.len() };
         Ok(Action::Not(Box::new(program)))
@@ -195,7 +206,7 @@ impl<'d> Run<'d> {
         match goal.target {
             Target::Relation(number) => {
                 let relation = self.relations.get(number).ok_or(PlanError::UnknownNumber)?;
-                let rows = relation.count_of(goal.part) as f64;
+                let rows = relation.count_of(goal.part);
                 if columns.is_empty() {
                     return Ok(rows);
                 }
@@ -502,6 +513,7 @@ impl<'d> Run<'d> {
         for term in &mut terms {
             term.column = columns.binary_search(&term.column).unwrap_or_default();
         }
+        let before = self.context.meter.culprit().clone();
         self.context.meter.blame(goal.name, goal.span);
         let valid = fixed_times(goal);
         let request = valid.map(|valid| Request {
@@ -511,7 +523,10 @@ impl<'d> Run<'d> {
             valid,
             constraints: &constraints,
         });
-        Ok((self.loaded(number, request, columns.len())?, terms))
+        let expected = self.stored_rows(goal, items)?;
+        let relation = self.loaded(number, request, columns.len(), expected)?;
+        self.context.meter.blame_again(before);
+        Ok((relation, terms))
     }
 }
 

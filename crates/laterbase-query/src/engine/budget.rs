@@ -27,6 +27,10 @@ impl<'a> Meter<'a> {
         &self.limits
     }
 
+    pub(crate) fn culprit(&self) -> &Culprit {
+        &self.culprit
+    }
+
     pub(crate) fn usage(&self) -> Usage {
         self.usage
     }
@@ -36,6 +40,11 @@ impl<'a> Meter<'a> {
         if self.culprit.name != name || self.culprit.span != span {
             self.culprit = Culprit { name: name.to_owned(), span, rows: 0 };
         }
+    }
+
+    /// Says that it is again what it was.
+    pub(crate) fn blame_again(&mut self, culprit: Culprit) {
+        self.culprit = culprit;
     }
 
     /// One step.

@@ -16,6 +16,7 @@ use crate::data::{Constraint, Data, Restriction, Scan, ValidTime};
 use crate::error::{PlanError, QueryError};
 use crate::scalar::{Binding, Scalars};
 use crate::times;
+use crate::why::is_why;
 
 pub(crate) struct Context<'d> {
     pub(crate) plan: &'d Plan,
@@ -90,7 +91,10 @@ impl<'d> Context<'d> {
         if let Some(found) = self.lookups.iter().position(|lookup| lookup.key == key) {
             return found;
         }
-        let rows = Relation::new(key.columns.len() + 1);
+        let stored = self.plan.stored.get(key.stored);
+        let last = key.columns.last().and_then(|last| stored?.columns.get(*last));
+        let has_note = last.is_some_and(|last| is_why(&last.column));
+        let rows = Relation::with_note(key.columns.len() + 1, has_note);
         self.lookups.push(Lookup { key, rows, asked: HashMap::default() });
         self.lookups.len() - 1
     }

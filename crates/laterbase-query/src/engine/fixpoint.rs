@@ -22,7 +22,13 @@ impl<'d> Run<'d> {
                 self.variant(derived, rule, number, stratum, None)?;
             }
         }
-        while self.turn(stratum) {
+        let mut is_first = true;
+        let closure = if self.is_dry { None } else { self.closure(stratum)? };
+        while self.turn(stratum) || self.is_dry && is_first {
+            is_first = false;
+            if closure.as_ref().is_some_and(|closure| self.is_worth_closing(closure)) {
+                return closure.map_or(Ok(()), |closure| self.close(closure));
+            }
             for (derived, rule, number) in self.rules(stratum)? {
                 for at in recursive_atoms(rule, stratum) {
                     self.context.meter.blame(&derived.name, rule.span);

@@ -4,6 +4,8 @@
 //! after any row and go on later, while relations have grown. It needs no stack of its own: calls
 //! are as deep as negations stand within each other.
 
+use std::cmp::Ordering;
+
 use laterbase_lang::{Function, Span, Value};
 
 use super::context::Context;
@@ -270,14 +272,15 @@ fn compare(
 ) -> Result<bool, QueryError> {
     let kind = code::kind_of(a);
     if kind == code::kind_of(b) && code::is_ordered_kind(kind) {
-        return Ok(match function {
-            Function::Equal => a == b,
-            Function::NotEqual => a != b,
-            Function::Less => a < b,
-            Function::LessOrEqual => a <= b,
-            Function::Greater => a > b,
-            _ => a >= b,
-        });
+        return Ok(matches!(
+            (function, a.cmp(&b)),
+            (Function::Equal | Function::LessOrEqual | Function::GreaterOrEqual, Ordering::Equal)
+                | (Function::NotEqual | Function::Less | Function::LessOrEqual, Ordering::Less)
+                | (
+                    Function::NotEqual | Function::Greater | Function::GreaterOrEqual,
+                    Ordering::Greater
+                )
+        ));
     }
     let dictionary = &world.context.dictionary;
     let values = [dictionary.value(a), dictionary.value(b)];

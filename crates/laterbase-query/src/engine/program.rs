@@ -80,7 +80,6 @@ pub(crate) struct Step {
 #[derive(Debug, Clone)]
 pub(crate) enum Emit {
     Slot(usize),
-    Code(Code),
     Expression(Expression),
 }
 

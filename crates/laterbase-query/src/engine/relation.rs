@@ -13,8 +13,9 @@
 use hashbrown::HashTable;
 use laterbase_lang::Aggregate;
 
+use super::matrix::Matrix;
 use crate::aggregate;
-use crate::code::{Code, Dictionary};
+use crate::code::{Code, Dictionary, NULL};
 
 /// Which rows of a relation a literal ranges over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub(crate) enum Cursor {
     Range(usize, usize),
     /// A chain of an index, down to the first row that counts.
     Chain { index: usize, row: u32, first: usize },
+    /// Every so many bits of a matrix: a column.
+    Column { bit: usize, end: usize, stride: usize },
 }
 
 impl Cursor {
@@ -46,6 +49,10 @@ const NONE: u32 = u32::MAX;
 #[derive(Debug, Default)]
 pub(crate) struct Relation {
     width: usize,
+    /// Columns by which rows differ: all, or all but the last one.
+    key_width: usize,
+    /// Rows that are expected, where none are made.
+    assumed: f64,
     cells: Vec<Code>,
     count: usize,
     set: HashTable<u32>,
@@ -55,6 +62,8 @@ pub(crate) struct Relation {
     indexes: Vec<Index>,
     old: usize,
     seen: usize,
+    /// The rows as bits instead, of a closure; rows are then numbered by their bits.
+    matrix: Option<Box<Matrix>>,
 }
 
 #[derive(Debug)]
@@ -80,14 +89,46 @@ fn hash_codes(codes: impl Iterator<Item = Code>) -> u64 {
 
 impl Relation {
     pub(crate) fn new(width: usize) -> Self {
-        Self { width, ..Self::default() }
+        Self { width, key_width: width, ..Self::default() }
+    }
+
+    /// The same; the last column is no part of what a row is, if that is said: the first one stays.
+    pub(crate) fn with_note(width: usize, has_note: bool) -> Self {
+        let key_width = if has_note { width.saturating_sub(1) } else { width };
+        Self { width, key_width, ..Self::default() }
+    }
+
+    /// Assumes that there are so many rows.
+    pub(crate) fn assume(&mut self, rows: f64) {
+        self.assumed = self.assumed.max(rows);
     }
 
     /// A relation whose rows are merged where they agree in the columns without an aggregate.
-    pub(crate) fn with_lattice(lattice: &[Option<Aggregate>]) -> Self {
+    pub(crate) fn with_lattice(lattice: &[Option<Aggregate>], has_note: bool) -> Self {
         let is_lattice = lattice.iter().any(Option::is_some);
         let kept = if is_lattice { lattice.to_vec() } else { Vec::new() };
-        Self { width: lattice.len(), lattice: kept, ..Self::default() }
+        Self { lattice: kept, ..Self::with_note(lattice.len(), has_note) }
+    }
+
+    pub(crate) fn has_note(&self) -> bool {
+        self.key_width < self.width
+    }
+
+    /// The rows of a closure.
+    pub(crate) fn of_matrix(matrix: Matrix) -> Self {
+        let count = matrix.count;
+        let matrix = Some(Box::new(matrix));
+        Self { width: 2, count, seen: count, matrix, ..Self::default() }
+    }
+
+    /// The bits that its rows are, of a closure.
+    pub(crate) fn into_matrix(self) -> Option<Matrix> {
+        self.matrix.map(|matrix| *matrix)
+    }
+
+    /// Whether its rows are bits: then cursors and cells are all that can be had of them.
+    pub(crate) fn is_matrix(&self) -> bool {
+        self.matrix.is_some()
     }
 
     pub(crate) fn width(&self) -> usize {
@@ -105,9 +146,9 @@ impl Relation {
     }
 
     /// Rows of a part, with dead ones.
-    pub(crate) fn count_of(&self, part: Part) -> usize {
+    pub(crate) fn count_of(&self, part: Part) -> f64 {
         let (from, until) = self.bounds(part);
-        until - from
+        self.assumed.max((until - from) as f64)
     }
 
     fn bounds(&self, part: Part) -> (usize, usize) {
@@ -126,13 +167,17 @@ impl Relation {
 
     #[inline]
     pub(crate) fn cell(&self, row: usize, column: usize) -> Code {
+        if let Some(matrix) = &self.matrix {
+            return matrix.cell(row, column);
+        }
         self.cells.get(row * self.width + column).copied().unwrap_or_default()
     }
 
     /// About how many bytes it holds.
     pub(crate) fn bytes(&self) -> u64 {
         let indexes = self.indexes.iter().map(|index| index.next.len() * 8 + index.heads.len() * 8);
-        (self.cells.len() * 8 + self.set.len() * 8 + self.dead.len()) as u64
+        self.matrix.as_ref().map_or(0, |matrix| matrix.bytes())
+            + (self.cells.len() * 8 + self.set.len() * 8 + self.dead.len()) as u64
             + indexes.sum::<usize>() as u64
     }
 
@@ -141,15 +186,17 @@ impl Relation {
         if !self.lattice.is_empty() {
             return self.insert_merged(row, dictionary);
         }
-        let hash = hash_codes(row.iter().copied());
-        let (width, cells) = (self.width, &self.cells);
-        let is_same = |other: &u32| cells_at(cells, width, *other) == row;
+        let key = row.get(..self.key_width).unwrap_or_default();
+        let hash = hash_codes(key.iter().copied());
+        let (width, key_width, cells) = (self.width, self.key_width, &self.cells);
+        let is_same = |other: &u32| key_at(cells, width, key_width, *other) == key;
         if self.set.find(hash, is_same).is_some() {
             return false;
         }
         let number = self.push(row);
         let (width, cells) = (self.width, &self.cells);
-        let hash_at = |other: &u32| hash_codes(cells_at(cells, width, *other).iter().copied());
+        let hash_at =
+            |other: &u32| hash_codes(key_at(cells, width, key_width, *other).iter().copied());
         self.set.insert_unique(hash, number, hash_at);
         true
     }
@@ -167,24 +214,19 @@ impl Relation {
 
     fn insert_merged(&mut self, row: &[Code], dictionary: &mut Dictionary) -> bool {
         let row = self.contributions(row, dictionary);
-        let lattice = &self.lattice;
-        let key = |row: &[Code]| {
-            let plain = row.iter().zip(lattice).filter(|(_, aggregate)| aggregate.is_none());
-            hash_codes(plain.map(|(code, _)| *code))
-        };
-        let hash = key(&row);
-        let (width, cells) = (self.width, &self.cells);
+        let (width, key_width) = (self.width, self.key_width);
+        let (lattice, cells) = (&self.lattice, &self.cells);
+        let key = row.get(..key_width).unwrap_or_default();
+        let hash = hash_plain(key, lattice);
         let is_same = |other: &u32| {
-            let other = cells_at(cells, width, *other);
-            other.iter().zip(&row).zip(lattice).all(|((a, b), l)| l.is_some() || a == b)
+            let other = key_at(cells, width, key_width, *other);
+            other.iter().zip(key).zip(lattice).all(|((a, b), l)| l.is_some() || a == b)
         };
         let Some(held) = self.set.find_mut(hash, is_same) else {
             let number = self.push(&row);
-            let (width, cells, lattice) = (self.width, &self.cells, &self.lattice);
+            let (cells, lattice) = (&self.cells, &self.lattice);
             self.set.insert_unique(hash, number, |other| {
-                let row = cells_at(cells, width, *other);
-                let plain = row.iter().zip(lattice).filter(|(_, aggregate)| aggregate.is_none());
-                hash_codes(plain.map(|(code, _)| *code))
+                hash_plain(key_at(cells, width, key_width, *other), lattice)
             });
             return true;
         };
@@ -199,6 +241,9 @@ impl Relation {
             }
         }
         if has_changed {
+            if let (true, Some(note)) = (key_width < width, merged.last_mut()) {
+                *note = row.last().copied().unwrap_or(NULL);
+            }
             let number = self.count as u32;
             let replaced = std::mem::replace(held, number) as usize;
             self.dead.resize(self.count, false);
@@ -240,6 +285,9 @@ impl Relation {
 
     /// Ends a recursion: dead rows go, all others are seen. Indexes are made anew when asked for.
     pub(crate) fn settle(&mut self) {
+        if self.is_matrix() {
+            return;
+        }
         if self.dead.iter().any(|dead| *dead) {
             let rows = self.cells.chunks_exact(self.width.max(1)).zip(&self.dead);
             self.cells =
@@ -264,7 +312,9 @@ impl Relation {
             next: Vec::new(),
             lengths: Vec::new(),
         };
-        index.extend(&self.cells, self.width, self.seen);
+        if !self.is_matrix() {
+            index.extend(&self.cells, self.width, self.seen);
+        }
         self.indexes.push(index);
         self.indexes.len() - 1
     }
@@ -272,6 +322,13 @@ impl Relation {
     /// How many different values some columns have, about: counted in a sample.
     pub(crate) fn distinct(&self, columns: &[usize]) -> f64 {
         const SAMPLE: usize = 512;
+        if self.assumed > 0.0 {
+            return self.assumed.sqrt();
+        }
+        if let Some(matrix) = &self.matrix {
+            let count = if columns.len() == 1 { matrix.values.len() } else { matrix.count };
+            return count.max(1) as f64;
+        }
         if let Some(index) = self.indexes.iter().find(|index| index.columns == columns) {
             return index.heads.len().max(1) as f64;
         }
@@ -289,6 +346,9 @@ impl Relation {
     }
 
     pub(crate) fn scan(&self, part: Part) -> Cursor {
+        if let Some(matrix) = &self.matrix {
+            return Cursor::Range(0, matrix.end());
+        }
         let (from, until) = self.bounds(part);
         Cursor::Range(from, until)
     }
@@ -297,6 +357,9 @@ impl Relation {
     #[inline]
     pub(crate) fn probe(&self, index: usize, key: &[Code], part: Part) -> Cursor {
         let Some(found) = self.indexes.get(index) else { return Cursor::EMPTY };
+        if let Some(matrix) = &self.matrix {
+            return probe_bits(matrix, &found.columns, key);
+        }
         let hash = hash_codes(key.iter().copied());
         let is_same = |row: &u32| {
             let row = cells_at(&self.cells, self.width, *row);
@@ -315,6 +378,7 @@ impl Relation {
     pub(crate) fn length(&self, cursor: &Cursor) -> usize {
         match cursor {
             Cursor::Range(from, until) => until.saturating_sub(*from),
+            Cursor::Column { bit, end, stride } => end.saturating_sub(*bit) / (*stride).max(1),
             Cursor::Chain { index, row, .. } => {
                 let lengths = self.indexes.get(*index).map(|index| index.lengths.as_slice());
                 lengths.and_then(|lengths| lengths.get(*row as usize)).map_or(0, |l| *l as usize)
@@ -328,11 +392,25 @@ impl Relation {
         loop {
             let row = match cursor {
                 Cursor::Range(from, until) => {
+                    if let Some(matrix) = &self.matrix {
+                        let found = matrix.next(*from).filter(|found| found < until);
+                        *from = found.map_or(*until, |found| found + 1);
+                        return found;
+                    }
                     if *from >= *until {
                         return None;
                     }
                     *from += 1;
                     *from - 1
+                }
+                Cursor::Column { bit, end, stride } => {
+                    let matrix = self.matrix.as_ref()?;
+                    while *bit < *end && !matrix.is_set(*bit) {
+                        *bit += *stride;
+                    }
+                    let found = *bit;
+                    *bit += *stride;
+                    return (found < *end).then_some(found);
                 }
                 Cursor::Chain { index, row, first } => {
                     let found = *row as usize;
@@ -351,10 +429,43 @@ impl Relation {
     }
 }
 
+/// The bits of a matrix with some places.
+fn probe_bits(matrix: &Matrix, columns: &[usize], key: &[Code]) -> Cursor {
+    let place = |column: usize| {
+        let at = columns.iter().position(|other| *other == column)?;
+        Some(key.get(at).copied().unwrap_or(NULL))
+    };
+    let width = matrix.width();
+    let (row, column) = (place(0), place(1));
+    match (row.map(|code| matrix.place(code)), column.map(|code| matrix.place(code))) {
+        (Some(Some(row)), None) => Cursor::Range(row * width, (row + 1) * width),
+        (None, Some(Some(column))) => {
+            Cursor::Column { bit: column, end: matrix.end(), stride: width }
+        }
+        (Some(Some(row)), Some(Some(column))) => {
+            Cursor::Range(row * width + column, row * width + column + 1)
+        }
+        (None, None) => Cursor::Range(0, matrix.end()),
+        (Some(None), _) | (_, Some(None)) => Cursor::EMPTY,
+    }
+}
+
 #[inline]
 fn cells_at(cells: &[Code], width: usize, row: u32) -> &[Code] {
     let from = row as usize * width;
     cells.get(from..from + width).unwrap_or_default()
+}
+
+#[inline]
+fn key_at(cells: &[Code], width: usize, key_width: usize, row: u32) -> &[Code] {
+    let from = row as usize * width;
+    cells.get(from..from + key_width).unwrap_or_default()
+}
+
+/// The hash of the columns that no aggregate merges.
+fn hash_plain(key: &[Code], lattice: &[Option<Aggregate>]) -> u64 {
+    let plain = key.iter().zip(lattice).filter(|(_, aggregate)| aggregate.is_none());
+    hash_codes(plain.map(|(code, _)| *code))
 }
 
 impl Index {

@@ -77,6 +77,9 @@ impl<'d> Run<'d> {
 
     /// Adds every row that a program emits to a relation.
     pub(super) fn collect(&mut self, program: &Program, into: usize) -> Result<(), QueryError> {
+        if self.is_dry {
+            return self.assume(program, into);
+        }
         let mut machine = Machine::new(program);
         let mut slots = vec![NULL; program.slot_count];
         let mut batch: Vec<Code> = Vec::with_capacity(BATCH * program.emits.len());
@@ -97,8 +100,21 @@ impl<'d> Run<'d> {
                 self.emit(&program.emits, &slots, &mut batch)?;
                 count += 1;
             }
-            self.insert(&batch, count, program.emits.len(), into)?;
+            let inserted = self.insert(&batch, count, program.emits.len(), into);
+            if is_done || inserted.is_err() {
+                self.explain_program(program, Some(&machine.passed));
+            }
+            inserted?;
         }
+        Ok(())
+    }
+
+    /// Assumes what is expected of a program.
+    fn assume(&mut self, program: &Program, into: usize) -> Result<(), QueryError> {
+        self.explain_program(program, None);
+        let rows = program.steps.last().map_or(1.0, |step| step.estimate);
+        let relation = self.relations.get_mut(into).ok_or(PlanError::UnknownNumber)?;
+        relation.assume(rows.max(1.0));
         Ok(())
     }
 
@@ -128,7 +144,6 @@ impl<'d> Run<'d> {
         for emit in emits {
             batch.push(match emit {
                 Emit::Slot(slot) => slots.get(*slot).copied().unwrap_or(NULL),
-                Emit::Code(code) => *code,
                 Emit::Expression(expression) => self.context.evaluate(expression, slots)?,
             });
         }
@@ -142,6 +157,9 @@ impl<'d> Run<'d> {
         outer: Option<Outer<'_>>,
         into: usize,
     ) -> Result<(), QueryError> {
+        if self.is_dry {
+            return self.assume(program, into);
+        }
         let mut groups: HashMap<Vec<Code>, Vec<Fold>, FxBuildHasher> = HashMap::default();
         let folds = || layout.aggregates.iter().map(Call::fold).collect::<Vec<Fold>>();
         let outer_width = outer.map_or(0, |outer| outer.variables.len());
@@ -184,6 +202,7 @@ impl<'d> Run<'d> {
             }
             self.context.meter.bytes(held)?;
         }
+        self.explain_program(program, Some(&machine.passed));
         self.finish(groups, layout, into)
     }
 
@@ -221,7 +240,8 @@ impl<'d> Run<'d> {
             if columns.len() == relation.width() {
                 continue;
             }
-            let mut narrow = Relation::new(columns.len());
+            let has_note = relation.has_note() && columns.last() == Some(&(relation.width() - 1));
+            let mut narrow = Relation::with_note(columns.len(), has_note);
             let mut row = Vec::new();
             let mut cursor = relation.scan(Part::All);
             let mut added = 0;
@@ -314,7 +334,6 @@ pub(super) fn slots_of(emits: &[Emit], slot_count: usize) -> Vec<bool> {
     for emit in emits {
         match emit {
             Emit::Slot(slot) => mark(*slot),
-            Emit::Code(_) => {}
             Emit::Expression(expression) => {
                 variables::of_expression(expression, &mut |variable| mark(variable.0));
             }

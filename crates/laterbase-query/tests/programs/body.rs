@@ -150,10 +150,8 @@ impl Maker {
 
     /// A relation that is made already.
     fn relation(&mut self) -> Relation {
-        let made: Vec<usize> =
-            (0..self.derived.len()).filter(|at| !self.derived[*at].rules.is_empty()).collect();
-        if !made.is_empty() && self.random.chance(50) {
-            return Relation::Derived(made[self.random.below(made.len())]);
+        if self.done > 0 && self.random.chance(50) {
+            return Relation::Derived(self.random.below(self.done));
         }
         Relation::Stored(self.random.below(self.stored.len()))
     }

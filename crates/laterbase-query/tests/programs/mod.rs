@@ -33,10 +33,11 @@ pub fn program(seed: u64) -> Program {
     let mut data = MemoryData::default();
     let stored: Vec<Stored> =
         (0..random.between(1, 3)).map(|at| data::stored(&mut random, at, &mut data)).collect();
-    let mut maker = Maker { random, stored, derived: Vec::new() };
+    let mut maker = Maker { random, stored, derived: Vec::new(), done: 0 };
     let mut strata = Vec::new();
     for _ in 0..maker.random.between(0, 3) {
         strata.push(maker.stratum());
+        maker.done = maker.derived.len();
     }
     let answer = maker.answer(2, &mut Vec::new());
     let Maker { stored, derived, .. } = maker;
@@ -47,6 +48,8 @@ pub struct Maker {
     pub random: Random,
     pub stored: Vec<Stored>,
     pub derived: Vec<Derived>,
+    /// How many of these are made in earlier strata.
+    pub done: usize,
 }
 
 pub fn column(name: String, data_type: DataType) -> Column {
