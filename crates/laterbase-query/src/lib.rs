@@ -35,4 +35,4 @@ pub use error::{Budget, Culprit, Exhausted, Mistake, MistakeKind, PlanError, Que
 pub use explain::{ExplainedPart, ExplainedStep, Explanation};
 pub use limits::{Cancel, Limits, Never};
 pub use memory::MemoryData;
-pub use rows::{Row, Rows, RowsIter};
+pub use rows::{Row, Rows, RowsIter, RowsPlace};

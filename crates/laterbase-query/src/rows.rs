@@ -73,15 +73,18 @@ impl Rows {
 
     /// The rows in their order.
     pub fn iter(&self) -> RowsIter<'_> {
-        RowsIter { rows: self, next: 0, rest: self.count }
+        self.iter_at(self.start())
     }
-}
 
-impl Rows {
-    /// The rows from one of them on, without a walk over those before.
+    /// The place of the first row.
     #[must_use]
-    pub fn iter_from(&self, first: usize) -> RowsIter<'_> {
-        RowsIter { rows: self, next: first.min(self.count) }
+    pub fn start(&self) -> RowsPlace {
+        RowsPlace { next: 0, rest: self.count }
+    }
+
+    /// The rows from a place on, without a walk over those before.
+    pub fn iter_at(&self, place: RowsPlace) -> RowsIter<'_> {
+        RowsIter { rows: self, place }
     }
 }
 
@@ -98,28 +101,50 @@ impl<'a> IntoIterator for &'a Rows {
 #[derive(Debug)]
 pub struct RowsIter<'a> {
     rows: &'a Rows,
+    place: RowsPlace,
+}
+
+/// A place between rows, of the same [`Rows`]: where to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowsPlace {
     /// The number of the next row, or of the next bit.
     next: usize,
     rest: usize,
+}
+
+impl RowsPlace {
+    /// Whether no row is left.
+    #[must_use]
+    pub fn is_end(&self) -> bool {
+        self.rest == 0
+    }
+}
+
+impl RowsIter<'_> {
+    /// Where it stands.
+    #[must_use]
+    pub fn place(&self) -> RowsPlace {
+        self.place
+    }
 }
 
 impl<'a> Iterator for RowsIter<'a> {
     type Item = Row<'a>;
 
     fn next(&mut self) -> Option<Row<'a>> {
-        self.rest = self.rest.checked_sub(1)?;
+        self.place.rest = self.place.rest.checked_sub(1)?;
         let dictionary = &self.rows.dictionary;
         match &self.rows.body {
             Body::Cells(cells) => {
                 let width = self.rows.columns.len();
-                let from = self.next * width;
+                let from = self.place.next * width;
                 let cells = cells.get(from..from + width)?;
-                self.next += 1;
+                self.place.next += 1;
                 Some(Row { dictionary, cells: Cells::Kept(cells) })
             }
             Body::Matrix(matrix) => {
-                let found = matrix.next(self.next)?;
-                self.next = found + 1;
+                let found = matrix.next(self.place.next)?;
+                self.place.next = found + 1;
                 let cells = Cells::Pair([matrix.cell(found, 0), matrix.cell(found, 1)]);
                 Some(Row { dictionary, cells })
             }
@@ -127,7 +152,7 @@ impl<'a> Iterator for RowsIter<'a> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.rest, Some(self.rest))
+        (self.place.rest, Some(self.place.rest))
     }
 }
 

@@ -14,8 +14,8 @@ use axum::body::{Body, Bytes};
 use axum::response::Response;
 use futures_util::stream;
 use laterbase::ask::{
-    Answer, AskError, AskFault, Diagnostic, QueryError, Severity, value_of_json, write_csv_header,
-    write_csv_row, write_json_row,
+    Answer, AskError, AskFault, Diagnostic, QueryError, RowsPlace, Severity, value_of_json,
+    write_csv_header, write_csv_row, write_json_row,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -156,42 +156,46 @@ fn response(answer: Answer, form: Form) -> Response {
         Form::Json => head = format!("{{\"columns\":{},\"rows\":[", columns(&answer)),
         _ => {}
     }
-    let state = Some((answer, 0_usize, head));
+    let state = Some((answer.rows.start(), answer, head));
     let chunks = stream::unfold(state, move |state| async move {
-        let (answer, next, mut out) = state?;
-        let mut count = 0;
-        for row in answer.rows.iter_from(next) {
-            if out.len() >= CHUNK_BYTES {
-                break;
+        let (place, answer, mut out) = state?;
+        let place = chunk(&answer, place, form, &mut out);
+        let is_end = place.is_end();
+        if is_end && form == Form::Json {
+            let (count, warnings) = (answer.rows.len(), json!(answer.warnings("query")));
+            let break_line = if count > 0 { "\n" } else { "" };
+            out.push_str(&format!("{break_line}],\"count\":{count},\"warnings\":{warnings}"));
+            if let Some(explanation) = answer.explanation() {
+                out.push_str(&format!(",\"explanation\":{}", json!(explanation)));
             }
-            match form {
-                Form::Csv => write_csv_row(&row.values(), &mut out),
-                Form::Json => {
-                    out.push_str(if next + count == 0 { "\n" } else { ",\n" });
-                    write_json_row(answer.columns(), &row.values(), &mut out);
-                }
-                _ => {
-                    write_json_row(answer.columns(), &row.values(), &mut out);
-                    out.push('\n');
-                }
-            }
-            count += 1;
+            out.push_str("}\n");
         }
-        let next = next + count;
-        if next < answer.rows.len() {
-            return Some((
-                Ok::<_, io::Error>(Bytes::from(out)),
-                Some((answer, next, String::new())),
-            ));
-        }
-        if form == Form::Json {
-            let warnings = json!(answer.warnings("query"));
-            let break_line = if next > 0 { "\n" } else { "" };
-            out.push_str(&format!("{break_line}],\"count\":{next},\"warnings\":{warnings}}}\n"));
-        }
-        Some((Ok(Bytes::from(out)), None))
+        let rest = (!is_end).then(|| (place, answer, String::new()));
+        Some((Ok::<_, io::Error>(Bytes::from(out)), rest))
     });
     text(Body::from_stream(chunks), form.media_type())
+}
+
+/// Writes rows from a place on; where to go on.
+fn chunk(answer: &Answer, place: RowsPlace, form: Form, out: &mut String) -> RowsPlace {
+    let mut is_first = place == answer.rows.start();
+    let mut rows = answer.rows.iter_at(place);
+    while out.len() < CHUNK_BYTES {
+        let Some(row) = rows.next() else { break };
+        match form {
+            Form::Csv => write_csv_row(&row.values(), out),
+            Form::Json => {
+                out.push_str(if is_first { "\n" } else { ",\n" });
+                write_json_row(answer.columns(), &row.values(), out);
+            }
+            _ => {
+                write_json_row(answer.columns(), &row.values(), out);
+                out.push('\n');
+            }
+        }
+        is_first = false;
+    }
+    rows.place()
 }
 
 fn columns(answer: &Answer) -> Value {

@@ -24,7 +24,8 @@ pub(crate) fn ask(
     let cells = move |row: Value| -> Vec<Cell> {
         names.iter().map(|name| row.get(name).map(value_of_json).unwrap_or_default()).collect()
     };
-    Ok(Answered { columns, rows: Box::new(rows.into_iter().map(cells)) })
+    let explanation = document.get("explanation").and_then(Value::as_str).map(str::to_owned);
+    Ok(Answered { explanation, columns, rows: Box::new(rows.into_iter().map(cells)) })
 }
 
 fn columns(document: &Value) -> Option<Vec<Column>> {

@@ -18,12 +18,14 @@ const FLOOR: usize = 12;
 pub(crate) struct Answered<'a> {
     pub(crate) columns: Vec<Column>,
     pub(crate) rows: Box<dyn Iterator<Item = Vec<Value>> + 'a>,
+    /// How it was answered, if that was asked for.
+    pub(crate) explanation: Option<String>,
 }
 
 impl<'a> From<&'a Answer> for Answered<'a> {
     fn from(answer: &'a Answer) -> Self {
         let rows = Box::new(answer.rows.iter().map(|row| row.values()));
-        Self { columns: answer.columns().to_vec(), rows }
+        Self { columns: answer.columns().to_vec(), rows, explanation: answer.explanation() }
     }
 }
 
@@ -33,6 +35,9 @@ pub(crate) fn write_answer(
     layout: Layout,
     context: &mut Context,
 ) -> Result<(), Failure> {
+    if let (Some(text), true) = (&answered.explanation, layout != Layout::Json) {
+        return context.out.line(text.trim_end());
+    }
     match layout {
         Layout::Table => table(answered, context),
         Layout::Json => document(answered, context),
@@ -79,7 +84,11 @@ fn document(answered: Answered<'_>, context: &mut Context) -> Result<(), Failure
         }
     }
     let break_line = if count > 0 { "\n" } else { "" };
-    text.push_str(&format!("{break_line}],\"count\":{count}}}\n"));
+    text.push_str(&format!("{break_line}],\"count\":{count}"));
+    if let Some(explanation) = answered.explanation {
+        text.push_str(&format!(",\"explanation\":{}", serde_json::Value::from(explanation)));
+    }
+    text.push_str("}\n");
     context.out.bytes(text.as_bytes())
 }
 

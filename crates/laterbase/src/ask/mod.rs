@@ -27,9 +27,9 @@ pub use laterbase_lang::{
     Column, DataType, Diagnostic, Piece, Severity, Value, completions, is_incomplete, pieces,
 };
 use laterbase_lang::{Context, Function, Span, check_query, has_errors, parse};
-use laterbase_query::run;
 use laterbase_query::scalar::Scalars;
-pub use laterbase_query::{Cancel, Limits, Never, QueryError, Rows};
+pub use laterbase_query::{Cancel, Limits, Never, QueryError, Rows, RowsPlace};
+use laterbase_query::{Explanation, run, run_explained, why};
 use serde::de::DeserializeOwned;
 
 use self::source::StoredData;
@@ -76,6 +76,7 @@ type Allow<'a> = dyn Fn(Option<&str>) -> bool + 'a;
 pub struct Answer {
     /// Its rows.
     pub rows: Rows,
+    explanation: Option<Explanation>,
     warnings: Vec<Diagnostic>,
     text: Arc<str>,
 }
@@ -85,6 +86,13 @@ impl Answer {
     #[must_use]
     pub fn columns(&self) -> &[Column] {
         self.rows.columns()
+    }
+
+    /// How it was answered, with the rows that were expected and found at each step, if that was
+    /// asked for: `explain ?{…} :- …`.
+    #[must_use]
+    pub fn explanation(&self) -> Option<String> {
+        self.explanation.as_ref().map(ToString::to_string)
     }
 
     /// What is odd about the text, each with its line; `name` is what the text is called.
@@ -188,20 +196,28 @@ impl<'a> Ask<'a> {
             let (warnings, errors): (Vec<_>, Vec<_>) =
                 checked.diagnostics.into_iter().partition(|it| it.severity == Severity::Warning);
             mistakes.extend(errors);
-            plans.extend(checked.plan.map(|plan| (plan, warnings)));
+            plans.extend(checked.plan.map(|plan| (query.mode, plan, warnings)));
         }
         if !mistakes.is_empty() {
             return Err(self.mistakes(mistakes));
         }
         let forbidden = |plan: &Plan| plan.stored.iter().any(|it| !is_allowed(root_of(&it.source)));
-        if plans.iter().any(|(plan, _)| forbidden(plan)) {
+        if plans.iter().any(|(_, plan, _)| forbidden(plan)) {
             return Err(AskFault::Forbidden.into());
         }
         let text: Arc<str> = Arc::from(self.text.as_str());
-        for (plan, warnings) in plans {
-            let rows = run(&plan, &data, &self.limits, self.cancel)
-                .map_err(|error| AskError::of_query(error, &self.text))?;
-            take(Answer { rows, warnings, text: Arc::clone(&text) })?;
+        for (mode, plan, warnings) in plans {
+            let (limits, cancel) = (&self.limits, self.cancel);
+            let (rows, explanation) = match mode {
+                QueryMode::Why => (why(&plan, &data, limits, cancel), None),
+                QueryMode::Explain => {
+                    let (rows, explanation) = run_explained(&plan, &data, limits, cancel);
+                    (rows, Some(explanation))
+                }
+                QueryMode::Rows | QueryMode::Live => (run(&plan, &data, limits, cancel), None),
+            };
+            let rows = rows.map_err(|error| AskError::of_query(error, &self.text))?;
+            take(Answer { rows, explanation, warnings, text: Arc::clone(&text) })?;
         }
         Ok(())
     }
@@ -225,8 +241,10 @@ fn sort(statements: Vec<Statement>) -> (Vec<RuleSyntax>, Vec<QuerySyntax>, Vec<D
     for Statement { kind, span } in statements {
         match kind {
             StatementKind::Rule(rule) => rules.push(rule),
-            StatementKind::Query(query) if query.mode == QueryMode::Rows => queries.push(query),
-            StatementKind::Query(_) => mistakes.push(not_yet(span, "`live`, `explain` and `why`")),
+            StatementKind::Query(query) if query.mode == QueryMode::Live => {
+                mistakes.push(not_yet(span, "live queries"));
+            }
+            StatementKind::Query(query) => queries.push(query),
             StatementKind::Mutation(_) | StatementKind::Transaction(_) => {
                 mistakes.push(not_yet(span, "statements that write"));
             }
