@@ -55,10 +55,12 @@ pub fn time_text(micros: i64) -> String {
 /// The days since 1970-01-01 of a day as in `2026-03-01`.
 #[must_use]
 pub fn date_of(text: &str) -> Option<i32> {
-    let date: civil::Date = text.parse().ok()?;
-    if text.len() < 10 {
+    // A time has a date in front, too.
+    let is_day = |byte: u8| byte.is_ascii_digit() || byte == b'-';
+    if text.len() < 10 || !text.bytes().all(is_day) {
         return None;
     }
+    let date: civil::Date = text.parse().ok()?;
     days_since_1970(date)
 }
 
@@ -227,7 +229,9 @@ mod tests {
     #[test]
     fn dates_are_days_since_1970() {
         assert_eq!((date_of("1970-01-02"), date_text(1).as_str()), (Some(1), "1970-01-02"));
-        assert_eq!((date_of("2026-02-30"), date_of("2026-3-1")), (None, None));
+        for wrong in ["2026-02-30", "2026-3-1", "2026-03-01T12:00Z", "2026-03-01T12:00", ""] {
+            assert_eq!(date_of(wrong), None, "{wrong}");
+        }
         assert_eq!(date_of(&date_text(-800_000)), Some(-800_000));
     }
 
