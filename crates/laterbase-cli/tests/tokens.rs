@@ -9,6 +9,7 @@ mod support;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use support::{Sandbox, check_golden};
 
@@ -219,6 +220,13 @@ fn a_device_brings_what_it_wrote_with_a_token_for_itself() {
     device.run(["peer", "add", "hub", &url, "--token", "token"]).success();
     device.run(["sync"]).success();
     assert_eq!(device.read(&[]).len(), 2);
-    drop(server);
-    assert_eq!(hub.read(&[]).len(), 2);
+    // Served, it does so by itself.
+    let serving = serve(device.command(["serve", "--listen", "127.0.0.1:0"]));
+    assert_eq!(status(&serving, "POST", "/e/b", ""), 201);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while hub.read(&[]).len() < 3 {
+        assert!(Instant::now() < deadline, "what the device recorded does not come");
+    }
+    drop((serving, server));
+    assert_eq!(hub.read(&[]).len(), 3);
 }

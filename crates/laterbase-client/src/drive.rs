@@ -103,7 +103,11 @@ impl SyncError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Wire(error) => error.is_passing(),
-            Self::Left { bye } => matches!(bye.reason, Reason::Busy | Reason::Stalled),
+            // What was sent on a guess is left out the next time.
+            Self::Left { bye } => {
+                matches!(bye.reason, Reason::Busy | Reason::Stalled)
+                    || matches!(bye.fault, Some((Fault::Relayed, ..)))
+            }
             Self::Refused { bye } => bye.reason == Reason::Stalled,
             Self::Silent | Self::Host { .. } => false,
         }

@@ -167,14 +167,7 @@ impl Stream {
 
     /// The problem that a batch met, and what had come of those before it.
     fn stopped(&self, problem: Problem) -> Problem {
-        let events = self.done.events;
-        let problem = match events {
-            0 => problem.and("Nothing was recorded."),
-            _ => problem.and(format_args!(
-                "The {events} events before its batch are recorded and stay so: go on with event \
-                 {events}, from 0."
-            )),
-        };
+        let problem = how_far(problem, self.done.events);
         let mut document = self.done.document();
         if let Ok(vv) = self.vector() {
             document.insert("vv".to_owned(), json!(vv));
@@ -265,6 +258,24 @@ impl Ready {
     }
 }
 
+/// The problem that a batch met behind so many events, with how far the body came.
+fn how_far(problem: Problem, events: usize) -> Problem {
+    // Where storage or database failed, its own batch may be recorded all the same.
+    let unsure = matches!(problem.kind(), Kind::Storage | Kind::Internal);
+    match (events, unsure) {
+        (0, false) => problem.and("Nothing was recorded."),
+        (0, true) => problem.and("Whether its batch is recorded shows later: send all again."),
+        (_, false) => problem.and(format_args!(
+            "The {events} events before its batch are recorded and stay so: go on with event \
+             {events}, from 0."
+        )),
+        (_, true) => problem.and(format_args!(
+            "The {events} events before its batch are recorded and stay so; whether its batch is, \
+             shows later: send again from event {events} on, from 0."
+        )),
+    }
+}
+
 fn note(ids: &mut [Option<EventId>], at: usize, id: EventId) {
     if let Some(place) = ids.get_mut(at) {
         *place = Some(id);
@@ -293,5 +304,26 @@ impl Done {
             ("last", id(last)),
         ];
         members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_nothing_was_recorded_is_said_only_where_it_is_sure() {
+        let detail = |kind, events| {
+            let told = how_far(Problem::new(kind).detail("it failed"), events);
+            told.document()["detail"].as_str().unwrap_or_default().to_owned()
+        };
+        assert_eq!(detail(Kind::Timeout, 0), "it failed. Nothing was recorded.");
+        assert!(detail(Kind::Timeout, 7).contains("The 7 events before its batch are recorded"));
+        for kind in [Kind::Storage, Kind::Internal] {
+            for events in [0, 7] {
+                let text = detail(kind, events);
+                assert!(!text.contains("Nothing") && text.contains("send"), "{text}");
+            }
+        }
     }
 }

@@ -383,6 +383,24 @@ fn a_session_is_not_continued_with_another_grant() {
 }
 
 #[test]
+fn what_a_peer_may_no_longer_bring_ends_one_session_and_not_the_next() {
+    let field = Field::new();
+    let relay = field.token(&[], &[("*", Verb::Relay)]);
+    append(&field.device, "scan", 0..1, true);
+    field.sync(&relay).0.unwrap();
+    let mate = field.relayed();
+    append(&field.device, "scan", 1..2, true);
+    // It goes on from what it remembers, and sends what it always did.
+    let error = field.sync(&field.own()).0.unwrap_err();
+    assert!(error.is_passing() && error.to_string().contains("left out"), "{error}");
+    field.sync(&field.own()).0.unwrap();
+    assert_eq!(field.brought(mate), BTreeSet::new());
+    assert_eq!(held(&field.fort.server.database()).len(), 8);
+    field.sync(&relay).0.unwrap();
+    assert_eq!(field.brought(mate), BTreeSet::from(["mate".to_owned()]));
+}
+
+#[test]
 fn gossip_and_bundles_bring_no_more() {
     let field = Field::new();
     let mate = field.relayed();
