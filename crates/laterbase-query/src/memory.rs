@@ -15,6 +15,7 @@ use crate::data::{Constraint, Data, DataError, Restriction, Scan, Scanned, Valid
 pub struct MemoryData {
     relations: Vec<(Arc<str>, Vec<Vec<Value>>)>,
     seekable: Vec<(Arc<str>, usize)>,
+    ordered: Vec<(Arc<str>, usize)>,
 }
 
 impl MemoryData {
@@ -26,6 +27,11 @@ impl MemoryData {
     /// Pretends that a column has an index, so that the engine asks for its values one by one.
     pub fn make_seekable(&mut self, name: &str, column: usize) {
         self.seekable.push((Arc::from(name), column));
+    }
+
+    /// Answers rows in the order of a column where that is asked for.
+    pub fn make_ordered(&mut self, name: &str, column: usize) {
+        self.ordered.push((Arc::from(name), column));
     }
 
     fn rows(&self, name: &str) -> Option<&[Vec<Value>]> {
@@ -45,6 +51,13 @@ impl Data for MemoryData {
             return Err(DataError(format!("there is no relation `{name}`").into()));
         };
         let mut scanned = Scanned::default();
+        let mut rows: Vec<&Vec<Value>> = rows.iter().collect();
+        if let Some(order) = request.order {
+            rows.sort_by(|a, b| {
+                let ordering = a.get(order.column).cmp(&b.get(order.column));
+                if order.is_descending { ordering.reverse() } else { ordering }
+            });
+        }
         for row in rows {
             scanned.rows_read += 1;
             let Some(row) = at_times(request, row) else { continue };
@@ -76,6 +89,13 @@ impl Data for MemoryData {
         let is =
             |(name, other): &(Arc<str>, usize)| *name == request.relation.name && *other == column;
         self.seekable.iter().any(is)
+    }
+
+    fn can_order(&self, request: &Scan<'_>) -> bool {
+        self.ordered.iter().any(|(name, column)| {
+            *name == request.relation.name
+                && request.order.is_some_and(|order| order.column == *column)
+        })
     }
 }
 

@@ -61,6 +61,16 @@ impl<'d> Run<'d> {
         let layout = layout(rule, columns, outer);
         let slot_count = rule.variables.len();
         let mut goals = items(&rule.body, &mut |atom| self.goal(atom, Part::All));
+        if let Some(first) = self.first.as_ref().filter(|_| outer.is_none()) {
+            let mut atoms = goals.iter_mut().filter_map(|item| match item {
+                Item::Goal(goal) => Some(goal),
+                Item::Not(_) | Item::Filter(_) | Item::Let(..) | Item::Each(..) => None,
+            });
+            if let Some(goal) = atoms.nth(first.atom) {
+                goal.target = Target::Relation(first.relation);
+                goal.terms.clone_from(&first.terms);
+            }
+        }
         if let Some(outer) = outer {
             goals.push(Item::Goal(outer_goal(outer)));
         }
