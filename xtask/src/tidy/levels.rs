@@ -168,6 +168,8 @@ const PACKAGES: &[Package] = &[
         folder: "bench",
         level: None,
         outside: &[
+            "ascent",
+            "datafrog",
             "fjall",
             "hdrhistogram",
             "heed",
