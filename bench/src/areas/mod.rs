@@ -8,6 +8,8 @@ mod growth;
 mod load;
 mod memory;
 mod opening;
+#[cfg(feature = "peers")]
+mod questions;
 mod reads;
 mod sample_size;
 mod size;
@@ -38,6 +40,8 @@ pub(crate) enum Area {
     Memory,
     Folds,
     Load,
+    #[cfg(feature = "peers")]
+    Questions,
     #[cfg(feature = "sync")]
     Sync,
 }
@@ -53,6 +57,8 @@ impl Area {
         Self::Memory,
         Self::Folds,
         Self::Load,
+        #[cfg(feature = "peers")]
+        Self::Questions,
         #[cfg(feature = "sync")]
         Self::Sync,
     ];
@@ -68,6 +74,8 @@ impl Area {
             Self::Memory => "memory",
             Self::Folds => "folds",
             Self::Load => "load",
+            #[cfg(feature = "peers")]
+            Self::Questions => "questions",
             #[cfg(feature = "sync")]
             Self::Sync => "sync",
         }
@@ -90,6 +98,8 @@ impl Area {
             Self::Memory => memory::run(context, report),
             Self::Folds => folds::run(context, report),
             Self::Load => load::run(context, report),
+            #[cfg(feature = "peers")]
+            Self::Questions => questions::run(context, report),
             #[cfg(feature = "sync")]
             Self::Sync => sync::run(context, report),
         }

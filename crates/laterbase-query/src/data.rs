@@ -109,7 +109,8 @@ pub trait Data {
         false
     }
 
-    /// Whether rows can be answered in [`Scan::order`], reading little more than what is taken.
+    /// Whether rows can be answered in [`Scan::order`], which is that of [`Value`], reading little
+    /// more than what is taken.
     fn can_order(&self, request: &Scan<'_>) -> bool {
         let _ = request;
         false

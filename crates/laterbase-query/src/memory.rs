@@ -15,6 +15,8 @@ use crate::data::{Constraint, Data, DataError, Restriction, Scan, Scanned, Valid
 pub struct MemoryData {
     relations: Vec<(Arc<str>, Vec<Vec<Value>>)>,
     seekable: Vec<(Arc<str>, usize)>,
+    ordered: Vec<(Arc<str>, usize)>,
+    ignores_constraints: bool,
 }
 
 impl MemoryData {
@@ -26,6 +28,16 @@ impl MemoryData {
     /// Pretends that a column has an index, so that the engine asks for its values one by one.
     pub fn make_seekable(&mut self, name: &str, column: usize) {
         self.seekable.push((Arc::from(name), column));
+    }
+
+    /// Answers rows in the order of a column where that is asked for.
+    pub fn make_ordered(&mut self, name: &str, column: usize) {
+        self.ordered.push((Arc::from(name), column));
+    }
+
+    /// Leaves constraints to the engine from now on.
+    pub fn ignore_constraints(&mut self) {
+        self.ignores_constraints = true;
     }
 
     fn rows(&self, name: &str) -> Option<&[Vec<Value>]> {
@@ -45,10 +57,17 @@ impl Data for MemoryData {
             return Err(DataError(format!("there is no relation `{name}`").into()));
         };
         let mut scanned = Scanned::default();
+        let mut rows: Vec<&Vec<Value>> = rows.iter().collect();
+        if let Some(order) = request.order {
+            rows.sort_by(|a, b| {
+                let ordering = a.get(order.column).cmp(&b.get(order.column));
+                if order.is_descending { ordering.reverse() } else { ordering }
+            });
+        }
         for row in rows {
             scanned.rows_read += 1;
             let Some(row) = at_times(request, row) else { continue };
-            if !satisfies(&row, request.constraints) {
+            if !self.ignores_constraints && !satisfies(&row, request.constraints) {
                 continue;
             }
             let null = Value::Null;
@@ -76,6 +95,13 @@ impl Data for MemoryData {
         let is =
             |(name, other): &(Arc<str>, usize)| *name == request.relation.name && *other == column;
         self.seekable.iter().any(is)
+    }
+
+    fn can_order(&self, request: &Scan<'_>) -> bool {
+        self.ordered.iter().any(|(name, column)| {
+            *name == request.relation.name
+                && request.order.is_some_and(|order| order.column == *column)
+        })
     }
 }
 

@@ -241,6 +241,25 @@ fn an_explanation_reads_nothing_and_tells_steps() {
 }
 
 #[test]
+fn an_order_that_the_source_has_reads_the_first_rows_alone() {
+    let mut data = chains(1_000);
+    data.make_ordered("edge", 0);
+    let filter = Expression::Call(
+        Function::NotEqual,
+        vec![variable(0), Expression::Value(Value::Int(9_998))],
+        Span::default(),
+    );
+    let body = vec![atom(EDGE, &[v(0), v(1)]), Literal::Filter(filter, Span::default())];
+    let mut plan = plan(rule(&[0, 1], body));
+    plan.answer.order = vec![Sort { by: variable(0), is_descending: true }];
+    plan.answer.limit = Some(3);
+    let rows = run(&plan, &data, &Limits::default(), &Never).unwrap();
+    let found: Vec<Value> = rows.iter().map(|row| row.value(0)).collect();
+    assert_eq!(found, [Value::Int(9_997), Value::Int(9_996), Value::Int(9_995)]);
+    assert!(rows.usage().rows < 60, "{:?}", rows.usage());
+}
+
+#[test]
 fn a_limit_is_taken_behind_the_order() {
     let mut plan = plan(rule(&[0, 1], vec![atom(EDGE, &[v(0), v(1)])]));
     plan.answer.order = vec![Sort { by: variable(1), is_descending: true }];

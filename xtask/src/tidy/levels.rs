@@ -170,6 +170,8 @@ const PACKAGES: &[Package] = &[
         folder: "bench",
         level: None,
         outside: &[
+            "ascent",
+            "datafrog",
             "fjall",
             "hdrhistogram",
             "heed",

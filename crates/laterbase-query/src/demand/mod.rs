@@ -20,8 +20,8 @@ mod factor;
 mod strata;
 
 use laterbase_lang::plan::{
-    Answer, Atom, Derived, Expression, HeadTerm, Literal, Operand, Plan, Relation, Rule, Term,
-    Times, Tree, Variable,
+    Answer, Atom, Derived, Expression, HeadTerm, Literal, Operand, Plan, Relation, Rule, Stratum,
+    Term, Times, Tree, Variable,
 };
 use laterbase_lang::{Column, Span};
 
@@ -30,8 +30,18 @@ use crate::times;
 /// Relations that a plan may be given; beyond, it stays as it is.
 const RELATIONS_MAX: usize = 256;
 
-/// The plan, its relations made on demand; `None` if it stays as it is.
+/// The plan, its relations made on demand, and none that nobody asks for; `None` if it stays as it
+/// is.
 pub(crate) fn on_demand(plan: &Plan) -> Option<Plan> {
+    demanded(plan).or_else(|| {
+        let strata = strata::strata(&plan.derived, &plan.answer)?;
+        let count = |strata: &[Stratum]| strata.iter().map(|one| one.relations.len()).sum();
+        let (needed, all): (usize, usize) = (count(&strata), count(&plan.strata));
+        (needed < all).then(|| Plan { strata, ..plan.clone() })
+    })
+}
+
+fn demanded(plan: &Plan) -> Option<Plan> {
     let mut demand = Demand {
         plan,
         derived: plan.derived.clone(),

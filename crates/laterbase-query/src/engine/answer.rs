@@ -108,7 +108,11 @@ impl<'d> Run<'d> {
         answer: &'d Answer,
         outer: Option<Outer<'_>>,
     ) -> Result<Sheet, QueryError> {
-        let made = self.rows_with_trees(&answer.rule, &answer.columns, outer)?;
+        let first = if outer.is_none() { self.first_rows(answer)? } else { None };
+        let made = match first {
+            Some(made) => made,
+            None => self.rows_with_trees(&answer.rule, &answer.columns, outer)?,
+        };
         let outer_width = outer.map_or(0, |outer| outer.variables.len());
         let mut kept = Vec::new();
         let mut cursor = made.scan(Part::All);
@@ -155,7 +159,7 @@ impl<'d> Run<'d> {
     }
 
     /// The rows of a rule: what they are of, then the columns of the head.
-    fn rows_with_trees(
+    pub(super) fn rows_with_trees(
         &mut self,
         rule: &'d Rule,
         columns: &'d [Column],

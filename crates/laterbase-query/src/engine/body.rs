@@ -505,14 +505,7 @@ impl<'d> Run<'d> {
         };
         let stored = self.plan.stored.get(number).ok_or(PlanError::UnknownNumber)?;
         let constraints = goal.constraints(stored, items);
-        let open = goal.terms.iter().filter(|term| matches!(term.operand, Operand::Variable(_)));
-        let mut terms: Vec<Term> = open.cloned().collect();
-        let mut columns: Vec<usize> = terms.iter().map(|term| term.column).collect();
-        columns.sort_unstable();
-        columns.dedup();
-        for term in &mut terms {
-            term.column = columns.binary_search(&term.column).unwrap_or_default();
-        }
+        let (columns, terms) = open_columns(goal);
         let before = self.context.meter.culprit().clone();
         self.context.meter.blame(goal.name, goal.span);
         let valid = fixed_times(goal);
@@ -522,6 +515,8 @@ impl<'d> Run<'d> {
             cut: &goal.times.cut,
             valid,
             constraints: &constraints,
+            order: None,
+            limit: None,
         });
         let expected = self.stored_rows(goal, items)?;
         let relation = self.loaded(number, request, columns.len(), expected)?;
@@ -530,8 +525,21 @@ impl<'d> Run<'d> {
     }
 }
 
+/// The columns of a goal that variables stand in, and its terms by their places among these.
+pub(super) fn open_columns(goal: &Goal<'_>) -> (Vec<usize>, Vec<Term>) {
+    let open = goal.terms.iter().filter(|term| matches!(term.operand, Operand::Variable(_)));
+    let mut terms: Vec<Term> = open.cloned().collect();
+    let mut columns: Vec<usize> = terms.iter().map(|term| term.column).collect();
+    columns.sort_unstable();
+    columns.dedup();
+    for term in &mut terms {
+        term.column = columns.binary_search(&term.column).unwrap_or_default();
+    }
+    (columns, terms)
+}
+
 /// The times of a goal without variables in them; `None` also where nothing is so.
-fn fixed_times(goal: &Goal<'_>) -> Option<ValidTime> {
+pub(super) fn fixed_times(goal: &Goal<'_>) -> Option<ValidTime> {
     if times::variables(&goal.times.valid).next().is_some() {
         return None;
     }

@@ -12,7 +12,7 @@ use super::budget::Meter;
 use super::program::LookupKey;
 use super::relation::{Cursor, Relation};
 use crate::code::{Code, Dictionary, NULL};
-use crate::data::{Constraint, Data, Restriction, Scan, ValidTime};
+use crate::data::{Constraint, Data, Restriction, Scan, ScanOrder, ValidTime};
 use crate::error::{PlanError, QueryError};
 use crate::scalar::{Binding, Scalars};
 use crate::times;
@@ -133,6 +133,8 @@ impl<'d> Context<'d> {
             cut: &held.key.cut,
             valid,
             constraints: &constraints,
+            order: None,
+            limit: None,
         };
         let number = held.asked.len() as Code;
         let from = held.rows.count();
@@ -142,7 +144,7 @@ impl<'d> Context<'d> {
             row.clear();
             row.push(number);
             row.extend_from_slice(cells);
-            rows.insert(&row, dictionary)
+            if rows.insert(&row, dictionary) { Keep::New } else { Keep::Known }
         })?;
         held.rows.see_all();
         let range = (from, held.rows.count());
@@ -167,16 +169,27 @@ pub(crate) struct Request<'a> {
     pub(crate) cut: &'a laterbase_lang::plan::Cut,
     pub(crate) valid: ValidTime,
     pub(crate) constraints: &'a [Constraint],
+    pub(crate) order: Option<ScanOrder>,
+    pub(crate) limit: Option<u64>,
+}
+
+/// What became of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    New,
+    Known,
+    /// It was not taken, and no more are wanted.
+    Enough,
 }
 
 impl Request<'_> {
-    /// Reads rows. `keep` says whether a row was kept.
+    /// Reads rows. `keep` says what became of each.
     pub(crate) fn read(
         &self,
         data: &dyn Data,
         dictionary: &mut Dictionary,
         meter: &mut Meter<'_>,
-        keep: &mut dyn FnMut(&[Code], &mut Dictionary) -> bool,
+        keep: &mut dyn FnMut(&[Code], &mut Dictionary) -> Keep,
     ) -> Result<(), QueryError> {
         // Columns that are only checked stand behind those that are kept.
         let mut columns = self.columns.to_vec();
@@ -197,8 +210,8 @@ impl Request<'_> {
             cut: self.cut,
             valid: self.valid,
             constraints: self.constraints,
-            order: None,
-            limit: None,
+            order: self.order,
+            limit: self.limit,
         };
         let mut codes = vec![NULL; columns.len()];
         let mut end = Ok(());
@@ -210,12 +223,16 @@ impl Request<'_> {
                 .iter()
                 .all(|(at, wanted)| codes.get(*at).is_some_and(|code| wanted.contains(code)));
             let kept = codes.get(..self.columns.len()).unwrap_or_default();
-            let is_kept = agrees && keep(kept, dictionary);
+            let what = if agrees { keep(kept, dictionary) } else { Keep::Known };
             end = meter.step();
-            if is_kept && end.is_ok() {
+            if what == Keep::New && end.is_ok() {
                 end = meter.rows(1);
             }
-            if end.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            if end.is_ok() && what != Keep::Enough {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
         })?;
         meter.read(scanned.rows_read);
         end

@@ -13,6 +13,7 @@ mod body;
 mod budget;
 mod closure;
 mod context;
+mod first_rows;
 mod fixpoint;
 mod goal;
 mod machine;
@@ -24,7 +25,8 @@ mod rule;
 use laterbase_lang::plan::{Atom, Cut, Plan, Relation as RelationId, Stratum};
 
 use self::budget::Meter;
-use self::context::{Context, Request};
+use self::context::{Context, Keep, Request};
+use self::first_rows::FirstRows;
 use self::goal::{Goal, Target};
 pub(crate) use self::matrix::Matrix;
 use self::program::Program;
@@ -118,6 +120,8 @@ struct Run<'d> {
     explanation: Explanation,
     /// Plans, and reads and makes nothing.
     is_dry: bool,
+    /// What is read in part, while the answer's rule is.
+    first: Option<FirstRows>,
 }
 
 /// Stored rows that were read, and what they are.
@@ -145,7 +149,7 @@ impl<'d> Run<'d> {
         });
         let (relations, loaded) = (relations.collect(), Vec::new());
         let explanation = Explanation::default();
-        Self { plan, relations, loaded, context, explanation, is_dry }
+        Self { plan, relations, loaded, context, explanation, is_dry, first: None }
     }
 
     fn stratum(&mut self, stratum: &'d Stratum) -> Result<(), QueryError> {
@@ -227,9 +231,9 @@ impl<'d> Run<'d> {
         request.read(*data, dictionary, meter, &mut |cells, dictionary| {
             if has_id {
                 rows.push(cells);
-                return true;
+                return Keep::New;
             }
-            rows.insert(cells, dictionary)
+            if rows.insert(cells, dictionary) { Keep::New } else { Keep::Known }
         })?;
         rows.settle();
         let loaded = Loaded {

@@ -118,7 +118,7 @@ impl Relation {
     pub(crate) fn of_matrix(matrix: Matrix) -> Self {
         let count = matrix.count;
         let matrix = Some(Box::new(matrix));
-        Self { width: 2, count, seen: count, matrix, ..Self::default() }
+        Self { width: 2, key_width: 2, count, seen: count, matrix, ..Self::default() }
     }
 
     /// The bits that its rows are, of a closure.

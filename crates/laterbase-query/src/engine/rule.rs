@@ -21,6 +21,9 @@ use crate::variables;
 /// Rows that are made before they are added to a relation.
 const BATCH: usize = 1_024;
 
+/// Aggregates on their way, by what they are grouped by.
+type Groups = HashMap<Vec<Code>, Vec<Fold>, FxBuildHasher>;
+
 /// Rows around a tree: a relation, and the variables inside that its columns are.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Outer<'o> {
@@ -61,6 +64,16 @@ impl<'d> Run<'d> {
         let layout = layout(rule, columns, outer);
         let slot_count = rule.variables.len();
         let mut goals = items(&rule.body, &mut |atom| self.goal(atom, Part::All));
+        if let Some(first) = self.first.as_ref().filter(|_| outer.is_none()) {
+            let mut atoms = goals.iter_mut().filter_map(|item| match item {
+                Item::Goal(goal) => Some(goal),
+                Item::Not(_) | Item::Filter(_) | Item::Let(..) | Item::Each(..) => None,
+            });
+            if let Some(goal) = atoms.nth(first.atom) {
+                goal.target = Target::Relation(first.relation);
+                goal.terms.clone_from(&first.terms);
+            }
+        }
         if let Some(outer) = outer {
             goals.push(Item::Goal(outer_goal(outer)));
         }
@@ -81,6 +94,17 @@ impl<'d> Run<'d> {
             return self.assume(program, into);
         }
         let mut machine = Machine::new(program);
+        let done = self.pour(&mut machine, program, into);
+        self.explain_program(program, Some(&machine.passed));
+        done
+    }
+
+    fn pour(
+        &mut self,
+        machine: &mut Machine<'_>,
+        program: &Program,
+        into: usize,
+    ) -> Result<(), QueryError> {
         let mut slots = vec![NULL; program.slot_count];
         let mut batch: Vec<Code> = Vec::with_capacity(BATCH * program.emits.len());
         let mut is_done = false;
@@ -100,11 +124,7 @@ impl<'d> Run<'d> {
                 self.emit(&program.emits, &slots, &mut batch)?;
                 count += 1;
             }
-            let inserted = self.insert(&batch, count, program.emits.len(), into);
-            if is_done || inserted.is_err() {
-                self.explain_program(program, Some(&machine.passed));
-            }
-            inserted?;
+            self.insert(&batch, count, program.emits.len(), into)?;
         }
         Ok(())
     }
@@ -160,27 +180,40 @@ impl<'d> Run<'d> {
         if self.is_dry {
             return self.assume(program, into);
         }
-        let mut groups: HashMap<Vec<Code>, Vec<Fold>, FxBuildHasher> = HashMap::default();
-        let folds = || layout.aggregates.iter().map(Call::fold).collect::<Vec<Fold>>();
+        let mut groups = Groups::default();
         let outer_width = outer.map_or(0, |outer| outer.variables.len());
         if layout.key_width == outer_width {
             // A head of aggregates alone has one row for each row around it, even of no bindings.
             match outer.and_then(|outer| self.relations.get(outer.relation)) {
                 Some(rows) => (0..rows.seen()).for_each(|row| {
-                    groups.insert(rows.row(row).to_vec(), folds());
+                    groups.insert(rows.row(row).to_vec(), layout.folds());
                 }),
                 None => {
-                    groups.insert(Vec::new(), folds());
+                    groups.insert(Vec::new(), layout.folds());
                 }
             }
         }
         let mut machine = Machine::new(program);
+        let done = self.fold(&mut machine, program, layout, &mut groups);
+        self.explain_program(program, Some(&machine.passed));
+        done?;
+        self.finish(groups, layout, into)
+    }
+
+    /// Folds every binding into its group.
+    fn fold(
+        &mut self,
+        machine: &mut Machine<'_>,
+        program: &Program,
+        layout: &Layout<'_>,
+        groups: &mut Groups,
+    ) -> Result<(), QueryError> {
         let mut slots = vec![NULL; program.slot_count];
         let (mut row, mut values, mut held) = (Vec::new(), Vec::new(), 0);
         loop {
             let (context, relations) = (&mut self.context, self.relations.as_slice());
             if !machine.next(&mut World { context, relations, slots: &mut slots })? {
-                break;
+                return Ok(());
             }
             row.clear();
             self.emit(&program.emits, &slots, &mut row)?;
@@ -189,26 +222,27 @@ impl<'d> Run<'d> {
                 held += 64 + 8 * key.len() as u64 + 96 * layout.aggregates.len() as u64;
                 self.context.meter.rows(1)?;
                 self.context.meter.bytes(held)?;
-                groups.insert(key.to_vec(), folds());
+                groups.insert(key.to_vec(), layout.folds());
             }
             let Some(folds) = groups.get_mut(key) else { continue };
+            let before = held;
             for (call, fold) in layout.aggregates.iter().zip(folds) {
                 let codes = row.get(call.first..call.first + call.count).unwrap_or_default();
                 values.clear();
                 values.extend(codes.iter().map(|code| self.context.dictionary.value(*code)));
-                let before = fold.bytes();
+                held -= fold.bytes();
                 fold.add(&values);
-                held += fold.bytes() - before;
+                held += fold.bytes();
             }
-            self.context.meter.bytes(held)?;
+            if held > before {
+                self.context.meter.bytes(held)?;
+            }
         }
-        self.explain_program(program, Some(&machine.passed));
-        self.finish(groups, layout, into)
     }
 
     fn finish(
         &mut self,
-        groups: HashMap<Vec<Code>, Vec<Fold>, FxBuildHasher>,
+        groups: Groups,
         layout: &Layout<'_>,
         into: usize,
     ) -> Result<(), QueryError> {
@@ -259,6 +293,12 @@ impl<'d> Run<'d> {
             goal.target = Target::Relation(self.add_relation(narrow));
         }
         Ok(goals)
+    }
+}
+
+impl Layout<'_> {
+    fn folds(&self) -> Vec<Fold> {
+        self.aggregates.iter().map(Call::fold).collect()
     }
 }
 

@@ -268,7 +268,8 @@ impl Maker {
 
     fn push_each(&mut self, body: &mut Body) {
         let expression = Expression::Variable(body.any_variable(&mut self.random));
-        let list = Expression::Value(Value::List([Value::Int(1), Value::Int(2)].into()));
+        let list =
+            Expression::Value(Value::List([Value::Int(1), Value::Int(2), Value::Int(1)].into()));
         let expression = if self.random.chance(50) { expression } else { list };
         let variable = if self.random.chance(30) {
             let any = body.any_variable(&mut self.random);
@@ -328,7 +329,7 @@ impl Maker {
 
     /// A relation to go along; now and then the recursive one itself.
     fn wide_relation(&mut self, recursive: usize) -> Relation {
-        if self.random.chance(15) { Relation::Derived(recursive) } else { self.relation() }
+        if self.random.chance(30) { Relation::Derived(recursive) } else { self.relation() }
     }
 }
 

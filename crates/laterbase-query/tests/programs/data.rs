@@ -93,6 +93,9 @@ pub fn stored(random: &mut Random, number: usize, data: &mut MemoryData) -> Stor
         if random.chance(40) {
             data.make_seekable(&name, at);
         }
+        if random.chance(40) {
+            data.make_ordered(&name, at);
+        }
     }
     let columns = places
         .into_iter()

@@ -31,6 +31,9 @@ pub struct Program {
 pub fn program(seed: u64) -> Program {
     let mut random = Random::new(seed);
     let mut data = MemoryData::default();
+    if random.chance(40) {
+        data.ignore_constraints();
+    }
     let stored: Vec<Stored> =
         (0..random.between(1, 3)).map(|at| data::stored(&mut random, at, &mut data)).collect();
     let mut maker = Maker { random, stored, derived: Vec::new(), done: 0 };
