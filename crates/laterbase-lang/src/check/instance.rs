@@ -21,7 +21,7 @@ const INSTANCES_MAX: usize = 10_000;
 
 /// Bytes of rules that are checked for one question at the most: a rule is checked once for each
 /// time that it is asked at, and again whenever a type that it needs becomes known.
-const CHECKED_BYTES_MAX: usize = 128 * 1024 * 1024;
+const CHECKED_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// A type as far as it is known, and whether a value may be absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
