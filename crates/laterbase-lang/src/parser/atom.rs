@@ -194,7 +194,12 @@ impl Parser<'_> {
                 if parser.is_sign(last) { Ok(None) } else { parser.expression().map(Some) }
             };
             let from = end(parser, Sign::Comma)?;
-            parser.expect_sign(Sign::Comma)?;
+            if !parser.take_sign(Sign::Comma) {
+                return parser.wrong(
+                    "expected `,` and the end of the range",
+                    "valid in [from, until); what is left out is open, as in [from, )",
+                );
+            }
             let until = end(parser, Sign::ParenClose)?;
             if parser.is_sign(Sign::BracketClose) {
                 return parser.wrong(

@@ -118,6 +118,34 @@ impl Parser<'_> {
         (strength >= least).then_some((function, strength))
     }
 
+    /// Whether an operator stands here that could not start a value.
+    pub(super) fn is_operator(&self) -> bool {
+        match self.kind() {
+            TokenKind::Sign(sign) => matches!(
+                sign,
+                Sign::Equal
+                    | Sign::NotEqual
+                    | Sign::Less
+                    | Sign::LessOrEqual
+                    | Sign::Greater
+                    | Sign::GreaterOrEqual
+                    | Sign::Otherwise
+                    | Sign::PlusPlus
+                    | Sign::Plus
+                    | Sign::Minus
+                    | Sign::Star
+                    | Sign::Slash
+                    | Sign::Percent
+                    | Sign::Dot
+            ),
+            TokenKind::Name => matches!(self.keyword(), "or" | "and" | "in" | "is"),
+            TokenKind::QuotedName(_)
+            | TokenKind::Parameter
+            | TokenKind::Literal(_)
+            | TokenKind::End => false,
+        }
+    }
+
     /// `is null`, `is not null`.
     fn is_null(&mut self, left: ExpressionSyntax) -> Read<ExpressionSyntax> {
         self.at += 1;
@@ -213,6 +241,9 @@ impl Parser<'_> {
             TokenKind::Sign(Sign::BraceOpen) => {
                 let braces = (Sign::BraceOpen, Sign::BraceClose);
                 ExpressionKind::Record(self.operands(braces, Self::record_field)?)
+            }
+            TokenKind::Sign(Sign::Equal) => {
+                return self.wrong("expected a value", "a single `=` compares");
             }
             TokenKind::Sign(Sign::Plus) => {
                 return self.wrong("a value cannot start with `+`", "write the number by itself");

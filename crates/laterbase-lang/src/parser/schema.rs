@@ -145,6 +145,10 @@ impl Parser<'_> {
 
     fn type_syntax(&mut self) -> Read<TypeSyntax> {
         self.deeper(|parser| {
+            if !parser.is_name() {
+                return parser
+                    .wrong("expected a type", "as in int, text?, list text, ref customer");
+            }
             let name = parser.name("a type")?;
             let start = name.span;
             let (mut of, mut target) = (None, None);
