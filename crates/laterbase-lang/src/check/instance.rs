@@ -352,9 +352,11 @@ impl<'a> Checker<'a> {
 
     /// The plan, if the answer holds; every mistake is told.
     pub(super) fn emit(&mut self, strata: Vec<Stratum>) -> Option<Plan> {
+        let numbers = 0..self.instances.len();
+        let rules: Vec<Vec<Rule>> = numbers.map(|number| self.check_instance(number)).collect();
+        let answer = self.check_answer();
         let mut derived = Vec::new();
-        for number in 0..self.instances.len() {
-            let rules = self.check_instance(number);
+        for (number, rules) in rules.into_iter().enumerate() {
             let instance = self.instances.get(number)?.clone();
             let mut columns = Vec::new();
             for slot in &instance.slots {
@@ -373,8 +375,7 @@ impl<'a> Checker<'a> {
                 .collect();
             derived.push(Derived { name: instance.name, columns, lattice, rules });
         }
-        let answer = self.check_answer()?;
-        Some(Plan { stored: self.stored.clone(), derived, strata, answer })
+        Some(Plan { stored: self.stored.clone(), derived, strata, answer: answer? })
     }
 
     /// The type of a column, which must be known by now.

@@ -87,7 +87,8 @@ impl Parser<'_> {
         if !self.is_name() {
             return self.wrong(
                 "expected the name of a root, `none` or `some`",
-                "as in: expect shipment \"4711\" at 12; expect none :- shipment.arrived{key: \"4711\"}",
+                "as in: expect shipment \"4711\" at 12; expect none :- shipment.arrived{key: \
+                 \"4711\"}",
             );
         }
         let root = self.name("a root")?;

@@ -34,8 +34,8 @@ impl Parser<'_> {
         if !self.take_sign(Sign::If) {
             return self.wrong(
                 "expected `:-` and a body",
-                "a rule says what its rows are: name{…} :- …; a query starts with `?{`, and what is \
-                 written names where: put customer{…}",
+                "a rule says what its rows are: name{…} :- …; a query starts with `?{`, and what \
+                 is written names where: put customer{…}",
             );
         }
         let body = self.body()?;

@@ -22,6 +22,22 @@ const TYPE_NAMES: [&str; 16] = [
     "period", "ref", "list", "set", "counter",
 ];
 
+/// What types are called in other languages, and here.
+const NAMES_ELSEWHERE: [(&str, &str); 12] = [
+    ("string", "text"),
+    ("str", "text"),
+    ("varchar", "text"),
+    ("integer", "int"),
+    ("bigint", "int"),
+    ("number", "decimal"),
+    ("numeric", "decimal"),
+    ("double", "float"),
+    ("boolean", "bool"),
+    ("timestamp", "time"),
+    ("datetime", "time"),
+    ("interval", "duration"),
+];
+
 /// The schema that statements declare, and what is wrong with it. Statements of other kinds are
 /// left out; whether views hold what they say is not looked at.
 #[must_use]
@@ -270,9 +286,9 @@ impl Declarer {
             "period" => DataType::Period,
             "list" | "set" => {
                 let of = syntax.of.as_deref()?;
-                if of.is_optional || matches!(of.name.text.as_ref(), "counter") {
-                    let told = Diagnostic::error(of.span, "elements are values of a plain type")
-                        .help("leave out the `?`, and write `int` instead of `counter`");
+                if of.name.text.as_ref() == "counter" {
+                    let told = Diagnostic::error(of.span, "only a column as a whole counts")
+                        .help("elements are values: write `int`");
                     self.tell(told);
                 }
                 let of = Arc::new(self.data_type(of)?);
@@ -294,7 +310,11 @@ impl Declarer {
                 DataType::Ref(Arc::clone(&target.text))
             }
             name => {
-                let label = self.guesses.label(name, TYPE_NAMES);
+                let elsewhere = NAMES_ELSEWHERE.iter().find(|(other, _)| *other == name);
+                let label = match elsewhere {
+                    Some((_, ours)) => format!("did you mean `{ours}`?"),
+                    None => self.guesses.label(name, TYPE_NAMES),
+                };
                 let told = Diagnostic::error(syntax.name.span, format!("`{name}` is no type"))
                     .label(label)
                     .help(format!("types are {}", TYPE_NAMES.join(", ")));
