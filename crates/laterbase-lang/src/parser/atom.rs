@@ -69,7 +69,7 @@ impl Parser<'_> {
                 literals: vec![LiteralSyntax::Atom(Box::new(atom))],
             });
         }
-        self.expect_sign(Sign::ParenClose)?;
+        self.close((start, Sign::ParenOpen), Sign::ParenClose)?;
         body.span = start.to(self.last_span());
         Ok(body)
     }
@@ -80,7 +80,7 @@ impl Parser<'_> {
         if self.take_sign(Sign::ParenOpen) {
             let mut atom = self.bracketed(Self::atom)?;
             let times = self.times()?;
-            self.expect_sign(Sign::ParenClose)?;
+            self.close((start, Sign::ParenOpen), Sign::ParenClose)?;
             atom.times = TimesSyntax {
                 cut: times.cut.or(atom.times.cut),
                 valid: times.valid.or(atom.times.valid),

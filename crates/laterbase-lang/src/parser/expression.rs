@@ -184,10 +184,11 @@ impl Parser<'_> {
                 let field = ExpressionSyntax { kind: field, span: name.span };
                 inner = operator(Function::Field, vec![inner, field], span);
             } else if self.is_sign(Sign::BracketOpen) && self.goes_on() {
+                let opened = self.span();
                 self.at += 1;
                 let height = self.height;
                 let index = self.bracketed(Self::expression)?;
-                self.expect_sign(Sign::BracketClose)?;
+                self.close((opened, Sign::BracketOpen), Sign::BracketClose)?;
                 self.height = self.height.max(height);
                 self.grow()?;
                 let span = inner.span.to(self.last_span());
@@ -231,7 +232,7 @@ impl Parser<'_> {
             TokenKind::Sign(Sign::ParenOpen) => {
                 self.at += 1;
                 let inner = self.bracketed(Self::expression)?;
-                self.expect_sign(Sign::ParenClose)?;
+                self.close((start, Sign::ParenOpen), Sign::ParenClose)?;
                 inner.kind
             }
             TokenKind::Sign(Sign::BracketOpen) => {

@@ -393,6 +393,16 @@ impl<'a> Parser<'a> {
         self.tell(Diagnostic::error(self.span(), message).label(format!("found {found}")))
     }
 
+    /// The sign that closes what was opened.
+    fn close(&mut self, (opened, open): (Span, Sign), close: Sign) -> Read<()> {
+        if self.take_sign(close) {
+            return Ok(());
+        }
+        let (message, found) = (format!("expected `{}`", close.text()), self.found());
+        let told = Diagnostic::error(self.span(), message).label(format!("found {found}"));
+        self.tell(told.note(opened, format!("`{}` is open since here", open.text())))
+    }
+
     fn is_name(&self) -> bool {
         matches!(self.kind(), TokenKind::Name | TokenKind::QuotedName(_))
     }
