@@ -49,6 +49,8 @@ pub(super) struct Scope {
     pub(super) is_incomplete: bool,
     /// Ids of events that atoms bound.
     pub(super) event_ids: Vec<VariableId>,
+    /// Whether it is of a tree, whose body may go on where the head was meant to.
+    is_of_tree: bool,
     /// Whether its names are those of an answer's columns.
     pub(super) is_of_columns: bool,
 }
@@ -68,7 +70,7 @@ impl Scope {
                 outer.insert(Arc::clone(name), (id, self.typed(id)));
             }
         }
-        Self { outer, ..Self::default() }
+        Self { outer, is_of_tree: true, ..Self::default() }
     }
 
     fn add(&mut self, name: &str, typed: Typed, span: Span) -> VariableId {
@@ -228,7 +230,12 @@ impl<'a> Checker<'a> {
             }
         }
         for filter in filters {
-            let condition = self.expression(scope, filter).and_then(|it| self.as_condition(it));
+            let typing = self.expression(scope, filter).filter(|typing| {
+                let is_column = scope.is_of_tree && self.is_no_condition(filter, typing);
+                parts.is_wrong |= is_column;
+                !is_column
+            });
+            let condition = typing.and_then(|it| self.as_condition(it));
             match condition {
                 Some(condition) => parts.literals.push(Literal::Filter(condition, filter.span)),
                 None => parts.is_wrong = true,
@@ -249,6 +256,18 @@ impl<'a> Checker<'a> {
             }
         }
         (!parts.is_wrong).then_some(parts.literals)
+    }
+
+    /// Tells of a name by itself that is neither true nor false: probably a column of the head.
+    fn is_no_condition(&mut self, filter: &ExpressionSyntax, typing: &Typing) -> bool {
+        let is_known = !matches!(typing.base(), None | Some(DataType::Bool | DataType::Json));
+        let Some(name) = filter.as_variable().filter(|_| is_known) else { return false };
+        let message = format!("`{name}` is neither true nor false, and stands in a tree's body");
+        self.tell(Diagnostic::error(filter.span, message).help(
+            "a tree's body goes on to the brace of the head, or to `limit`: write other columns \
+             before the tree",
+        ));
+        true
     }
 
     fn atom<'s>(
