@@ -202,6 +202,29 @@ impl<'a> Checker<'a> {
             self.bind_period(scope, times, &mut parts);
         }
         let filters = self.bind_conditions(scope, body, &mut parts);
+        self.compute(scope, &mut parts);
+        for filter in filters {
+            self.filter(scope, filter, &mut parts);
+        }
+        for literal in &body.literals {
+            if let LiteralSyntax::Not(inner) = literal {
+                let named_before = scope.named.len();
+                let first_edge = self.edges.len();
+                let negated = self.literals(scope, inner, times, true);
+                let edges = self.edges.get_mut(first_edge..).unwrap_or_default();
+                edges.iter_mut().for_each(|edge| edge.strength = Strength::Negated);
+                scope.forget(named_before);
+                match negated {
+                    Some(negated) => parts.literals.push(Literal::Not(negated, inner.span)),
+                    None => parts.is_wrong = true,
+                }
+            }
+        }
+        (!parts.is_wrong).then_some(parts.literals)
+    }
+
+    /// Computes times of atoms and what columns must equal, now that all is bound.
+    fn compute(&mut self, scope: &mut Scope, parts: &mut Parts<'_>) {
         for (variable, expression) in std::mem::take(&mut parts.lets) {
             match self.expression(scope, expression) {
                 Some(typing) => {
@@ -229,33 +252,17 @@ impl<'a> Checker<'a> {
                 None => parts.is_wrong = true,
             }
         }
-        for filter in filters {
-            let typing = self.expression(scope, filter).filter(|typing| {
-                let is_column = scope.is_of_tree && self.is_no_condition(filter, typing);
-                parts.is_wrong |= is_column;
-                !is_column
-            });
-            let condition = typing.and_then(|it| self.as_condition(it));
-            match condition {
-                Some(condition) => parts.literals.push(Literal::Filter(condition, filter.span)),
-                None => parts.is_wrong = true,
-            }
+    }
+
+    /// A condition that binds nothing.
+    fn filter(&mut self, scope: &mut Scope, filter: &ExpressionSyntax, parts: &mut Parts<'_>) {
+        let typing = self
+            .expression(scope, filter)
+            .filter(|typing| !(scope.is_of_tree && self.is_no_condition(filter, typing)));
+        match typing.and_then(|it| self.as_condition(it)) {
+            Some(condition) => parts.literals.push(Literal::Filter(condition, filter.span)),
+            None => parts.is_wrong = true,
         }
-        for literal in &body.literals {
-            if let LiteralSyntax::Not(inner) = literal {
-                let named_before = scope.named.len();
-                let first_edge = self.edges.len();
-                let negated = self.literals(scope, inner, times, true);
-                let edges = self.edges.get_mut(first_edge..).unwrap_or_default();
-                edges.iter_mut().for_each(|edge| edge.strength = Strength::Negated);
-                scope.forget(named_before);
-                match negated {
-                    Some(negated) => parts.literals.push(Literal::Not(negated, inner.span)),
-                    None => parts.is_wrong = true,
-                }
-            }
-        }
-        (!parts.is_wrong).then_some(parts.literals)
     }
 
     /// Tells of a name by itself that is neither true nor false: probably a column of the head.
