@@ -168,6 +168,8 @@ pub(super) struct Parts<'a> {
     lets: Vec<(VariableId, &'a ExpressionSyntax)>,
     /// For which periods atoms are so.
     periods: Vec<VariableId>,
+    /// Whether it is negated: then it says nothing of what is bound outside.
+    is_negated: bool,
     pub(super) is_wrong: bool,
 }
 
@@ -189,7 +191,7 @@ impl<'a> Checker<'a> {
         times: BodyTimes<'_>,
         is_negated: bool,
     ) -> Option<Vec<Literal>> {
-        let mut parts = Parts::default();
+        let mut parts = Parts { is_negated, ..Parts::default() };
         for literal in &body.literals {
             if let LiteralSyntax::Atom(atom) = literal
                 && self.atom(scope, atom, times, &mut parts, is_negated).is_none()
@@ -331,7 +333,9 @@ impl<'a> Checker<'a> {
             self.tell_of_no_period(name);
             return None;
         }
-        if let Target::Stored(stored) = &target {
+        if let Target::Stored(stored) = &target
+            && !is_negated
+        {
             self.tell_apart(scope, stored, &mut terms, atom.span);
         }
         let relation = match &target {
@@ -472,8 +476,10 @@ impl<'a> Checker<'a> {
                 found
             }
             _ => {
-                if let Some(draft) = scope.drafts.get_mut(found.0) {
-                    // What is bound twice is there: an absent value equals nothing.
+                // What is bound twice is there: an absent value equals nothing.
+                if let Some(draft) = scope.drafts.get_mut(found.0)
+                    && !parts.is_negated
+                {
                     draft.typed.is_optional = false;
                 }
                 found
