@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Context;
 use super::aggregate::without_compounds;
 use super::head::Shape;
-use super::relation::Known;
+use super::relation::{EVENTS, Known};
 use super::strata::{Edge, components};
 use super::times::TimeContext;
 use crate::data_type::{Column, DataType};
@@ -103,10 +103,13 @@ impl<'a> Checker<'a> {
         };
         for rule in rules {
             let name = &rule.name.text;
-            if checker.known.is_declared(name) {
+            if name.as_ref() == EVENTS || checker.known.is_declared(name) {
                 checker.tell(
-                    Diagnostic::error(rule.name.span, format!("the schema has a `{name}` already"))
-                        .help("give the rule a name of its own"),
+                    Diagnostic::error(
+                        rule.name.span,
+                        format!("there is a relation `{name}` already"),
+                    )
+                    .help("give the rule a name of its own"),
                 );
             }
             let rule = checker.simple(rule.clone());

@@ -67,7 +67,7 @@ pub fn declare(statements: &[Statement]) -> (Schema, Vec<Diagnostic>) {
             Declaration::View(view) => {
                 let name = &view.rule.name;
                 declarer.unused(&view.number, "view");
-                declarer.new_name(name);
+                declarer.new_relation(name);
                 let view_number = view.number.value;
                 let view = View { name: Arc::clone(&name.text), rule: view.rule.clone() };
                 declarer.schema.views.insert(view_number, view);
@@ -109,6 +109,16 @@ impl Declarer {
         if self.diagnostics.len() < DIAGNOSTICS_MAX {
             self.diagnostics.push(diagnostic);
         }
+    }
+
+    /// Of a table or a view: what every query can name by itself.
+    fn new_relation(&mut self, name: &Name) {
+        if name.text.as_ref() == crate::check::EVENTS {
+            let told = Diagnostic::error(name.span, "all events are called `event` already")
+                .help("call it something else");
+            self.tell(told);
+        }
+        self.new_name(name);
     }
 
     fn new_name(&mut self, name: &Name) {
@@ -178,7 +188,7 @@ impl Declarer {
     }
 
     fn table(&mut self, syntax: &TableSyntax, span: Span) {
-        self.new_name(&syntax.name);
+        self.new_relation(&syntax.name);
         self.unused(&syntax.number, "table");
         let fields = self.fields(&syntax.fields, &["key"], true);
         let name = Arc::clone(&syntax.name.text);
