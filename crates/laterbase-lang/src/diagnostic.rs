@@ -315,4 +315,26 @@ mod tests {
         assert_eq!(nearest("weigth_kg", known), Some("weight_kg"));
         assert_eq!(nearest("colour", known), None);
     }
+    #[test]
+    fn what_is_quoted_and_listed_has_an_end() {
+        assert_eq!(shown("port"), "port");
+        assert_eq!(shown(&"é".repeat(100)), format!("{}…", "é".repeat(60)));
+        let names: Vec<String> = (0..30).map(|at| format!("f{at}")).collect();
+        let listed = listed(names.iter().map(AsRef::as_ref));
+        assert!(listed.starts_with("f0, f1") && listed.ends_with("f19 and 10 more"), "{listed}");
+        let message = "x".repeat(10_000);
+        let shown = Diagnostic::error(Span::default(), message.as_str()).label(message.as_str());
+        assert!(shown.help(message).render("q", "").len() < 4_000);
+    }
+
+    #[test]
+    fn guesses_end_with_their_comparisons() {
+        let known: Vec<String> = (0..COMPARISONS_MAX).map(|at| format!("name_{at}")).collect();
+        let mut guesses = Guesses::default();
+        let known = || known.iter().map(AsRef::as_ref);
+        assert_eq!(guesses.label("nam_1", known()), "did you mean `name_1`?");
+        assert_eq!(guesses.label("nam_1", known()), "", "nothing is compared any more");
+        let long = "a".repeat(1 << 20);
+        assert_eq!(Guesses::default().label(&long, [long.as_str()]), "", "it would take too long");
+    }
 }

@@ -189,6 +189,24 @@ impl Aggregate {
         }
     }
 
+    /// Whether its result is of the type of its first argument.
+    pub(crate) fn answers_its_argument(&self) -> bool {
+        match self {
+            Self::Sum
+            | Self::Min
+            | Self::Max
+            | Self::First
+            | Self::Last
+            | Self::ArgMin
+            | Self::ArgMax
+            | Self::Every
+            | Self::Some => true,
+            Self::Count | Self::CountDistinct | Self::Average | Self::Collect | Self::Union => {
+                false
+            }
+        }
+    }
+
     /// The aggregate of a name.
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {

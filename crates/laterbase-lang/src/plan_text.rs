@@ -202,7 +202,9 @@ fn expression_text(expression: &Expression, variables: &[Variable]) -> String {
         Expression::Value(value) => value.to_string(),
         Expression::Variable(id) => variable_name(*id, variables),
         Expression::Call(function, arguments, _) => {
-            let is_operator = Function::OPERATORS.iter().any(|(_, other)| other == function);
+            let is_made = matches!(function, Function::List | Function::Record);
+            let is_operator =
+                !is_made && Function::OPERATORS.iter().any(|(_, other)| other == function);
             match (is_operator, arguments.as_slice()) {
                 (
                     true,

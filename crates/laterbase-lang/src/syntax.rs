@@ -130,7 +130,7 @@ pub struct TypeSyntax {
     pub of: Option<Box<TypeSyntax>>,
     /// What `ref` names.
     pub target: Option<Name>,
-    /// `?`.
+    /// `?`, of the type as a whole.
     pub is_optional: bool,
     /// All of it.
     pub span: Span,

@@ -130,7 +130,9 @@ pub(crate) fn tokens(text: &str) -> Tokens {
     } else {
         while lexer.found.diagnostics.len() < DIAGNOSTICS_MAX && lexer.token() {}
     }
-    let end = Span::new(lexer.at as u32, lexer.at as u32);
+    // Behind the last token, so that what is missing there is shown where it is missing.
+    let end = lexer.found.tokens.last().map_or(0, |last| last.span.end);
+    let end = Span::new(end, end);
     let last = Token { kind: TokenKind::End, span: end, is_first_of_line: true };
     lexer.found.tokens.push(last);
     lexer.found
@@ -215,6 +217,9 @@ impl<'a> Lexer<'a> {
             return;
         }
         self.at += letter.len_utf8();
+        if matches!(letter, '&' | '|') {
+            self.take_while(|next| next == letter);
+        }
         let help = match letter {
             '\'' => "text stands between double quotes",
             '&' => "write `and`, or a comma between the conditions of a body",
@@ -225,7 +230,13 @@ impl<'a> Lexer<'a> {
             }
             _ => "remove it",
         };
-        self.mistake(start, format!("`{}` means nothing here", letter.escape_default()), help);
+        let written = self.span_from(start).of(self.text);
+        let message = if letter.is_ascii_graphic() {
+            format!("`{written}` means nothing here")
+        } else {
+            format!("`{}` means nothing here", written.escape_default())
+        };
+        self.mistake(start, message, help);
     }
 
     fn quoted_name(&mut self, start: usize) {
@@ -357,7 +368,8 @@ impl<'a> Lexer<'a> {
             _ => "durations are written as in 1d12h or 90m, floats as in 1.5e3",
         };
         if value.is_none() {
-            let message = format!("`{}` is no number", shown(self.span_from(start).of(self.text)));
+            let what = if letters.is_empty() { "no number" } else { "no number and no duration" };
+            let message = format!("`{}` is {what}", shown(self.span_from(start).of(self.text)));
             self.mistake(start, message, help);
         }
         self.push(TokenKind::Literal(value.unwrap_or(Value::Int(0))), start);
@@ -466,11 +478,12 @@ mod tests {
             ("x\"éé", "these are no bytes"),
             ("#01J", "`#01J` is no id of an event"),
             ("99999999999999999999", "`99999999999999999999` is no number"),
-            ("12q", "`12q` is no number"),
-            ("1.5h", "`1.5h` is no number"),
+            ("12q", "`12q` is no number and no duration"),
+            ("1.5h", "`1.5h` is no number and no duration"),
             ("2026-02-30", "there is no day 2026-02-30"),
             ("2026-03-01T12:00", "`2026-03-01T12:00` is no time"),
-            ("a && b", "`&` means nothing here"),
+            ("a && b", "`&&` means nothing here"),
+            ("'a'", "`'` means nothing here"),
             ("é", "`\\u{e9}` means nothing here"),
             ("`a", "a name without its second backtick"),
             ("$", "`$` without a name"),

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use laterbase_lang::schema::{self, Schema};
-use laterbase_lang::syntax::{QueryMode, StatementKind};
+use laterbase_lang::syntax::{Declaration, QueryMode, StatementKind};
 use laterbase_lang::{
     Context, Diagnostic, Function, Span, Value, check_query, has_errors, parse, render_all,
 };
@@ -50,6 +50,31 @@ fn schemas_change_what_the_files_say() {
         }
         lines.join("\n")
     });
+}
+
+#[test]
+fn statements_are_read_as_the_files_say() {
+    check_files("statements", |_, text| match laterbase_lang::format(text) {
+        Ok(formatted) => {
+            let parsed = parse(text).statements;
+            let kinds: Vec<&str> = parsed.iter().map(|statement| kind(&statement.kind)).collect();
+            format!("{}\n{formatted}", kinds.join(", "))
+        }
+        Err(diagnostics) => render_all(&diagnostics, "text", text),
+    });
+}
+
+fn kind(kind: &StatementKind) -> &'static str {
+    match kind {
+        StatementKind::Declaration(Declaration::Root(_)) => "root",
+        StatementKind::Declaration(Declaration::Table(_)) => "table",
+        StatementKind::Declaration(Declaration::Index(_)) => "index",
+        StatementKind::Declaration(Declaration::View(_)) => "view",
+        StatementKind::Rule(_) => "rule",
+        StatementKind::Query(_) => "query",
+        StatementKind::Mutation(_) => "mutation",
+        StatementKind::Transaction(_) => "transaction",
+    }
 }
 
 #[test]

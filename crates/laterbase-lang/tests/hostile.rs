@@ -70,6 +70,7 @@ fn a_hundred_thousand_fields_in_a_head_and_an_atom() {
     assert_eq!(exercise(None, &schema), "");
     let (schema, _) = schema::declare(&parse(&schema).statements);
     assert_eq!(exercise(Some(&schema), &format!("?{{{fields}}} :- r.e{{{fields}}}")), "");
+    let fields = many(20_000, |at| format!("f{at},"));
     let rule = format!("a{{{fields}}} :- r.e{{{fields}}}\na{{{fields}}} :- a{{{fields}}}\n");
     assert_eq!(exercise(Some(&schema), &format!("{rule}?{{f0}} :- a{{{fields}}}")), "");
     exercise(Some(&schema), &format!("a{{x: 1}} :- r.e{{f1}}\n{rule}?{{f0}} :- a{{{fields}}}"));
@@ -103,7 +104,7 @@ fn types_that_go_round_in_a_circle_are_given_up() {
 
 #[test]
 fn a_rule_is_asked_at_many_times() {
-    let atoms = many(12_000, |at| format!("(a{{x}} as of @ valid {at}), ").replace("as of @ ", ""));
+    let atoms = many(12_000, |at| format!("(a{{x}} valid {at}), "));
     exercise(None, &format!("a{{x}} :- event{{seq: x}}\n?{{x}} :- {atoms} x > 1"));
     let atoms =
         many(12_000, |at| format!("(a{{x}} valid \"{}-01-01T00:00Z\"), ", 1000 + at % 9000));
@@ -199,7 +200,7 @@ fn nesting_is_refused_before_the_stack_ends() {
         "a{b: [",
     ];
     for open in opens {
-        for deep in [40, 60, 126, 200, 100_000] {
+        for deep in [40, 60, 126, 200, 5_000] {
             let nested = open.repeat(deep);
             for start in
                 ["?{x} :- ", "?{x} :- a{x}, ", "?{x: ", "", "root r { event 1 a { 1 x: int = "]
@@ -210,12 +211,10 @@ fn nesting_is_refused_before_the_stack_ends() {
         }
     }
     for deep in [30, 62, 63, 64, 1_000, 20_000] {
-        let trees = "a: many {".repeat(deep);
-        let ends = "b} :- event{seq: b}".repeat(deep);
-        exercise(None, &format!("?{{{trees} {ends}}} :- event{{}}"));
-        let many_trees =
-            format!("?{{{}{}", "x: many {".repeat(deep), "y} :- event{seq: y}".repeat(deep));
-        exercise(None, &many_trees);
+        let (trees, ends) = ("x: many {".repeat(deep), "} :- event{seq: y}".repeat(deep));
+        exercise(None, &format!("?{{{trees} y {ends}}} :- event{{}}"));
+        let unclosed = format!("?{{{trees} y {ends}");
+        exercise(None, &unclosed);
     }
     let lists = "list ".repeat(100_000);
     refused(&format!("table 1 t {{ 1 a: {lists} int }}"), "nests deeper than");

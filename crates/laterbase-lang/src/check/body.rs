@@ -49,6 +49,8 @@ pub(super) struct Scope {
     pub(super) is_incomplete: bool,
     /// Ids of events that atoms bound.
     pub(super) event_ids: Vec<VariableId>,
+    /// Whether it is of a tree, whose body may go on where the head was meant to.
+    is_of_tree: bool,
     /// Whether its names are those of an answer's columns.
     pub(super) is_of_columns: bool,
 }
@@ -68,7 +70,7 @@ impl Scope {
                 outer.insert(Arc::clone(name), (id, self.typed(id)));
             }
         }
-        Self { outer, ..Self::default() }
+        Self { outer, is_of_tree: true, ..Self::default() }
     }
 
     fn add(&mut self, name: &str, typed: Typed, span: Span) -> VariableId {
@@ -166,6 +168,8 @@ pub(super) struct Parts<'a> {
     lets: Vec<(VariableId, &'a ExpressionSyntax)>,
     /// For which periods atoms are so.
     periods: Vec<VariableId>,
+    /// Whether it is negated: then it says nothing of what is bound outside.
+    is_negated: bool,
     pub(super) is_wrong: bool,
 }
 
@@ -187,7 +191,7 @@ impl<'a> Checker<'a> {
         times: BodyTimes<'_>,
         is_negated: bool,
     ) -> Option<Vec<Literal>> {
-        let mut parts = Parts::default();
+        let mut parts = Parts { is_negated, ..Parts::default() };
         for literal in &body.literals {
             if let LiteralSyntax::Atom(atom) = literal
                 && self.atom(scope, atom, times, &mut parts, is_negated).is_none()
@@ -200,6 +204,29 @@ impl<'a> Checker<'a> {
             self.bind_period(scope, times, &mut parts);
         }
         let filters = self.bind_conditions(scope, body, &mut parts);
+        self.compute(scope, &mut parts);
+        for filter in filters {
+            self.filter(scope, filter, &mut parts);
+        }
+        for literal in &body.literals {
+            if let LiteralSyntax::Not(inner) = literal {
+                let named_before = scope.named.len();
+                let first_edge = self.edges.len();
+                let negated = self.literals(scope, inner, times, true);
+                let edges = self.edges.get_mut(first_edge..).unwrap_or_default();
+                edges.iter_mut().for_each(|edge| edge.strength = Strength::Negated);
+                scope.forget(named_before);
+                match negated {
+                    Some(negated) => parts.literals.push(Literal::Not(negated, inner.span)),
+                    None => parts.is_wrong = true,
+                }
+            }
+        }
+        (!parts.is_wrong).then_some(parts.literals)
+    }
+
+    /// Computes times of atoms and what columns must equal, now that all is bound.
+    fn compute(&mut self, scope: &mut Scope, parts: &mut Parts<'_>) {
         for (variable, expression) in std::mem::take(&mut parts.lets) {
             match self.expression(scope, expression) {
                 Some(typing) => {
@@ -227,28 +254,29 @@ impl<'a> Checker<'a> {
                 None => parts.is_wrong = true,
             }
         }
-        for filter in filters {
-            let condition = self.expression(scope, filter).and_then(|it| self.as_condition(it));
-            match condition {
-                Some(condition) => parts.literals.push(Literal::Filter(condition, filter.span)),
-                None => parts.is_wrong = true,
-            }
+    }
+
+    /// A condition that binds nothing.
+    fn filter(&mut self, scope: &mut Scope, filter: &ExpressionSyntax, parts: &mut Parts<'_>) {
+        let typing = self
+            .expression(scope, filter)
+            .filter(|typing| !(scope.is_of_tree && self.is_no_condition(filter, typing)));
+        match typing.and_then(|it| self.as_condition(it)) {
+            Some(condition) => parts.literals.push(Literal::Filter(condition, filter.span)),
+            None => parts.is_wrong = true,
         }
-        for literal in &body.literals {
-            if let LiteralSyntax::Not(inner) = literal {
-                let named_before = scope.named.len();
-                let first_edge = self.edges.len();
-                let negated = self.literals(scope, inner, times, true);
-                let edges = self.edges.get_mut(first_edge..).unwrap_or_default();
-                edges.iter_mut().for_each(|edge| edge.strength = Strength::Negated);
-                scope.forget(named_before);
-                match negated {
-                    Some(negated) => parts.literals.push(Literal::Not(negated, inner.span)),
-                    None => parts.is_wrong = true,
-                }
-            }
-        }
-        (!parts.is_wrong).then_some(parts.literals)
+    }
+
+    /// Tells of a name by itself that is neither true nor false: probably a column of the head.
+    fn is_no_condition(&mut self, filter: &ExpressionSyntax, typing: &Typing) -> bool {
+        let is_known = !matches!(typing.base(), None | Some(DataType::Bool | DataType::Json));
+        let Some(name) = filter.as_variable().filter(|_| is_known) else { return false };
+        let message = format!("`{name}` is neither true nor false, and stands in a tree's body");
+        self.tell(Diagnostic::error(filter.span, message).help(
+            "a tree's body goes on to the brace of the head, or to `limit`: write other columns \
+             before the tree",
+        ));
+        true
     }
 
     fn atom<'s>(
@@ -305,7 +333,9 @@ impl<'a> Checker<'a> {
             self.tell_of_no_period(name);
             return None;
         }
-        if let Target::Stored(stored) = &target {
+        if let Target::Stored(stored) = &target
+            && !is_negated
+        {
             self.tell_apart(scope, stored, &mut terms, atom.span);
         }
         let relation = match &target {
@@ -446,8 +476,10 @@ impl<'a> Checker<'a> {
                 found
             }
             _ => {
-                if let Some(draft) = scope.drafts.get_mut(found.0) {
-                    // What is bound twice is there: an absent value equals nothing.
+                // What is bound twice is there: an absent value equals nothing.
+                if let Some(draft) = scope.drafts.get_mut(found.0)
+                    && !parts.is_negated
+                {
                     draft.typed.is_optional = false;
                 }
                 found

@@ -206,6 +206,16 @@ impl Checker<'_> {
                 let typing = Typing { expression, typed: column.typed, span: column.span };
                 self.as_type(typing, &wanted).map(|it| HeadTerm::Value(it.expression))
             }
+            (HeadTerm::Aggregate { aggregate, mut arguments, span }, Some(wanted)) => {
+                if let Some(first) = arguments.first_mut()
+                    && aggregate.answers_its_argument()
+                {
+                    let expression = first.clone();
+                    let typing = Typing { expression, typed: column.typed, span };
+                    *first = self.as_type(typing, &wanted)?.expression;
+                }
+                Some(HeadTerm::Aggregate { aggregate, arguments, span })
+            }
             (term, _) => Some(term),
         }
     }

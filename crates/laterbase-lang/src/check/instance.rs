@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Context;
 use super::aggregate::without_compounds;
 use super::head::Shape;
-use super::relation::Known;
+use super::relation::{EVENTS, Known};
 use super::strata::{Edge, components};
 use super::times::TimeContext;
 use crate::data_type::{Column, DataType};
@@ -21,7 +21,7 @@ const INSTANCES_MAX: usize = 10_000;
 
 /// Bytes of rules that are checked for one question at the most: a rule is checked once for each
 /// time that it is asked at, and again whenever a type that it needs becomes known.
-const CHECKED_BYTES_MAX: usize = 128 * 1024 * 1024;
+const CHECKED_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// A type as far as it is known, and whether a value may be absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -103,10 +103,13 @@ impl<'a> Checker<'a> {
         };
         for rule in rules {
             let name = &rule.name.text;
-            if checker.known.is_declared(name) {
+            if name.as_ref() == EVENTS || checker.known.is_declared(name) {
                 checker.tell(
-                    Diagnostic::error(rule.name.span, format!("the schema has a `{name}` already"))
-                        .help("give the rule a name of its own"),
+                    Diagnostic::error(
+                        rule.name.span,
+                        format!("there is a relation `{name}` already"),
+                    )
+                    .help("give the rule a name of its own"),
                 );
             }
             let rule = checker.simple(rule.clone());
@@ -352,9 +355,11 @@ impl<'a> Checker<'a> {
 
     /// The plan, if the answer holds; every mistake is told.
     pub(super) fn emit(&mut self, strata: Vec<Stratum>) -> Option<Plan> {
+        let numbers = 0..self.instances.len();
+        let rules: Vec<Vec<Rule>> = numbers.map(|number| self.check_instance(number)).collect();
+        let answer = self.check_answer();
         let mut derived = Vec::new();
-        for number in 0..self.instances.len() {
-            let rules = self.check_instance(number);
+        for (number, rules) in rules.into_iter().enumerate() {
             let instance = self.instances.get(number)?.clone();
             let mut columns = Vec::new();
             for slot in &instance.slots {
@@ -373,8 +378,7 @@ impl<'a> Checker<'a> {
                 .collect();
             derived.push(Derived { name: instance.name, columns, lattice, rules });
         }
-        let answer = self.check_answer()?;
-        Some(Plan { stored: self.stored.clone(), derived, strata, answer })
+        Some(Plan { stored: self.stored.clone(), derived, strata, answer: answer? })
     }
 
     /// The type of a column, which must be known by now.

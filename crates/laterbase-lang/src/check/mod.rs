@@ -29,6 +29,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use expression::fitting;
+pub(crate) use relation::EVENTS;
 
 use self::instance::Checker;
 use crate::diagnostic::{Diagnostic, has_errors};

@@ -59,8 +59,9 @@ impl Checker<'_> {
             Some(DataType::Json) => Some(DataType::Json),
             None => None,
             Some(other) => {
-                let message = format!("{other} has no elements");
-                self.tell(Diagnostic::error(first.span, message));
+                let message = format!("`[…]` takes a list or JSON, not {other}");
+                let help = "elements of a set are taken one by one: x in tags";
+                self.tell(Diagnostic::error(first.span, message).help(help));
                 return None;
             }
         };

@@ -80,7 +80,7 @@ impl<'a> Known<'a> {
 }
 
 /// The name of the relation of all events.
-const EVENTS: &str = "event";
+pub(crate) const EVENTS: &str = "event";
 
 impl<'a> Checker<'a> {
     /// What a path means, asked at a time; `None` after a mistake was told.

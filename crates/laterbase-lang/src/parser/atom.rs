@@ -69,7 +69,7 @@ impl Parser<'_> {
                 literals: vec![LiteralSyntax::Atom(Box::new(atom))],
             });
         }
-        self.expect_sign(Sign::ParenClose)?;
+        self.close((start, Sign::ParenOpen), Sign::ParenClose)?;
         body.span = start.to(self.last_span());
         Ok(body)
     }
@@ -80,7 +80,7 @@ impl Parser<'_> {
         if self.take_sign(Sign::ParenOpen) {
             let mut atom = self.bracketed(Self::atom)?;
             let times = self.times()?;
-            self.expect_sign(Sign::ParenClose)?;
+            self.close((start, Sign::ParenOpen), Sign::ParenClose)?;
             atom.times = TimesSyntax {
                 cut: times.cut.or(atom.times.cut),
                 valid: times.valid.or(atom.times.valid),
@@ -194,7 +194,12 @@ impl Parser<'_> {
                 if parser.is_sign(last) { Ok(None) } else { parser.expression().map(Some) }
             };
             let from = end(parser, Sign::Comma)?;
-            parser.expect_sign(Sign::Comma)?;
+            if !parser.take_sign(Sign::Comma) {
+                return parser.wrong(
+                    "expected `,` and the end of the range",
+                    "valid in [from, until); what is left out is open, as in [from, )",
+                );
+            }
             let until = end(parser, Sign::ParenClose)?;
             if parser.is_sign(Sign::BracketClose) {
                 return parser.wrong(

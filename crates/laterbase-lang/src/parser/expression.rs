@@ -118,6 +118,34 @@ impl Parser<'_> {
         (strength >= least).then_some((function, strength))
     }
 
+    /// Whether an operator stands here that could not start a value.
+    pub(super) fn is_operator(&self) -> bool {
+        match self.kind() {
+            TokenKind::Sign(sign) => matches!(
+                sign,
+                Sign::Equal
+                    | Sign::NotEqual
+                    | Sign::Less
+                    | Sign::LessOrEqual
+                    | Sign::Greater
+                    | Sign::GreaterOrEqual
+                    | Sign::Otherwise
+                    | Sign::PlusPlus
+                    | Sign::Plus
+                    | Sign::Minus
+                    | Sign::Star
+                    | Sign::Slash
+                    | Sign::Percent
+                    | Sign::Dot
+            ),
+            TokenKind::Name => matches!(self.keyword(), "or" | "and" | "in" | "is"),
+            TokenKind::QuotedName(_)
+            | TokenKind::Parameter
+            | TokenKind::Literal(_)
+            | TokenKind::End => false,
+        }
+    }
+
     /// `is null`, `is not null`.
     fn is_null(&mut self, left: ExpressionSyntax) -> Read<ExpressionSyntax> {
         self.at += 1;
@@ -156,10 +184,11 @@ impl Parser<'_> {
                 let field = ExpressionSyntax { kind: field, span: name.span };
                 inner = operator(Function::Field, vec![inner, field], span);
             } else if self.is_sign(Sign::BracketOpen) && self.goes_on() {
+                let opened = self.span();
                 self.at += 1;
                 let height = self.height;
                 let index = self.bracketed(Self::expression)?;
-                self.expect_sign(Sign::BracketClose)?;
+                self.close((opened, Sign::BracketOpen), Sign::BracketClose)?;
                 self.height = self.height.max(height);
                 self.grow()?;
                 let span = inner.span.to(self.last_span());
@@ -203,7 +232,7 @@ impl Parser<'_> {
             TokenKind::Sign(Sign::ParenOpen) => {
                 self.at += 1;
                 let inner = self.bracketed(Self::expression)?;
-                self.expect_sign(Sign::ParenClose)?;
+                self.close((start, Sign::ParenOpen), Sign::ParenClose)?;
                 inner.kind
             }
             TokenKind::Sign(Sign::BracketOpen) => {
@@ -213,6 +242,9 @@ impl Parser<'_> {
             TokenKind::Sign(Sign::BraceOpen) => {
                 let braces = (Sign::BraceOpen, Sign::BraceClose);
                 ExpressionKind::Record(self.operands(braces, Self::record_field)?)
+            }
+            TokenKind::Sign(Sign::Equal) => {
+                return self.wrong("expected a value", "a single `=` compares");
             }
             TokenKind::Sign(Sign::Plus) => {
                 return self.wrong("a value cannot start with `+`", "write the number by itself");

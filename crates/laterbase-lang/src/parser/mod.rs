@@ -67,7 +67,9 @@ pub fn parse(text: &str) -> Parsed {
             parser.at += 1;
         }
     }
-    Parsed { statements, diagnostics: parser.diagnostics }
+    let mut diagnostics = parser.diagnostics;
+    diagnostics.sort_by_key(|one| one.span.start);
+    Parsed { statements, diagnostics }
 }
 
 /// A mistake, which was told.
@@ -112,6 +114,12 @@ impl<'a> Parser<'a> {
                 StatementKind::Query(self.query()?)
             }
             "" if self.is_sign(Sign::Question) => StatementKind::Query(self.query()?),
+            _ if self.is_operator() && !self.next_is_sign(Sign::BraceOpen) => {
+                return self.wrong(
+                    "a line that starts with an operator goes on with nothing",
+                    "write it at the end of the line before, or put both within parentheses",
+                );
+            }
             _ if self.is_name() => StatementKind::Rule(self.rule()?),
             _ => {
                 return self.wrong(
@@ -248,9 +256,7 @@ impl<'a> Parser<'a> {
                 let message = format!("expected `,` or `{}`, found {found}", close.text());
                 let mut told = Diagnostic::error(parser.span(), message)
                     .note(opened, format!("`{}` is open since here", open.text()));
-                if parser.is_sign(Sign::If) && open == Sign::BraceOpen {
-                    told = told.help("in front of a negative value, write a blank: {points: -5}");
-                }
+                told.help = parser.help_within(open);
                 parser.diagnostics.push(told);
                 was_wrong = true;
                 parser.skip_item(open, close)?;
@@ -260,6 +266,27 @@ impl<'a> Parser<'a> {
             }
             if was_wrong { Err(Wrong) } else { Ok(items) }
         })
+    }
+
+    /// What was probably meant where an item should end.
+    fn help_within(&self, open: Sign) -> Option<String> {
+        if open != Sign::BraceOpen {
+            return None;
+        }
+        let before = self.at.checked_sub(1).map_or("", |at| self.keyword_at(at));
+        let is_value = |at: usize| {
+            matches!(self.kind_at(at), Some(TokenKind::Literal(_) | TokenKind::Parameter))
+        };
+        let help = if self.is_sign(Sign::If) && is_value(self.at + 1) {
+            "in front of a negative value, write a blank: {points: -5}"
+        } else if self.is_sign(Sign::BraceOpen) && matches!(before, "many" | "one") {
+            "rows of a tree are a column with a name: orders: many {…} :- …"
+        } else if self.is_sign(Sign::Equal) || is_value(self.at) {
+            "a value stands behind a colon: {port: \"NLRTM\"}"
+        } else {
+            return None;
+        };
+        Some(help.to_owned())
     }
 
     /// Goes to the next comma or the end of the items that were begun.
@@ -366,6 +393,16 @@ impl<'a> Parser<'a> {
         self.tell(Diagnostic::error(self.span(), message).label(format!("found {found}")))
     }
 
+    /// The sign that closes what was opened.
+    fn close(&mut self, (opened, open): (Span, Sign), close: Sign) -> Read<()> {
+        if self.take_sign(close) {
+            return Ok(());
+        }
+        let (message, found) = (format!("expected `{}`", close.text()), self.found());
+        let told = Diagnostic::error(self.span(), message).label(format!("found {found}"));
+        self.tell(told.note(opened, format!("`{}` is open since here", open.text())))
+    }
+
     fn is_name(&self) -> bool {
         matches!(self.kind(), TokenKind::Name | TokenKind::QuotedName(_))
     }
@@ -448,7 +485,8 @@ impl<'a> Parser<'a> {
         let Some(value) = value else {
             return self.wrong(
                 &format!("expected the number of {of_what}"),
-                "numbers are given once, from 1, and stay: names may change, numbers may not",
+                "it stands before the name, as in event 1 booked { 1 weight_kg: decimal }; numbers \
+                 are from 1 and stay, names may change",
             );
         };
         self.at += 1;

@@ -84,6 +84,13 @@ impl Parser<'_> {
             let times = self.times()?;
             return Ok(Expect::Query { is_some, body, times, span: start.to(self.last_span()) });
         }
+        if !self.is_name() {
+            return self.wrong(
+                "expected the name of a root, `none` or `some`",
+                "as in: expect shipment \"4711\" at 12; expect none :- shipment.arrived{key: \
+                 \"4711\"}",
+            );
+        }
         let root = self.name("a root")?;
         let key = self.deeper(|parser| parser.binary(5))?;
         let version = match self.keyword() {

@@ -31,7 +31,13 @@ impl Parser<'_> {
             );
         }
         let head = self.head()?;
-        self.expect_sign(Sign::If)?;
+        if !self.take_sign(Sign::If) {
+            return self.wrong(
+                "expected `:-` and a body",
+                "a rule says what its rows are: name{…} :- …; a query starts with `?{`, and what \
+                 is written names where: put customer{…}",
+            );
+        }
         let body = self.body()?;
         let times = self.times()?;
         Ok(RuleSyntax { name, head, body, times })

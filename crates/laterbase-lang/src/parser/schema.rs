@@ -143,19 +143,30 @@ impl Parser<'_> {
         Ok(FieldSyntax { number, name, type_syntax, default })
     }
 
+    /// A type. A `?` is about all of it: elements are always there.
     fn type_syntax(&mut self) -> Read<TypeSyntax> {
+        let mut found = self.plain_type()?;
+        found.is_optional = self.take_sign(Sign::Question);
+        found.span = found.span.to(self.last_span());
+        Ok(found)
+    }
+
+    fn plain_type(&mut self) -> Read<TypeSyntax> {
         self.deeper(|parser| {
+            if !parser.is_name() {
+                return parser
+                    .wrong("expected a type", "as in int, text?, list text, ref customer");
+            }
             let name = parser.name("a type")?;
             let start = name.span;
             let (mut of, mut target) = (None, None);
             match name.text.as_ref() {
-                "list" | "set" => of = Some(Box::new(parser.type_syntax()?)),
+                "list" | "set" => of = Some(Box::new(parser.plain_type()?)),
                 "ref" => target = Some(parser.name("a root or a table")?),
                 _ => {}
             }
-            let is_optional = parser.take_sign(Sign::Question);
             let span = start.to(parser.last_span());
-            Ok(TypeSyntax { name, of, target, is_optional, span })
+            Ok(TypeSyntax { name, of, target, is_optional: false, span })
         })
     }
 

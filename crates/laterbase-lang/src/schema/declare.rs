@@ -22,6 +22,22 @@ const TYPE_NAMES: [&str; 16] = [
     "period", "ref", "list", "set", "counter",
 ];
 
+/// What types are called in other languages, and here.
+const NAMES_ELSEWHERE: [(&str, &str); 12] = [
+    ("string", "text"),
+    ("str", "text"),
+    ("varchar", "text"),
+    ("integer", "int"),
+    ("bigint", "int"),
+    ("number", "decimal"),
+    ("numeric", "decimal"),
+    ("double", "float"),
+    ("boolean", "bool"),
+    ("timestamp", "time"),
+    ("datetime", "time"),
+    ("interval", "duration"),
+];
+
 /// The schema that statements declare, and what is wrong with it. Statements of other kinds are
 /// left out; whether views hold what they say is not looked at.
 #[must_use]
@@ -51,7 +67,7 @@ pub fn declare(statements: &[Statement]) -> (Schema, Vec<Diagnostic>) {
             Declaration::View(view) => {
                 let name = &view.rule.name;
                 declarer.unused(&view.number, "view");
-                declarer.new_name(name);
+                declarer.new_relation(name);
                 let view_number = view.number.value;
                 let view = View { name: Arc::clone(&name.text), rule: view.rule.clone() };
                 declarer.schema.views.insert(view_number, view);
@@ -93,6 +109,16 @@ impl Declarer {
         if self.diagnostics.len() < DIAGNOSTICS_MAX {
             self.diagnostics.push(diagnostic);
         }
+    }
+
+    /// Of a table or a view: what every query can name by itself.
+    fn new_relation(&mut self, name: &Name) {
+        if name.text.as_ref() == crate::check::EVENTS {
+            let told = Diagnostic::error(name.span, "all events are called `event` already")
+                .help("call it something else");
+            self.tell(told);
+        }
+        self.new_name(name);
     }
 
     fn new_name(&mut self, name: &Name) {
@@ -162,7 +188,7 @@ impl Declarer {
     }
 
     fn table(&mut self, syntax: &TableSyntax, span: Span) {
-        self.new_name(&syntax.name);
+        self.new_relation(&syntax.name);
         self.unused(&syntax.number, "table");
         let fields = self.fields(&syntax.fields, &["key"], true);
         let name = Arc::clone(&syntax.name.text);
@@ -270,9 +296,9 @@ impl Declarer {
             "period" => DataType::Period,
             "list" | "set" => {
                 let of = syntax.of.as_deref()?;
-                if of.is_optional || matches!(of.name.text.as_ref(), "counter") {
-                    let told = Diagnostic::error(of.span, "elements are values of a plain type")
-                        .help("leave out the `?`, and write `int` instead of `counter`");
+                if of.name.text.as_ref() == "counter" {
+                    let told = Diagnostic::error(of.span, "only a column as a whole counts")
+                        .help("elements are values: write `int`");
                     self.tell(told);
                 }
                 let of = Arc::new(self.data_type(of)?);
@@ -294,7 +320,11 @@ impl Declarer {
                 DataType::Ref(Arc::clone(&target.text))
             }
             name => {
-                let label = self.guesses.label(name, TYPE_NAMES);
+                let elsewhere = NAMES_ELSEWHERE.iter().find(|(other, _)| *other == name);
+                let label = match elsewhere {
+                    Some((_, ours)) => format!("did you mean `{ours}`?"),
+                    None => self.guesses.label(name, TYPE_NAMES),
+                };
                 let told = Diagnostic::error(syntax.name.span, format!("`{name}` is no type"))
                     .label(label)
                     .help(format!("types are {}", TYPE_NAMES.join(", ")));
