@@ -119,8 +119,8 @@ pub trait View: Send + Sync + 'static {
     /// The order in which events are applied.
     const ORDER: FoldOrder = FoldOrder::Id;
 
-    /// Counts up whenever `rows`, `apply`, an upcaster or the row comes to mean something else: rows
-    /// that are [kept](crate::Projection::kept) are of one version.
+    /// Counts up whenever `rows`, `apply`, an upcaster or the row comes to mean something else:
+    /// rows that are [kept](crate::Projection::kept) are of one version.
     const VERSION: u32 = 1;
 
     /// Which events the view looks at: their roots, types and tags. All by default.
