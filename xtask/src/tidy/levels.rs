@@ -157,7 +157,12 @@ const PACKAGES: &[Package] = &[
         level: Some(4),
         outside: &["iroh", "thiserror", "tokio"],
     },
-    Package { name: "laterbase-sim", folder: "crates/laterbase-sim", level: None, outside: &[] },
+    Package {
+        name: "laterbase-sim",
+        folder: "crates/laterbase-sim",
+        level: None,
+        outside: &["serde"],
+    },
     Package { name: "xtask", folder: "xtask", level: None, outside: &[] },
     Package {
         name: "laterbase-example-fleet",

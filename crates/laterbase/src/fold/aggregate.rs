@@ -67,7 +67,8 @@ pub trait Aggregate: Clone + Default + Send + Sync + 'static {
     /// The order in which events are applied.
     const ORDER: FoldOrder = FoldOrder::Id;
 
-    /// Counts up whenever `apply` comes to mean something else.
+    /// Counts up whenever `apply`, an upcaster or the state comes to mean something else: states
+    /// that are [kept](crate::Projection::kept) are of one version.
     const VERSION: u32 = 1;
 
     /// Takes an event in.
@@ -118,7 +119,8 @@ pub trait View: Send + Sync + 'static {
     /// The order in which events are applied.
     const ORDER: FoldOrder = FoldOrder::Id;
 
-    /// Counts up whenever `rows` or `apply` come to mean something else.
+    /// Counts up whenever `rows`, `apply`, an upcaster or the row comes to mean something else:
+    /// rows that are [kept](crate::Projection::kept) are of one version.
     const VERSION: u32 = 1;
 
     /// Which events the view looks at: their roots, types and tags. All by default.

@@ -21,7 +21,9 @@ type Versions = HashMap<u32, Arc<Upcast>>;
 
 /// The upcasters of a database, by root, type and version.
 ///
-/// They must be pure: the same payload, the same answer, on every replica.
+/// They must be pure: the same payload, the same answer, on every replica. Rows that are
+/// [kept](crate::Projection::kept) are made anew when an upcaster is added or removed; when one
+/// comes to mean something else, the fold's `VERSION` must count up.
 ///
 /// ```
 /// use laterbase::{Options, Upcasters};
