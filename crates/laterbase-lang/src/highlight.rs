@@ -175,17 +175,14 @@ fn place(tokens: &[Token], text: &str) -> Place {
         Some(TokenKind::Sign(Sign::BraceOpen | Sign::Comma))
     );
     for (at, token) in tokens.iter().enumerate().rev() {
-        match token.kind {
-            TokenKind::Sign(Sign::BraceClose) => open += 1,
-            TokenKind::Sign(Sign::BraceOpen) if open > 0 => open -= 1,
-            TokenKind::Sign(Sign::BraceOpen) => {
-                let path = path_before(tokens.get(..at).unwrap_or_default(), text);
-                return match path {
-                    Some(path) if may_be_field => Place::Field(path),
-                    _ => Place::Anywhere,
-                };
-            }
-            _ => {}
+        if token.kind == TokenKind::Sign(Sign::BraceClose) {
+            open += 1;
+        } else if token.kind == TokenKind::Sign(Sign::BraceOpen) && open > 0 {
+            open -= 1;
+        } else if token.kind == TokenKind::Sign(Sign::BraceOpen) {
+            let path = path_before(tokens.get(..at).unwrap_or_default(), text);
+            let field = path.filter(|_| may_be_field).map(Place::Field);
+            return field.unwrap_or(Place::Anywhere);
         }
     }
     Place::Anywhere
@@ -197,7 +194,7 @@ fn path_before(tokens: &[Token], text: &str) -> Option<String> {
     for token in tokens.iter().rev() {
         let is_name = matches!(token.kind, TokenKind::Name | TokenKind::QuotedName(_));
         let is_dot = token.kind == TokenKind::Sign(Sign::Dot);
-        let wants_name = parts.len() % 2 == 0;
+        let wants_name = parts.len().is_multiple_of(2);
         if (wants_name && is_name) || (!wants_name && is_dot) {
             parts.push(token.span.of(text));
         } else {

@@ -112,6 +112,10 @@ fn answer(
     ask.run().map_err(|error| not_answered(&error))
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the library may come to know more ways to fail"
+)]
 fn not_answered(error: &AskError) -> Problem {
     match &error.fault {
         AskFault::Mistakes(mistakes) => {
@@ -149,12 +153,10 @@ fn told(mistake: &Diagnostic, source: &str) -> Value {
 
 fn response(answer: Answer, form: Form) -> Response {
     let mut head = String::new();
-    match form {
-        Form::Csv => {
-            write_csv_header(answer.columns().iter().map(|it| it.name.as_ref()), &mut head)
-        }
-        Form::Json => head = format!("{{\"columns\":{},\"rows\":[", columns(&answer)),
-        _ => {}
+    if form == Form::Csv {
+        write_csv_header(answer.columns().iter().map(|it| it.name.as_ref()), &mut head);
+    } else if form == Form::Json {
+        head = format!("{{\"columns\":{},\"rows\":[", columns(&answer));
     }
     let state = Some((answer.rows.start(), answer, head));
     let chunks = stream::unfold(state, move |state| async move {
@@ -182,16 +184,14 @@ fn chunk(answer: &Answer, place: RowsPlace, form: Form, out: &mut String) -> Row
     let mut rows = answer.rows.iter_at(place);
     while out.len() < CHUNK_BYTES {
         let Some(row) = rows.next() else { break };
-        match form {
-            Form::Csv => write_csv_row(&row.values(), out),
-            Form::Json => {
-                out.push_str(if is_first { "\n" } else { ",\n" });
-                write_json_row(answer.columns(), &row.values(), out);
-            }
-            _ => {
-                write_json_row(answer.columns(), &row.values(), out);
-                out.push('\n');
-            }
+        if form == Form::Csv {
+            write_csv_row(&row.values(), out);
+        } else if form == Form::Json {
+            out.push_str(if is_first { "\n" } else { ",\n" });
+            write_json_row(answer.columns(), &row.values(), out);
+        } else {
+            write_json_row(answer.columns(), &row.values(), out);
+            out.push('\n');
         }
         is_first = false;
     }

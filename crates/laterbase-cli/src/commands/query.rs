@@ -101,6 +101,10 @@ fn warn(answer: &Answer, name: &str) {
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the library may come to know more ways to fail"
+)]
 pub(super) fn refused(error: &AskError, name: &str) -> Failure {
     let rendered = error.render(name);
     let message = rendered.strip_prefix("error: ").unwrap_or(&rendered);

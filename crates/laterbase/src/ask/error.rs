@@ -86,7 +86,11 @@ impl AskError {
     pub fn render(&self, name: &str) -> String {
         match &self.fault {
             AskFault::Mistakes(diagnostics) => render_all(diagnostics, name, &self.text),
-            other => format!("error: {other}"),
+            other @ (AskFault::NoQuery
+            | AskFault::Forbidden
+            | AskFault::Query(_)
+            | AskFault::Read(_)
+            | AskFault::Row { .. }) => format!("error: {other}"),
         }
     }
 }

@@ -47,33 +47,31 @@ impl Cell<'_> {
 }
 
 fn read_value(value: &Value, data_type: &DataType) -> Option<Value> {
-    match value {
-        Value::Text(text) => read_text(text, data_type),
-        Value::List(values) => match data_type {
-            DataType::List(of) | DataType::Set(of) => {
-                let read: Option<Vec<Value>> =
-                    values.iter().map(|value| read_value(value, of)).collect();
-                let read = read?;
-                let is_set = matches!(data_type, DataType::Set(_));
-                Some(if is_set { Value::set(read) } else { Value::List(read.into()) })
-            }
-            _ => None,
-        },
-        _ => fitting(value, data_type).filter(|value| !value.is_null()),
-    }
+    let Value::List(values) = value else {
+        return match value.as_text() {
+            Some(text) => read_text(text, data_type),
+            None => fitting(value, data_type).filter(|value| !value.is_null()),
+        };
+    };
+    let (DataType::List(of) | DataType::Set(of)) = data_type else { return None };
+    let read: Option<Vec<Value>> = values.iter().map(|value| read_value(value, of)).collect();
+    let is_set = matches!(data_type, DataType::Set(_));
+    read.map(|read| if is_set { Value::set(read) } else { Value::List(read.into()) })
 }
 
 fn read_text(text: &str, data_type: &DataType) -> Option<Value> {
-    match data_type {
-        DataType::Duration => literal::duration_of(text).map(Value::Duration),
-        DataType::Decimal => literal::decimal_of(text).map(Value::decimal),
-        DataType::Bytes => {
-            use base64::Engine as _;
-            let bytes = base64::engine::general_purpose::STANDARD.decode(text).ok()?;
-            Some(Value::Bytes(bytes.into()))
-        }
-        _ => fitting(&Value::text(text), data_type),
+    use base64::Engine as _;
+    if *data_type == DataType::Duration {
+        return literal::duration_of(text).map(Value::Duration);
     }
+    if *data_type == DataType::Decimal {
+        return literal::decimal_of(text).map(Value::decimal);
+    }
+    if *data_type == DataType::Bytes {
+        let bytes = base64::engine::general_purpose::STANDARD.decode(text).ok()?;
+        return Some(Value::Bytes(bytes.into()));
+    }
+    fitting(&Value::text(text), data_type)
 }
 
 /// Whether a content type says JSON, or CBOR.
@@ -141,7 +139,8 @@ fn position(names: &[Arc<str>], name: &str) -> Option<usize> {
     names.iter().position(|other| other.as_ref() == name)
 }
 
-/// A value of CBOR: the types that JSON has, and bytes and times besides.
+/// A value of CBOR: the types that JSON has, and bytes besides.
+#[expect(clippy::wildcard_enum_match_arm, reason = "what is not known is nothing")]
 fn of_cbor(value: &ciborium::Value) -> Value {
     match value {
         ciborium::Value::Integer(number) => match i64::try_from(i128::from(*number)) {

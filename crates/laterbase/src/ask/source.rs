@@ -80,10 +80,10 @@ impl<'a> StoredData<'a> {
         // The root first: a key is looked up under it.
         for constraint in request.constraints {
             if let Some(column) = request.relation.columns.get(constraint.column) {
-                match column.place {
-                    Place::Root => reads.narrow_root(&constraint.is),
-                    Place::Type => reads.narrow_type(&constraint.is),
-                    _ => {}
+                if column.place == Place::Root {
+                    reads.narrow_root(&constraint.is);
+                } else if column.place == Place::Type {
+                    reads.narrow_type(&constraint.is);
                 }
             }
         }
@@ -236,10 +236,10 @@ impl Reads {
     fn order(&mut self, request: &Scan<'_>) {
         let ordered = request.order.and_then(|order| {
             let place = &request.relation.columns.get(order.column)?.place;
-            let by = match place {
-                Place::Id | Place::Tx => Order::Tx,
-                Place::At => Order::Valid,
-                _ => return None,
+            let by = if matches!(place, Place::Id | Place::Tx) {
+                Order::Tx
+            } else {
+                matches!(place, Place::At).then_some(Order::Valid)?
             };
             Some((by, order.is_descending))
         });
@@ -446,7 +446,17 @@ impl Columns {
                 CellKind::Made(Place::Payload)
             }
             place @ (Place::Origin | Place::Tags | Place::Meta) => CellKind::Made(place.clone()),
-            place => CellKind::Plain(place.clone()),
+            place @ (Place::Id
+            | Place::Key
+            | Place::At
+            | Place::Tx
+            | Place::Arrived
+            | Place::Seq
+            | Place::Cause
+            | Place::Root
+            | Place::Type
+            | Place::Version
+            | Place::Validity) => CellKind::Plain(place.clone()),
         };
         self.cells.push(kind);
     }
