@@ -6,7 +6,8 @@
 /// How much a question may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Rows that it makes: of stored rows it keeps, of derived relations and of the answer.
+    /// Rows that it makes: of stored rows it keeps, of derived relations and of the answer. At most
+    /// four thousand million.
     pub rows_max: u64,
     /// Bytes that it holds for rows, indexes, texts and states.
     pub bytes_max: u64,

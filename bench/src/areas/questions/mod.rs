@@ -82,6 +82,7 @@ pub(super) fn run(context: &Context, report: &mut Report) -> Result<(), BenchErr
     Ok(())
 }
 
+/// Who was asked; rows and seconds, nothing of those that did not answer.
 type Asked = Vec<(String, Option<(u64, f64)>)>;
 
 fn asked(question: Question, edges: &Edges, others: &others::Others) -> Result<Asked, BenchError> {

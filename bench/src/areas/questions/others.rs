@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde::Deserialize;
 
-use super::{Edges, Question};
+use super::{Asked, Edges, Question};
 use crate::error::BenchError;
 
 /// Subjects, and the packages of PyPI that they need, with versions.
@@ -54,11 +54,7 @@ impl Others {
     }
 
     /// Asks each; nothing of those that took too long.
-    pub(super) fn ask(
-        &self,
-        question: Question,
-        edges: &Edges,
-    ) -> Result<Vec<(String, Option<(u64, f64)>)>, BenchError> {
+    pub(super) fn ask(&self, question: Question, edges: &Edges) -> Result<Asked, BenchError> {
         let text: String = edges.iter().map(|(a, b)| format!("{a} {b}\n")).collect();
         let wrap = |source| BenchError::File { path: self.edges.clone(), source };
         std::fs::write(&self.edges, text).map_err(wrap)?;

@@ -8,6 +8,9 @@ use crate::limits::{Cancel, Limits};
 /// Steps between two looks at limits and at the host.
 const STEPS_BETWEEN: u32 = 4_096;
 
+/// Rows of a relation are numbered in 32 bits.
+const ROWS_MAX: u64 = u32::MAX as u64 - 1;
+
 pub(crate) struct Meter<'a> {
     limits: Limits,
     cancel: &'a dyn Cancel,
@@ -18,7 +21,8 @@ pub(crate) struct Meter<'a> {
 }
 
 impl<'a> Meter<'a> {
-    pub(crate) fn new(limits: Limits, cancel: &'a dyn Cancel) -> Self {
+    pub(crate) fn new(mut limits: Limits, cancel: &'a dyn Cancel) -> Self {
+        limits.rows_max = limits.rows_max.min(ROWS_MAX);
         let culprit = Culprit { name: String::new(), span: Span::default(), rows: 0 };
         Self { limits, cancel, usage: Usage::default(), until_look: 1, culprit }
     }

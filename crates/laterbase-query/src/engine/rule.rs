@@ -2,6 +2,9 @@
 //!
 //! A rule inside a tree is answered for all rows around it at once: what it knows of them is a
 //! relation that its body joins, and its rows begin with the row of that relation that they are of.
+//!
+//! Where the language leaves it open: a head of aggregates alone has one row, even of no bindings
+//! (inside a tree, one for each row around it); what a tree is told of a group is grouped by too.
 
 use hashbrown::HashMap;
 use laterbase_lang::plan::{Expression, HeadTerm, Operand, Rule, Term, Times, Tree, VariableId};
