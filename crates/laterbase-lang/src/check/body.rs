@@ -49,6 +49,8 @@ pub(super) struct Scope {
     pub(super) is_incomplete: bool,
     /// Ids of events that atoms bound.
     pub(super) event_ids: Vec<VariableId>,
+    /// Names that nothing binds, of which was told.
+    pub(super) unbound: BTreeSet<Arc<str>>,
     /// Whether it is of a tree, whose body may go on where the head was meant to.
     is_of_tree: bool,
     /// Whether its names are those of an answer's columns.

@@ -170,7 +170,8 @@ impl Checker<'_> {
             let expression = Expression::Variable(found);
             return Some(Typing { expression, typed: scope.typed(found), span });
         }
-        if scope.is_incomplete || !self.is_listening() {
+        let is_told = !scope.unbound.insert(Arc::clone(name));
+        if is_told || scope.is_incomplete || !self.is_listening() {
             return None;
         }
         let known = scope.known_names();

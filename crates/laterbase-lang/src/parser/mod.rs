@@ -148,11 +148,13 @@ impl<'a> Parser<'a> {
         if self.take_sign(Sign::Semicolon) || self.is_at_end() || self.is_first_of_line() {
             return Ok(());
         }
-        self.wrong(
-            "the statement is complete before this",
-            "start a new line or write `;` before the next statement; a body goes on behind a \
-             comma",
-        )
+        let help = if self.is_sign(Sign::Comma) {
+            "the conditions of a body stand before its clauses: `having`, `order by`, `limit`, \
+             `as of`, `valid`; statements have a new line or a `;` between"
+        } else {
+            "start a new line or write `;` before the next statement; a body goes on behind a comma"
+        };
+        self.wrong("the statement is complete before this", help)
     }
 
     /// Goes on with the next statement: behind a semicolon, or on a line that starts like one.
