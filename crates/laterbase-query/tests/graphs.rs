@@ -1,7 +1,8 @@
 //! Closures and cliques of random graphs, larger than random programs have: matrices answer what
 //! rounds of rows answer, and meetings what nested loops do.
 //!
-//! Caught here: a pass over the rows of a closure that ends though some have changed, and a meeting
+//! Each of these breaks was made and caught here: a pass over the rows of a closure that ends
+//! though some have changed, a product or a side that goes by way of absent values, and a meeting
 //! that leaves out one of more than two relations.
 #![allow(
     clippy::unwrap_used,

@@ -1,6 +1,18 @@
 //! Random programs over random rows: the engine answers what the oracle answers, row for row.
 //!
 //! `LATERBASE_SEED` is the first seed, `LATERBASE_SCALE` how many times the usual number.
+//!
+//! Each of these breaks was made and caught here, most within the first thousand programs:
+//!
+//! - absent values that join, by index or by check; a variable that is bound twice bound anew
+//! - a delta taken for what was before it, or one row short; merged rows of a lattice that stay
+//! - a negation that is ignored; a body left behind a step that still binds something
+//! - a limit before the order, or over all groups of a tree; a descending order that ascends
+//! - bindings and list elements that count twice; a tree of aggregates without its empty groups
+//! - a closure that goes by way of absent values, or whose columns change places
+//! - demand that forgets what stands before an atom, or a rule of what is handed through
+//! - rows of one time taken for another's; a range that leaves out its end
+//! - first rows that end within a key, or that are taken for all
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -255,6 +255,7 @@ impl<'d> Run<'d> {
         };
         match goal.target {
             Target::Relation(number) => {
+                self.load_companions(making, &goal)?;
                 if self.push_meeting(making, &goal)? {
                     return Ok(());
                 }
@@ -337,6 +338,31 @@ impl<'d> Run<'d> {
         }
         bound_here.into_iter().for_each(|slot| mark(&mut making.is_bound, slot));
         (key, take)
+    }
+
+    /// Reads stored rows that are to meet those of a goal, where they are to be read anyway.
+    fn load_companions(
+        &mut self,
+        making: &mut Making<'d>,
+        goal: &Goal<'d>,
+    ) -> Result<(), QueryError> {
+        let slot = self.last_variable(making, goal);
+        let Some(slot) = slot else { return Ok(()) };
+        for at in 0..making.items.len() {
+            let Some(Item::Goal(other)) = making.items.get(at).cloned() else { continue };
+            let Target::Stored(number) = other.target else { continue };
+            let mut open = other.variables().filter(|slot| !making.is_bound(*slot));
+            let is_companion = open.next() == Some(slot) && open.next().is_none();
+            if !is_companion || self.seek_columns(making, &other, number)?.is_some() {
+                continue;
+            }
+            let (relation, terms) = self.load(&other, &making.items)?;
+            if let Some(Item::Goal(other)) = making.items.get_mut(at) {
+                other.target = Target::Relation(relation);
+                other.terms = terms;
+            }
+        }
+        Ok(())
     }
 
     /// Lets several goals meet that bind one variable more, if there are any such.

@@ -174,8 +174,12 @@ impl Maker {
             if self.random.chance(15) {
                 continue;
             }
-            let operand = if self.random.chance(6) {
-                Operand::Value(data::value(&mut self.random))
+            // Derived relations are asked for values more often: that is what demand is about.
+            let is_derived = matches!(relation, Relation::Derived(_));
+            let operand = if self.random.chance(if is_derived { 22 } else { 6 }) {
+                let is_int = self.random.chance(60);
+                let int = Value::Int(self.random.below(4) as i64);
+                Operand::Value(if is_int { int } else { data::value(&mut self.random) })
             } else {
                 let is_new = body.variables.len() < VARIABLES && self.random.chance(55);
                 let variable = if is_new || body.bound.is_empty() {
