@@ -148,7 +148,7 @@ fn of_cbor(value: &ciborium::Value) -> Value {
             Err(_) => Value::decimal(Decimal::from_i128_with_scale(i128::from(*number), 0)),
         },
         ciborium::Value::Bytes(bytes) => Value::Bytes(bytes.as_slice().into()),
-        ciborium::Value::Float(float) => Value::float(*float).unwrap_or_default(),
+        ciborium::Value::Float(float) => of_float(*float),
         ciborium::Value::Text(text) => Value::text(text),
         ciborium::Value::Bool(value) => Value::Bool(*value),
         ciborium::Value::Array(values) => Value::List(values.iter().map(of_cbor).collect()),
@@ -163,7 +163,7 @@ fn of_cbor(value: &ciborium::Value) -> Value {
     }
 }
 
-/// A number of JSON with a fraction or an exponent: exact where 28 digits can say it.
+/// A number with a fraction or an exponent: exact where 28 digits can say it.
 fn of_float(float: f64) -> Value {
     // The shortest text that reads back as this number is what was written, up to 17 digits.
     let text = float.to_string();
