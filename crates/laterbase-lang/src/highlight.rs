@@ -281,7 +281,7 @@ mod tests {
             "?{x} :- a{x}",
             "?{x} :- a{x};",
             "nonsense here",
-            "?{x: \"open",
+            "a{x} :- b{x}, x = \"open",
             "?{x y} :- a{x}",
         ] {
             assert!(!is_incomplete(text), "{text}");
