@@ -161,6 +161,28 @@ fn a_question_by_key_reads_the_stream_and_no_more() {
 }
 
 #[test]
+fn two_ids_of_one_moment_are_two_rows() {
+    let fixture = Fixture::new();
+    let mut commit = fixture.db.commit();
+    for key in ["a", "b"] {
+        commit.push(&NewEvent::new("ship", key, "seen")).unwrap();
+    }
+    fixture.db.append(&mut commit).unwrap().wait().unwrap();
+    let ids = fixture.ids(&Query::all());
+    let list = Value::List([Value::Id(ids[0]), Value::Id(ids[1])].into());
+    // Each of a few ids is looked up by itself.
+    for text in [
+        "?{n: count()} :- id in $ids, event{id}",
+        "?{n: count()} :- event{id}, id in $ids",
+        "?{n: count()} :- id in $ids, event{id}, other in $ids",
+    ] {
+        let answer = fixture.db.query(text).bind("ids", list.clone()).run().unwrap();
+        let expected = if text.contains("other") { 4 } else { 2 };
+        assert_eq!(answer.rows.iter().next().unwrap().value(0), Value::Int(expected), "{text}");
+    }
+}
+
+#[test]
 fn the_newest_few_are_read_without_the_others() {
     let fixture = fleet();
     let text = "?{id, n: payload.n} :- event{id, payload} order by id desc limit 3";

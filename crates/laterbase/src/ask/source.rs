@@ -4,6 +4,7 @@
 //! transaction and valid time become the read's own, so that it goes through an index. Everything
 //! else is left to the engine, which checks all constraints again.
 
+use std::collections::BTreeSet;
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
@@ -180,8 +181,14 @@ impl Reads {
                 });
             }
             (Place::Id, Restriction::OneOf(values)) => {
-                // An id is one moment of transaction time; the engine tells ties apart.
-                self.split(values, |query, value| {
+                // An id is one moment of transaction time; the engine tells ties apart. Two ids of
+                // one moment are one read: no event is answered twice.
+                let mut moments = BTreeSet::new();
+                let is_new = |value: &&Value| {
+                    id_of(value).is_none_or(|id| moments.insert(Timestamp::from_hlc(id.hlc())))
+                };
+                let values: Vec<Value> = values.iter().filter(is_new).cloned().collect();
+                self.split(&values, |query, value| {
                     let Some(id) = id_of(value) else { return false };
                     let at = Timestamp::from_hlc(id.hlc());
                     let next = Timestamp::from_micros(at.as_micros().saturating_add(1_000));
