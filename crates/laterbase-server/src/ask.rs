@@ -125,7 +125,7 @@ fn not_answered(error: &AskError) -> Problem {
                 mistakes.iter().map(|mistake| told(mistake, error.text())).collect();
             Problem::new(Kind::Query)
                 .detail(detail)
-                .field("errors", Value::from(told))
+                .field("mistakes", Value::from(told))
                 .field("text", json!(error.render("query")))
         }
         AskFault::NoQuery => Problem::new(Kind::Query).detail(&error.fault),

@@ -10,7 +10,6 @@ use axum::http::StatusCode;
 pub(crate) enum Kind {
     BadRequest,
     Cursor,
-    Query,
     Unauthorized,
     Foreign,
     Forbidden,
@@ -39,6 +38,7 @@ pub(crate) enum Kind {
     MediaType,
     Bundle,
     RefusedEvent,
+    Query,
     QueryTooLarge,
     RateLimit,
     HeadersTooLarge,
@@ -77,14 +77,6 @@ pub(crate) const KINDS: [Facts; 41] = [
         status: StatusCode::BAD_REQUEST,
         title: "The cursor is not one of this copy, or of another kind of read",
         advice: "Begin anew without it, or from a version vector: those mean the same everywhere.",
-    },
-    Facts {
-        kind: Kind::Query,
-        name: "query",
-        status: StatusCode::BAD_REQUEST,
-        title: "The question is wrong",
-        advice: "`errors` names each mistake with its line and column, `text` shows them in their \
-                 lines.",
     },
     Facts {
         kind: Kind::Unauthorized,
@@ -286,6 +278,14 @@ pub(crate) const KINDS: [Facts; 41] = [
         title: "Events were refused, and nothing of their commit was recorded",
         advice: "`errors` names each by its `index` in the body, from 0: mend them and send all \
                  again; of a body in batches, `done` says from which event on.",
+    },
+    Facts {
+        kind: Kind::Query,
+        name: "query",
+        status: StatusCode::UNPROCESSABLE_ENTITY,
+        title: "The question is wrong",
+        advice: "`mistakes` names each mistake with its line and column, `text` shows them in their \
+                 lines.",
     },
     Facts {
         kind: Kind::QueryTooLarge,

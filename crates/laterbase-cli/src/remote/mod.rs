@@ -125,6 +125,7 @@ fn reason(problem: &Problem) -> String {
 fn exit_of(problem: &Problem) -> Exit {
     match (problem.status, problem.kind.as_str()) {
         (_, "no-such-database") => Exit::NotADatabase,
+        (_, "query") => Exit::Usage,
         (404, _) => Exit::NotFound,
         (409 | 412, _) => Exit::Conflict,
         (401 | 403 | 413 | 415 | 422, _) => Exit::Refused,

@@ -81,8 +81,8 @@ fn parameters_are_values_and_never_text() {
 fn mistakes_say_where_they_stand() {
     let asked = Asked::new(ServerConfig::default());
     let (status, problem) = asked.refused("// count\n?{n: count()} :- evnt{root}");
-    assert_eq!((status, &problem["type"]), (400, &json!("/problems/query")));
-    let first = &problem["errors"][0];
+    assert_eq!((status, &problem["type"]), (422, &json!("/problems/query")));
+    let first = &problem["mistakes"][0];
     assert_eq!((&first["line"], &first["column"]), (&json!(2), &json!(18)), "{problem}");
     assert_eq!(first["label"], "did you mean `event`?");
     assert!(problem["text"].as_str().unwrap().contains("^^^^"), "{problem}");
@@ -126,7 +126,7 @@ fn a_token_for_one_root_asks_of_that_root_alone() {
     // A root that is there and one that is not are told apart by nothing.
     let (there, nowhere) =
         (ask(&token, "?{} :- shipment.seen{}"), ask(&token, "?{} :- shipless.seen{}"));
-    assert_eq!(there.0, 400);
+    assert_eq!(there.0, 422);
     assert_eq!(there.1.replace("shipment", "shipless"), nowhere.1);
     let token = fort.token("default", "*", &[Verb::Write]);
     assert_eq!(ask(&token, "?{n: count()} :- truck.seen{}").0, 403);
