@@ -284,8 +284,8 @@ pub(crate) const KINDS: [Facts; 41] = [
         name: "query",
         status: StatusCode::UNPROCESSABLE_ENTITY,
         title: "The question is wrong",
-        advice: "`mistakes` names each mistake with its line and column, `text` shows them in their \
-                 lines.",
+        advice: "`mistakes` names each mistake with its line and column, `text` shows them in \
+                 their lines.",
     },
     Facts {
         kind: Kind::QueryTooLarge,
