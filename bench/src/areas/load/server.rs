@@ -13,8 +13,6 @@ use crate::error::BenchError;
 /// How long a server may take to listen.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const START_PAUSE: Duration = Duration::from_millis(10);
-/// It settles before it is asked.
-const SETTLE: Duration = Duration::from_millis(200);
 
 /// One kind of server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,7 +136,6 @@ impl Running {
             }
             sleep(START_PAUSE);
         }
-        sleep(SETTLE);
         Ok(running)
     }
 

@@ -1,40 +1,45 @@
 //! The same questions, compiled: ascent and datafrog.
-#![allow(clippy::all, clippy::restriction, missing_docs, reason = "what the macros of ascent make")]
 
-use ascent::ascent;
 use datafrog::{Iteration, Relation};
 
+use self::compiled::{Closure, Reach, SameGeneration, Triangles};
 use super::{Edges, Question};
 
-ascent! {
-    struct Closure;
-    relation edge(i64, i64);
-    relation made(i64, i64);
-    made(x, y) <-- edge(x, y);
-    made(x, z) <-- edge(x, y), made(y, z);
-}
+/// What the macro makes is not written to this house's rules.
+#[allow(clippy::all, clippy::restriction, missing_docs, reason = "what the macro of ascent makes")]
+mod compiled {
+    use ascent::ascent;
 
-ascent! {
-    struct SameGeneration;
-    relation edge(i64, i64);
-    relation made(i64, i64);
-    made(x, y) <-- edge(a, x), edge(a, y);
-    made(x, y) <-- edge(a, x), made(a, b), edge(b, y);
-}
+    ascent! {
+        pub(super) struct Closure;
+        relation edge(i64, i64);
+        relation made(i64, i64);
+        made(x, y) <-- edge(x, y);
+        made(x, z) <-- edge(x, y), made(y, z);
+    }
 
-ascent! {
-    struct Reach;
-    relation edge(i64, i64);
-    relation made(i64);
-    made(x) <-- edge(1, x);
-    made(y) <-- made(x), edge(x, y);
-}
+    ascent! {
+        pub(super) struct SameGeneration;
+        relation edge(i64, i64);
+        relation made(i64, i64);
+        made(x, y) <-- edge(a, x), edge(a, y);
+        made(x, y) <-- edge(a, x), made(a, b), edge(b, y);
+    }
 
-ascent! {
-    struct Triangles;
-    relation edge(i64, i64);
-    relation made(i64, i64, i64);
-    made(x, y, z) <-- edge(x, y), edge(y, z), edge(z, x);
+    ascent! {
+        pub(super) struct Reach;
+        relation edge(i64, i64);
+        relation made(i64);
+        made(x) <-- edge(1, x);
+        made(y) <-- made(x), edge(x, y);
+    }
+
+    ascent! {
+        pub(super) struct Triangles;
+        relation edge(i64, i64);
+        relation made(i64, i64, i64);
+        made(x, y, z) <-- edge(x, y), edge(y, z), edge(z, x);
+    }
 }
 
 /// How many rows ascent answers.

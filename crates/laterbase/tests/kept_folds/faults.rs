@@ -3,23 +3,15 @@
 //!
 //! Caught here: a file that takes the place of the one before and is not whole, one that knows
 //! events which a power cut took, one that goes before its successor is there.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod kept_rows;
-mod support;
 
 use std::sync::Arc;
 
-use kept_rows::{Gate, START_MS, assert_from_scratch, bytes_of, files, fill, kept, put_with, tank};
+use crate::rows::{
+    Gate, START_MS, assert_from_scratch, bytes_of, files, fill, kept, put_with, tank,
+};
+use crate::support::{TestEnvironment, quiet};
 use laterbase::storage::{Fault, FaultPlan, FaultyStorage, OpClass, StorageOp, Survival};
 use laterbase::{Database, Durability, KeepError, KeptFileError};
-use support::{TestEnvironment, quiet};
 
 /// A database on a disk, with five tanks, whose rows are kept up to a third of the log.
 struct World {

@@ -4,25 +4,16 @@
 //! Caught here: a start that folds again what it has, a state that is older than its file says, a
 //! version that answers with rows of which it has folded a part, rows that are lost between two
 //! versions.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod kept_rows;
-mod support;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc};
 
-use kept_rows::{
+use crate::rows::{
     Board, Gate, Opened, Row, START_MS, assert_from_scratch, at_ms, bytes_of, files, fill, kept,
     put, put_with, rows_at, tank, write_file,
 };
+use crate::support::{TestEnvironment, options, quiet};
 use laterbase::storage::{MemoryStorage, OpenMode, Storage};
 use laterbase::{
     Aggregate, ApplyError, Database, Durability, Failure, FoldError, FoldEvent, KeepError,
@@ -30,7 +21,6 @@ use laterbase::{
     Upcasters, View, ViewRows,
 };
 use serde::{Deserialize, Serialize};
-use support::{TestEnvironment, options, quiet};
 
 /// A database in memory that is opened again and again.
 struct World {

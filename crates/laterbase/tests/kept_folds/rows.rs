@@ -1,6 +1,5 @@
 //! What the tests of kept folds share: a view that counts what it applies and can be held up, in
 //! any version, and the rows that it must have.
-#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
