@@ -32,7 +32,7 @@ pub use laterbase_query::{Cancel, Limits, Never, QueryError, Rows, RowsPlace};
 use laterbase_query::{Explanation, run, run_explained, why};
 use serde::de::DeserializeOwned;
 
-use self::source::StoredData;
+pub(crate) use self::source::StoredData;
 use crate::database::Database;
 
 /// A question, ready to be asked.
