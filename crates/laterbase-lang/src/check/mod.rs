@@ -19,6 +19,7 @@ mod condition;
 mod expression;
 mod head;
 mod instance;
+mod mutation;
 mod operator;
 mod part;
 mod relation;
@@ -29,6 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use expression::fitting;
+pub use mutation::{CheckedStep, check_expect, check_mutation};
 pub(crate) use relation::EVENTS;
 
 use self::instance::Checker;

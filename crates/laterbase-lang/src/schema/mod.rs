@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use declare::declare;
+pub(crate) use declare::is_root_name;
 pub use difference::{Change, Refusal, difference};
 
 use crate::data_type::DataType;
