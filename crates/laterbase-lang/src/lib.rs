@@ -26,6 +26,7 @@ pub mod write;
 
 pub use check::{
     Checked, CheckedStep, Context, Evaluate, check_expect, check_mutation, check_query, fitting,
+    operations_root,
 };
 pub use data_type::{Column, DataType};
 pub use diagnostic::{Diagnostic, Severity, has_errors, render_all};

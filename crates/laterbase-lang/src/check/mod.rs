@@ -32,6 +32,7 @@ use std::sync::Arc;
 pub use expression::fitting;
 pub use mutation::{CheckedStep, check_expect, check_mutation};
 pub(crate) use relation::EVENTS;
+pub use relation::operations_root;
 
 use self::instance::Checker;
 use crate::diagnostic::{Diagnostic, has_errors};

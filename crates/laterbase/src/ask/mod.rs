@@ -13,6 +13,7 @@ mod json;
 mod payload;
 mod source;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ use laterbase_lang::syntax::{QueryMode, QuerySyntax, RuleSyntax, Statement, Stat
 pub use laterbase_lang::{
     Column, DataType, Diagnostic, Piece, Severity, Value, completions, is_incomplete, pieces,
 };
-use laterbase_lang::{Context, Function, Span, check_query, has_errors, parse};
+use laterbase_lang::{Context, Function, Span, check_query, has_errors, operations_root, parse};
 use laterbase_query::scalar::Scalars;
 pub use laterbase_query::{Cancel, Limits, Never, QueryError, Rows, RowsPlace};
 use laterbase_query::{Explanation, run, run_explained, why};
@@ -201,7 +202,8 @@ impl<'a> Ask<'a> {
         if !mistakes.is_empty() {
             return Err(self.mistakes(mistakes));
         }
-        let forbidden = |plan: &Plan| plan.stored.iter().any(|it| !is_allowed(root_of(&it.source)));
+        let forbidden =
+            |plan: &Plan| plan.stored.iter().any(|it| !is_allowed(root_of(&it.source).as_deref()));
         if plans.iter().any(|(_, plan, _)| forbidden(plan)) {
             return Err(AskFault::Forbidden.into());
         }
@@ -227,11 +229,12 @@ impl<'a> Ask<'a> {
     }
 }
 
-/// The root of stored rows; none where they are of all roots.
-fn root_of(source: &Source) -> Option<&str> {
+/// The root of stored rows, a table's being that of its operations; none where they are of all.
+fn root_of(source: &Source) -> Option<Cow<'_, str>> {
     match source {
-        Source::EventsOf { root, .. } => Some(root),
-        Source::Events | Source::Table { .. } => None,
+        Source::EventsOf { root, .. } => Some(Cow::Borrowed(root)),
+        Source::Table { number } => Some(Cow::Owned(operations_root(*number))),
+        Source::Events => None,
     }
 }
 

@@ -4,6 +4,7 @@
 //! transaction and valid time become the read's own, so that it goes through an index. Everything
 //! else is left to the engine, which checks all constraints again.
 
+mod operations;
 mod tables;
 
 use std::collections::BTreeSet;
@@ -24,6 +25,7 @@ use crate::fold::FoldEvent;
 use crate::inner::Inner;
 use crate::query::{Cut, Direction, Order, Query, TimeRange};
 use crate::read::ReadError;
+use crate::table::table_of;
 use crate::walk::{View, Walk, plan, plan_scan};
 
 /// Values of a column for which one read each is made, instead of one for all.
@@ -320,6 +322,11 @@ impl Data for StoredData<'_> {
         if let Source::Table { number } = request.relation.source {
             return self.scan_table(number, request, take);
         }
+        if let Source::EventsOf { root, .. } = &request.relation.source
+            && let Some(number) = table_of(root)
+        {
+            return self.scan_operations(number, request, take);
+        }
         let failed = |error: ReadError| DataError(Box::new(error));
         let reads = self.reads(request).map_err(failed)?;
         let columns = Columns::new(request.relation, request.columns, self.schema);
@@ -481,7 +488,10 @@ impl Columns {
             | Place::Root
             | Place::Type
             | Place::Version
-            | Place::Validity) => CellKind::Plain(place.clone()),
+            | Place::Validity
+            | Place::Until
+            | Place::Life
+            | Place::Changed) => CellKind::Plain(place.clone()),
         };
         self.cells.push(kind);
     }
@@ -517,7 +527,10 @@ fn plain<'a>(place: &Place, event: &EventView<'a>, arrival: Hlc, version: u32) -
         | Place::Payload
         | Place::Field { .. }
         | Place::Member(_)
-        | Place::Validity => ValueRef::Null,
+        | Place::Validity
+        | Place::Until
+        | Place::Life
+        | Place::Changed => ValueRef::Null,
     }
 }
 
@@ -543,6 +556,9 @@ fn made(place: &Place, event: &EventView<'_>, payload: Option<&Value>) -> Value 
         | Place::Version
         | Place::Field { .. }
         | Place::Member(_)
-        | Place::Validity => Value::Null,
+        | Place::Validity
+        | Place::Until
+        | Place::Life
+        | Place::Changed => Value::Null,
     }
 }

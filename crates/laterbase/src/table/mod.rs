@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 pub(crate) use draft::{RowDraft, delete, put};
 use laterbase_event::RootName;
-use laterbase_lang::Value;
+use laterbase_lang::{Value, operations_root};
 pub(crate) use merge::{MergeColumn, MergedRow, merge, superseded};
 pub(crate) use operation::{CONTENT_TYPE, Cell, Operation, Reading, RowWrite, hash_of};
 pub(crate) use stand_in::SchemaHash;
@@ -36,9 +36,6 @@ pub(crate) const PUT: &str = "put";
 
 /// The type of the events that delete.
 pub(crate) const DELETE: &str = "delete";
-
-/// What the roots of tables begin with.
-const ROOT_PREFIX: &str = "_table.";
 
 /// What is done to one column.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,14 +63,14 @@ pub(crate) enum ColumnName {
 
 /// The root of a table's operations.
 pub(crate) fn root_of(table: u32) -> RootName {
-    let name = format!("{ROOT_PREFIX}{table}");
+    let name = operations_root(table);
     #[expect(clippy::expect_used, reason = "a prefix of 7 letters and up to 10 digits is a name")]
     RootName::try_from(name.as_str()).expect("a root's name")
 }
 
 /// The number of the table whose operations are under a root.
 pub(crate) fn table_of(root: &str) -> Option<u32> {
-    let number: u32 = root.strip_prefix(ROOT_PREFIX)?.parse().ok()?;
-    // `_table.01` and `_table.+1` are the roots of no table.
-    (root_of(number).as_str() == root).then_some(number)
+    let number: u32 = root.rsplit_once('.')?.1.parse().ok()?;
+    // `_table.01`, `_table.+1` and `ship.1` are the roots of no table.
+    (operations_root(number) == root).then_some(number)
 }

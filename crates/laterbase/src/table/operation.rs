@@ -19,6 +19,7 @@
 //! reader's.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ciborium::Value as Cbor;
 use laterbase_event::{EventId, EventView, Hlc};
@@ -242,6 +243,34 @@ impl Operation {
     /// Whether it covers any of `[from, until)`.
     pub(crate) fn overlaps(&self, from: i64, until: Option<i64>) -> bool {
         until.is_none_or(|until| self.from < until) && self.until.is_none_or(|own| from < own)
+    }
+
+    /// The names of the columns that it says something of, those that are declared.
+    pub(crate) fn column_names(&self, table: &Table) -> impl Iterator<Item = Arc<str>> {
+        self.cells.iter().filter_map(|(name, _)| match name {
+            ColumnName::Number(number) => {
+                table.fields.fields.get(number).map(|field| Arc::clone(&field.name))
+            }
+            ColumnName::Member(name) => Some(Arc::clone(name)),
+        })
+    }
+
+    /// What was done to a column: the value that it was given, the number that was added, or the
+    /// elements that were `added` and `removed`; nothing if nothing was.
+    pub(crate) fn put_to(&self, column: &ColumnName) -> Value {
+        let cell = self.cells.binary_search_by(|(name, _)| name.cmp(column));
+        match cell.ok().and_then(|at| self.cells.get(at)).map(|(_, cell)| cell) {
+            None => Value::Null,
+            Some(Cell::Value(value)) => value.clone(),
+            Some(Cell::Count(count)) => Value::Int(*count),
+            Some(Cell::Set { added, removed }) => {
+                let removed = removed.iter().map(|(value, _)| value.clone()).collect();
+                Value::record(vec![
+                    ("added".into(), Value::set(added.clone())),
+                    ("removed".into(), Value::set(removed)),
+                ])
+            }
+        }
     }
 
     fn is_well_formed(&self) -> bool {

@@ -1,9 +1,9 @@
 //! Rows of tables for the engine: operations are read by key, and merged.
 //!
-//! **Cost.** A key that is named is read by its stream, whatever else the table holds. Without one all
-//! operations of the table are read and sorted by key in memory, since nothing on disk is in the
-//! order of keys: at one valid time what no later operation can bring back is let go of on the way,
-//! so that memory follows the rows; over a range of valid times it follows the operations.
+//! **Cost.** A key that is named is read by its stream, whatever else the table holds. Without one
+//! all operations of the table are read and sorted by key in memory, since nothing on disk is in
+//! the order of keys: at one valid time what no later operation can bring back is let go of on the
+//! way, so that memory follows the rows; over a range of valid times it follows the operations.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
@@ -52,7 +52,7 @@ struct Gathered {
 }
 
 /// How operations of each schema are read, by their content type.
-struct Readings<'a> {
+pub(super) struct Readings<'a> {
     data: &'a StoredData<'a>,
     number: u32,
     table: &'a Table,
@@ -60,8 +60,12 @@ struct Readings<'a> {
 }
 
 impl<'a> Readings<'a> {
+    pub(super) fn new(data: &'a StoredData<'a>, number: u32, table: &'a Table) -> Self {
+        Self { data, number, table, known: HashMap::new() }
+    }
+
     /// The operation that an event is; `None` if it is none of this table.
-    fn operation(&mut self, event: &EventView<'_>) -> Option<Operation> {
+    pub(super) fn operation(&mut self, event: &EventView<'_>) -> Option<Operation> {
         let content_type = event.content_type();
         if !self.known.contains_key(content_type) {
             let reading = hash_of(content_type)
@@ -88,8 +92,7 @@ impl StoredData<'_> {
             return Ok(operations);
         };
         let query = Query { key: Some(key), ..self.query_of(table, cut)? };
-        let mut readings =
-            Readings { data: self, number: table, table: declared, known: HashMap::new() };
+        let mut readings = Readings::new(self, table, declared);
         self.walk(&query, true)?.run(|event, _, _| {
             operations.extend(readings.operation(event));
             ControlFlow::Continue(())
@@ -122,7 +125,7 @@ impl StoredData<'_> {
         let Some(table) = self.schema.tables.get(&number) else { return Ok(Scanned::default()) };
         let wanted = Wanted::new(table, request);
         let base = self.query_of(number, request.cut).map_err(failed)?;
-        let mut readings = Readings { data: self, number, table, known: HashMap::new() };
+        let mut readings = Readings::new(self, number, table);
         let mut scanned = Scanned::default();
         let keys = keys_of(request.relation, request.constraints);
         let Some(keys) = keys.filter(|keys| keys.len() <= SEEKS_MAX) else {
@@ -231,7 +234,10 @@ impl Wanted {
                     | Place::Version
                     | Place::Tags
                     | Place::Meta
-                    | Place::Payload,
+                    | Place::Payload
+                    | Place::Until
+                    | Place::Life
+                    | Place::Changed,
                 )
                 | None => WantedCell::Nothing,
             };
