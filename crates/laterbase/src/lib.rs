@@ -45,6 +45,8 @@ mod cursor;
 mod database;
 mod decide;
 mod environment;
+#[cfg(feature = "query")]
+pub mod execute;
 mod filter;
 mod flush_times;
 mod fold;

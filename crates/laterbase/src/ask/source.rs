@@ -18,6 +18,8 @@ use laterbase_lang::{DataType, Value};
 use laterbase_query::{Data, DataError, Restriction, Scan, Scanned, ValidTime, ValueRef};
 
 use super::payload::{self, Cell};
+use crate::cursor::{Cursor, CursorPlace};
+use crate::decide::stream_version;
 use crate::fold::FoldEvent;
 use crate::inner::Inner;
 use crate::query::{Cut, Direction, Order, Query, TimeRange};
@@ -28,7 +30,7 @@ use crate::walk::{View, Walk, plan, plan_scan};
 const SEEKS_MAX: usize = 64;
 
 /// What is stored, at one moment.
-pub(super) struct StoredData<'a> {
+pub(crate) struct StoredData<'a> {
     inner: &'a Arc<Inner>,
     view: View,
     vector: VersionVector,
@@ -51,6 +53,16 @@ impl<'a> StoredData<'a> {
         schema: &'a Schema,
     ) -> Result<Self, ReadError> {
         Ok(Self { inner, view: inner.view()?, vector, schema })
+    }
+
+    /// A cursor behind everything that is seen.
+    pub(crate) fn cursor(&self) -> Cursor {
+        Cursor { copy: self.inner.copy, place: CursorPlace::Arrival(self.view.bound) }
+    }
+
+    /// How many events a stream has.
+    pub(crate) fn stream_version(&self, root: &str, key: &str) -> Result<u64, ReadError> {
+        stream_version(&self.view, root, key)
     }
 
     fn reads(&self, request: &Scan<'_>) -> Result<Reads, ReadError> {
