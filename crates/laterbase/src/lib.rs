@@ -67,6 +67,8 @@ mod replay;
 mod statistics;
 mod subscription;
 pub mod sync;
+#[cfg(feature = "query")]
+mod table;
 mod terms;
 mod ticket;
 mod validator;

@@ -33,6 +33,7 @@ use laterbase_query::{Explanation, run, run_explained, why};
 use serde::de::DeserializeOwned;
 
 pub(crate) use self::moment::Moment;
+pub(crate) use self::source::StoredData;
 use crate::database::Database;
 
 /// A question, ready to be asked.

@@ -4,6 +4,8 @@
 //! transaction and valid time become the read's own, so that it goes through an index. Everything
 //! else is left to the engine, which checks all constraints again.
 
+mod tables;
+
 use std::collections::BTreeSet;
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
@@ -47,7 +49,7 @@ struct Reads {
 }
 
 impl<'a> StoredData<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         inner: &'a Arc<Inner>,
         vector: VersionVector,
         schema: &'a Schema,
@@ -77,17 +79,10 @@ impl<'a> StoredData<'a> {
                     .filter_map(|it| TypeName::try_from(it.as_ref()).ok())
                     .collect();
             }
+            // Rows of tables are made of events: see `tables`.
             Source::Table { .. } => return Ok(Reads::none()),
         }
-        base.cut = match request.cut {
-            plan::Cut::Latest => Cut::Latest,
-            plan::Cut::KnownAt(at) => Cut::KnownAt(Timestamp::from_micros(*at)),
-            plan::Cut::RecordedBy(at) => Cut::RecordedBy(Timestamp::from_micros(*at)),
-            plan::Cut::Vector(bytes) => {
-                let vector = VersionVector::decode(bytes);
-                Cut::Vector(vector.map_err(|error| ReadError::Refresh(error.to_string()))?)
-            }
-        };
+        base.cut = cut_of(request.cut)?;
         narrow_valid(&mut base.valid, request.valid);
         let mut reads = Reads { queries: vec![base], is_ordered: false, is_selective: false };
         // The root first: a key is looked up under it.
@@ -279,6 +274,19 @@ impl Reads {
     }
 }
 
+/// A cut as queries have it.
+fn cut_of(cut: &plan::Cut) -> Result<Cut, ReadError> {
+    Ok(match cut {
+        plan::Cut::Latest => Cut::Latest,
+        plan::Cut::KnownAt(at) => Cut::KnownAt(Timestamp::from_micros(*at)),
+        plan::Cut::RecordedBy(at) => Cut::RecordedBy(Timestamp::from_micros(*at)),
+        plan::Cut::Vector(bytes) => {
+            let vector = VersionVector::decode(bytes);
+            Cut::Vector(vector.map_err(|error| ReadError::Refresh(error.to_string()))?)
+        }
+    })
+}
+
 fn id_of(value: &Value) -> Option<EventId> {
     if let Value::Id(id) = value { Some(*id) } else { None }
 }
@@ -321,6 +329,9 @@ impl Data for StoredData<'_> {
         request: &Scan<'_>,
         take: &mut dyn FnMut(&[ValueRef<'_>]) -> ControlFlow<()>,
     ) -> Result<Scanned, DataError> {
+        if let Source::Table { number } = request.relation.source {
+            return self.scan_table(number, request, take);
+        }
         let failed = |error: ReadError| DataError(Box::new(error));
         let reads = self.reads(request).map_err(failed)?;
         let columns = Columns::new(request.relation, request.columns, self.schema);
@@ -339,6 +350,9 @@ impl Data for StoredData<'_> {
     }
 
     fn estimate(&self, request: &Scan<'_>) -> Option<u64> {
+        if let Source::Table { number } = request.relation.source {
+            return self.estimate_table(number, request);
+        }
         let reads = self.reads(request).ok()?;
         let counts: Result<Vec<u64>, ReadError> =
             reads.queries.iter().map(|query| self.estimate_one(query)).collect();
@@ -346,11 +360,15 @@ impl Data for StoredData<'_> {
     }
 
     fn can_order(&self, request: &Scan<'_>) -> bool {
+        if let Source::Table { .. } = request.relation.source {
+            return false;
+        }
         self.reads(request).is_ok_and(|reads| reads.is_ordered)
     }
 
     fn can_seek(&self, request: &Scan<'_>, column: usize) -> bool {
-        let has_root = matches!(request.relation.source, Source::EventsOf { .. });
+        let has_root =
+            matches!(request.relation.source, Source::EventsOf { .. } | Source::Table { .. });
         match request.relation.columns.get(column).map(|column| &column.place) {
             Some(Place::Key) => has_root,
             Some(Place::Id | Place::Cause) => true,

@@ -84,8 +84,8 @@ impl Guard {
                 (root.to_string(), types.collect())
             }
             Source::Table { number } => {
-                let types = table::TYPE_NAMES.iter();
-                let types = types.filter_map(|name| TypeName::try_from(*name).ok());
+                let types = [table::PUT, table::DELETE].into_iter();
+                let types = types.filter_map(|name| TypeName::try_from(name).ok());
                 (table::root_of(*number).to_string(), types.collect())
             }
         };
