@@ -153,9 +153,7 @@ fn not_carried_out(error: &ExecuteError) -> Problem {
     let shown = |problem: Problem| {
         let told = error.diagnostics();
         let told: Vec<Value> = told.iter().map(|it| told_of(it, error.text())).collect();
-        problem
-            .field("mistakes", Value::from(told))
-            .field("text", json!(error.render("query")))
+        problem.field("mistakes", Value::from(told)).field("text", json!(error.render("query")))
     };
     let problem = match &error.fault {
         ExecuteFault::Ask(AskFault::Mistakes(_)) => {
@@ -164,9 +162,7 @@ fn not_carried_out(error: &ExecuteError) -> Problem {
             shown(Problem::new(Kind::Query).detail(detail))
         }
         ExecuteFault::Ask(fault) => not_asked(fault),
-        ExecuteFault::Expectation(_) => {
-            shown(Problem::new(Kind::Condition).detail(&error.fault))
-        }
+        ExecuteFault::Expectation(_) => shown(Problem::new(Kind::Condition).detail(&error.fault)),
         ExecuteFault::Row(_) | ExecuteFault::Push { .. } => {
             shown(Problem::new(Kind::Query).detail(&error.fault))
         }

@@ -84,7 +84,8 @@ fn an_event_is_added_as_it_is_declared() {
     let schema = fixture.db.schema().unwrap();
     let expected = format!("application/vnd.laterbase.event+cbor; schema={}", schema.hash);
     assert_eq!(recorded.content_type, expected);
-    let answer = rows(&fixture.db, "?{key, port, carrier} :- shipment.departed{key, port, carrier}");
+    let answer =
+        rows(&fixture.db, "?{key, port, carrier} :- shipment.departed{key, port, carrier}");
     assert_eq!(answer, [r#"{"carrier":null,"key":"4711","port":"NLRTM"}"#]);
 }
 
@@ -375,10 +376,12 @@ fn rows_of_a_body_that_do_not_fit_are_refused() {
         "add note.written{key: \"a\", text: \"t\", port: 3, from: \"2026-03-02\"}
         add note.written{key: \"b\", text: \"t\", from: \"2026-03-02\"}",
     );
-    let told =
-        refused(&fixture, "add shipment.arrived{key, port} :- note.written{key, port}");
+    let told = refused(&fixture, "add shipment.arrived{key, port} :- note.written{key, port}");
     assert!(told.contains("`port` is absent in a row of the body"), "{told}");
-    let told = refused(&fixture, "add note.written{key, text: \"t\", tags: [text]} :- note.written{key, text}");
+    let told = refused(
+        &fixture,
+        "add note.written{key, text: \"t\", tags: [text]} :- note.written{key, text}",
+    );
     assert!(told.contains("these are no tags"), "{told}");
     let told = refused(
         &fixture,
@@ -408,10 +411,7 @@ fn only_what_is_allowed_is_read_and_written() {
     ];
     for text in forbidden {
         let error = run(text).unwrap_err();
-        assert!(
-            matches!(error.fault, ExecuteFault::Ask(AskFault::Forbidden)),
-            "{text}: {error:?}"
-        );
+        assert!(matches!(error.fault, ExecuteFault::Ask(AskFault::Forbidden)), "{text}: {error:?}");
     }
 }
 
@@ -436,7 +436,10 @@ fn a_statement_that_is_too_much_writes_nothing() {
     let over = || true;
     let error = fixture.db.execute(text).cancel(&over).run().unwrap_err();
     let fault = &error.fault;
-    assert!(matches!(fault, ExecuteFault::Ask(AskFault::Query(QueryError::Cancelled))), "{fault:?}");
+    assert!(
+        matches!(fault, ExecuteFault::Ask(AskFault::Query(QueryError::Cancelled))),
+        "{fault:?}"
+    );
     assert_eq!(fixture.db.version_vector().unwrap(), before);
 }
 

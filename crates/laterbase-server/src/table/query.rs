@@ -9,7 +9,8 @@ use crate::problem::Kind;
 const FORMS: &[Content] =
     &[content(JSON, "QueryRows"), content(NDJSON, "Text"), content("text/csv", "Text")];
 
-const ANSWERS: &[Answer] = &[ok("The rows of the last query of the text, and what each other statement wrote.", FORMS)];
+const ANSWERS: &[Answer] =
+    &[ok("The rows of the last query of the text, and what each other statement wrote.", FORMS)];
 
 pub(super) const ROUTES: &[Route] = &[Route {
     method: Method::Post,
