@@ -117,7 +117,7 @@ impl<'a> Ask<'a> {
         self
     }
 
-    /// Asks with declared types.
+    /// Asks with other declared types than those of the database.
     pub fn schema(mut self, schema: &'a Schema) -> Self {
         self.schema = Some(schema);
         self
@@ -171,10 +171,10 @@ impl<'a> Ask<'a> {
             return Err(self.mistakes(parsed.diagnostics));
         }
         let (rules, queries, mut mistakes) = sort(parsed.statements);
-        let nothing = Schema::default();
-        let declared = self.schema.unwrap_or(&nothing);
         let inner = self.database.inner();
         let failed = |error| AskError::from(AskFault::Read(error));
+        let of_database = inner.declared().map_err(failed)?;
+        let declared = self.schema.unwrap_or(&of_database.schema);
         let vector = inner.version_vector().map_err(failed)?;
         let is_allowed = |root: Option<&str>| self.allow.is_none_or(|allow| allow(root));
         let stored: BTreeMap<Arc<str>, BTreeSet<Arc<str>>> = vector
