@@ -44,6 +44,8 @@ mod content;
 mod cursor;
 mod database;
 mod decide;
+#[cfg(feature = "query")]
+mod declared;
 mod environment;
 #[cfg(feature = "query")]
 pub mod execute;
@@ -86,6 +88,11 @@ pub use consumer::{
 };
 pub use cursor::{Cursor, CursorError};
 pub use database::{CloseError, Database, Found};
+#[cfg(feature = "query")]
+pub use declared::{
+    AppliedSchema, Conflict, DatabaseSchema, SchemaChange, SchemaDifference, SchemaError,
+    SchemaHash,
+};
 pub use environment::{EntropyError, Environment, SystemEnvironment};
 pub use flush_times::FlushTimes;
 pub use fold::{

@@ -183,8 +183,10 @@ fn a_statement_writes_where_the_token_says() {
     };
     let token = fort.token("default", "truck", &[Verb::Read, Verb::Write]);
     assert_eq!(ask(&token, "add truck.seen{key: \"t\"}").0, 200);
-    let (there, nowhere) =
-        (ask(&token, "add shipment.seen{key: \"t\"}"), ask(&token, "add shipless.seen{key: \"t\"}"));
+    let (there, nowhere) = (
+        ask(&token, "add shipment.seen{key: \"t\"}"),
+        ask(&token, "add shipless.seen{key: \"t\"}"),
+    );
     assert_eq!((there.0, nowhere.0), (403, 403), "{there:?} {nowhere:?}");
     let guess = "transaction { expect shipment \"s1\" none; add truck.seen{key: \"t\"} }";
     assert_eq!(ask(&token, guess).0, 403);

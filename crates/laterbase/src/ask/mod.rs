@@ -118,7 +118,7 @@ impl<'a> Ask<'a> {
         self
     }
 
-    /// Asks with declared types.
+    /// Asks with other declared types than those of the database.
     pub fn schema(mut self, schema: &'a Schema) -> Self {
         self.schema = Some(schema);
         self
@@ -172,8 +172,9 @@ impl<'a> Ask<'a> {
             return Err(self.mistakes(parsed.diagnostics));
         }
         let (rules, queries, mut mistakes) = sort(parsed.statements);
-        let nothing = Schema::default();
-        let declared = self.schema.unwrap_or(&nothing);
+        let of_database = self.database.inner().declared();
+        let of_database = of_database.map_err(|error| AskError::from(AskFault::Read(error)))?;
+        let declared = self.schema.unwrap_or(&of_database.schema);
         let moment = self.moment(declared)?;
         let mut plans = Vec::new();
         for query in &queries {

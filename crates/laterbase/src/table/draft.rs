@@ -16,8 +16,8 @@ use laterbase_event::EventId;
 use laterbase_lang::Value;
 
 use super::operation::{Cell, LIFE_MAX, Operation, RowWrite, pending_id};
-use super::stand_in::SchemaHash;
 use super::{Change, ColumnName};
+use crate::declared::SchemaHash;
 
 /// The operations that put `changes` into a row over `[from, until)`.
 ///

@@ -11,7 +11,6 @@
 mod draft;
 mod merge;
 mod operation;
-mod stand_in;
 #[cfg(test)]
 #[allow(
     clippy::unwrap_used,
@@ -24,12 +23,12 @@ mod tests;
 
 use std::sync::Arc;
 
+pub(crate) use crate::declared::SchemaHash;
 pub(crate) use draft::{RowDraft, delete, put};
 use laterbase_event::RootName;
 use laterbase_lang::Value;
 pub(crate) use merge::{MergeColumn, MergedRow, merge, superseded};
 pub(crate) use operation::{CONTENT_TYPE, Cell, Operation, Reading, RowWrite, hash_of};
-pub(crate) use stand_in::SchemaHash;
 
 /// The type of the events that put.
 pub(crate) const PUT: &str = "put";

@@ -25,8 +25,8 @@ use laterbase_event::{EventId, EventView, Hlc};
 use laterbase_lang::schema::{Merge, Table};
 use laterbase_lang::{DataType, Value, fitting};
 
-use super::stand_in::{SchemaHash, decode_value, encode_value};
 use super::{ColumnName, DELETE, PUT};
+use crate::declared::{SchemaHash, decode_value, encode_value};
 
 /// The media type of operations.
 pub(crate) const CONTENT_TYPE: &str = "application/vnd.laterbase.row+cbor";
