@@ -92,8 +92,10 @@ pub enum CellPlace {
 /// What is done with a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CellChange {
-    /// It stands there from now on; a set has these elements and no others.
+    /// It stands there from now on.
     Set,
+    /// A set whose elements are merged has these and no others from now on.
+    Replace,
     /// It is added to a counter.
     Count,
     /// It is put into a set.
@@ -162,10 +164,11 @@ impl Cell {
             CellChange::Insert { are_many: true } | CellChange::Remove { are_many: true } => {
                 DataType::Set(Arc::new(self.data_type.clone()))
             }
-            CellChange::Set | CellChange::Count => self.data_type.clone(),
-            CellChange::Insert { are_many: false } | CellChange::Remove { are_many: false } => {
-                self.data_type.clone()
-            }
+            CellChange::Set
+            | CellChange::Replace
+            | CellChange::Count
+            | CellChange::Insert { are_many: false }
+            | CellChange::Remove { are_many: false } => self.data_type.clone(),
         }
     }
 }
@@ -206,6 +209,7 @@ impl fmt::Display for Cell {
         }
         f.write_str(match self.change {
             CellChange::Set => "",
+            CellChange::Replace => " has these alone",
             CellChange::Count => " counts",
             CellChange::Insert { are_many: false } => " takes in one",
             CellChange::Insert { are_many: true } => " takes in each of",

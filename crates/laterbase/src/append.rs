@@ -463,6 +463,8 @@ impl Inner {
                 first_position: position,
             };
             terms.write_entries(&self.hasher, &place, &mut front.pending);
+            #[cfg(feature = "query")]
+            self.schema.note_staged(root.as_str(), Position::new(position.as_u64() + count - 1));
             let appended = AppendedPart { first_seq, first_hlc, count: count as u32 };
             if commit.terms.len() == 1 {
                 consecutive = Some(appended);

@@ -117,6 +117,15 @@ pub enum PushError {
     /// The root's name is malformed.
     #[error("the root's name is refused: {0}")]
     Root(NameError),
+    /// The root is the database's own.
+    #[error(
+        "`{root}` begins with `_`, and such roots are the database's own: record under another \
+         one; rows of tables are written by `put` and `delete`"
+    )]
+    Reserved {
+        /// The root.
+        root: String,
+    },
     /// A validator objects.
     #[error("refused by a validator: {message}")]
     Refused {
@@ -200,6 +209,12 @@ impl Commit {
     /// [`PushError`] when the event is malformed, over a limit or refused by a validator; the
     /// commit is as it was.
     pub fn push(&mut self, event: &NewEvent) -> Result<usize, PushError> {
+        not_reserved(&event.root)?;
+        self.push_own(event)
+    }
+
+    /// Adds an event, also one of the database's own.
+    pub(crate) fn push_own(&mut self, event: &NewEvent) -> Result<usize, PushError> {
         let tags: Vec<(&str, &str)> =
             event.tags.iter().map(|tag| (tag.root.as_str(), tag.key.as_str())).collect();
         let meta: Vec<(&str, &str)> =
@@ -221,7 +236,7 @@ impl Commit {
             content_type: &event.content_type,
             payload: &event.payload,
         };
-        self.push_draft(&event.root, &draft)
+        self.push_any(&event.root, &draft)
     }
 
     /// Adds an event without owning or allocating anything; answers its index in the commit.
@@ -231,6 +246,11 @@ impl Commit {
     /// # Errors
     /// As [`Commit::push`].
     pub fn push_draft(&mut self, root: &str, draft: &EventDraft<'_>) -> Result<usize, PushError> {
+        not_reserved(root)?;
+        self.push_any(root, draft)
+    }
+
+    fn push_any(&mut self, root: &str, draft: &EventDraft<'_>) -> Result<usize, PushError> {
         let key = match draft.key {
             KeyDraft::Text(key) => Some(key),
             KeyDraft::OwnId => None,
@@ -352,4 +372,11 @@ impl Commit {
         }
         Ok(at)
     }
+}
+
+fn not_reserved(root: &str) -> Result<(), PushError> {
+    if root.starts_with('_') {
+        return Err(PushError::Reserved { root: root.to_owned() });
+    }
+    Ok(())
 }

@@ -376,7 +376,8 @@ impl<'a> Checker<'a> {
     ) -> Option<()> {
         let merge = declared.map_or(Merge::LastWriter, |it| it.merge);
         match (merge, field.change) {
-            (Merge::LastWriter | Merge::ObservedRemove, None) => {}
+            (Merge::LastWriter, None) => {}
+            (Merge::ObservedRemove, None) => cell.change = CellChange::Replace,
             (Merge::Counter, Some(Change::Add)) => cell.change = CellChange::Count,
             (Merge::Counter, None) if is_negative(field.value.as_ref()) => {
                 cell.change = CellChange::Count;
@@ -498,7 +499,7 @@ impl<'a> Checker<'a> {
                 CellChange::Insert { are_many } | CellChange::Remove { are_many } => {
                     *are_many = is_collection;
                 }
-                CellChange::Set | CellChange::Count => {}
+                CellChange::Set | CellChange::Replace | CellChange::Count => {}
             }
             is_wrong |= self.for_cell(cell, column, term).is_none();
         }

@@ -10,29 +10,29 @@
 mod csv;
 mod error;
 mod json;
+mod moment;
 mod payload;
 mod source;
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use csv::{cell_text, write_csv_header, write_csv_row};
 pub use error::{AskError, AskFault};
 pub use json::{AsJson, value_of_json, write_json_row};
-use laterbase_lang::plan::{Plan, Source};
+use laterbase_lang::plan::Plan;
 use laterbase_lang::schema;
 pub use laterbase_lang::schema::Schema;
 use laterbase_lang::syntax::{QueryMode, QuerySyntax, RuleSyntax, Statement, StatementKind};
 pub use laterbase_lang::{
     Column, DataType, Diagnostic, Piece, Severity, Value, completions, is_incomplete, pieces,
 };
-use laterbase_lang::{Context, Function, Span, check_query, has_errors, operations_root, parse};
-use laterbase_query::scalar::Scalars;
+use laterbase_lang::{Span, check_query, has_errors, parse};
 pub use laterbase_query::{Cancel, Limits, Never, QueryError, Rows, RowsPlace};
 use laterbase_query::{Explanation, run, run_explained, why};
 use serde::de::DeserializeOwned;
 
+pub(crate) use self::moment::Moment;
 pub(crate) use self::source::StoredData;
 use crate::database::Database;
 
@@ -70,7 +70,7 @@ pub struct Ask<'a> {
 }
 
 /// Whether the events of a root may be read; of all roots, if none is named.
-type Allow<'a> = dyn Fn(Option<&str>) -> bool + 'a;
+pub(crate) type Allow<'a> = dyn Fn(Option<&str>) -> bool + 'a;
 
 /// What the last query of a text answers.
 #[derive(Debug)]
@@ -118,7 +118,7 @@ impl<'a> Ask<'a> {
         self
     }
 
-    /// Asks with declared types.
+    /// Asks with other declared types than those of the database.
     pub fn schema(mut self, schema: &'a Schema) -> Self {
         self.schema = Some(schema);
         self
@@ -172,28 +172,13 @@ impl<'a> Ask<'a> {
             return Err(self.mistakes(parsed.diagnostics));
         }
         let (rules, queries, mut mistakes) = sort(parsed.statements);
-        let nothing = Schema::default();
-        let declared = self.schema.unwrap_or(&nothing);
-        let inner = self.database.inner();
-        let failed = |error| AskError::from(AskFault::Read(error));
-        let vector = inner.version_vector().map_err(failed)?;
-        let is_allowed = |root: Option<&str>| self.allow.is_none_or(|allow| allow(root));
-        let stored: BTreeMap<Arc<str>, BTreeSet<Arc<str>>> = vector
-            .roots()
-            .filter(|root| is_allowed(Some(root.as_str())))
-            .map(|root| (Arc::from(root.as_str()), BTreeSet::new()))
-            .collect();
-        let data = StoredData::new(inner, vector, declared).map_err(failed)?;
-        let context = Context {
-            schema: declared,
-            stored: &stored,
-            parameters: &self.parameters,
-            now: inner.environment.now_us(),
-            evaluate,
-        };
+        let of_database = self.database.inner().declared();
+        let of_database = of_database.map_err(|error| AskError::from(AskFault::Read(error)))?;
+        let declared = self.schema.unwrap_or(&of_database.schema);
+        let moment = self.moment(declared)?;
         let mut plans = Vec::new();
         for query in &queries {
-            let checked = check_query(&context, &rules, query);
+            let checked = check_query(&moment.context(), &rules, query);
             let (warnings, errors): (Vec<_>, Vec<_>) =
                 checked.diagnostics.into_iter().partition(|it| it.severity == Severity::Warning);
             mistakes.extend(errors);
@@ -202,39 +187,65 @@ impl<'a> Ask<'a> {
         if !mistakes.is_empty() {
             return Err(self.mistakes(mistakes));
         }
-        let forbidden =
-            |plan: &Plan| plan.stored.iter().any(|it| !is_allowed(root_of(&it.source).as_deref()));
-        if plans.iter().any(|(_, plan, _)| forbidden(plan)) {
+        if !plans.iter().all(|(_, plan, _)| moment.may_read(plan)) {
             return Err(AskFault::Forbidden.into());
         }
-        let text: Arc<str> = Arc::from(self.text.as_str());
         for (mode, plan, warnings) in plans {
-            let (limits, cancel) = (&self.limits, self.cancel);
-            let (rows, explanation) = match mode {
-                QueryMode::Why => (why(&plan, &data, limits, cancel), None),
-                QueryMode::Explain => {
-                    let (rows, explanation) = run_explained(&plan, &data, limits, cancel);
-                    (rows, Some(explanation))
-                }
-                QueryMode::Rows | QueryMode::Live => (run(&plan, &data, limits, cancel), None),
-            };
-            let rows = rows.map_err(|error| AskError::of_query(error, &self.text))?;
-            take(Answer { rows, explanation, warnings, text: Arc::clone(&text) })?;
+            take(self.answer(&moment, mode, &plan, warnings)?)?;
         }
         Ok(())
     }
 
+    /// This copy now.
+    pub(crate) fn moment<'m>(&'m self, declared: &'m Schema) -> Result<Moment<'m>, AskError> {
+        Moment::new(self.database.inner(), declared, &self.parameters, self.allow)
+            .map_err(|error| AskFault::Read(error).into())
+    }
+
+    /// The text.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn database(&self) -> &'a Database {
+        self.database
+    }
+
+    /// The rows of a plan.
+    pub(crate) fn rows(&self, moment: &Moment<'_>, plan: &Plan) -> Result<Rows, AskError> {
+        run(plan, &moment.data, &self.limits, self.cancel)
+            .map_err(|error| AskError::of_query(error, &self.text))
+    }
+
+    /// The rows of a plan, and behind each what it was made of.
+    pub(crate) fn reasons(&self, moment: &Moment<'_>, plan: &Plan) -> Result<Rows, AskError> {
+        why(plan, &moment.data, &self.limits, self.cancel)
+            .map_err(|error| AskError::of_query(error, &self.text))
+    }
+
+    /// Answers a plan.
+    pub(crate) fn answer(
+        &self,
+        moment: &Moment<'_>,
+        mode: QueryMode,
+        plan: &Plan,
+        warnings: Vec<Diagnostic>,
+    ) -> Result<Answer, AskError> {
+        let (data, limits, cancel) = (&moment.data, &self.limits, self.cancel);
+        let (rows, explanation) = match mode {
+            QueryMode::Why => (why(plan, data, limits, cancel), None),
+            QueryMode::Explain => {
+                let (rows, explanation) = run_explained(plan, data, limits, cancel);
+                (rows, Some(explanation))
+            }
+            QueryMode::Rows | QueryMode::Live => (run(plan, data, limits, cancel), None),
+        };
+        let rows = rows.map_err(|error| AskError::of_query(error, &self.text))?;
+        Ok(Answer { rows, explanation, warnings, text: Arc::from(self.text.as_str()) })
+    }
+
     fn mistakes(&self, diagnostics: Vec<Diagnostic>) -> AskError {
         AskError::mistakes(diagnostics, &self.text)
-    }
-}
-
-/// The root of stored rows, a table's being that of its operations; none where they are of all.
-fn root_of(source: &Source) -> Option<Cow<'_, str>> {
-    match source {
-        Source::EventsOf { root, .. } => Some(Cow::Borrowed(root)),
-        Source::Table { number } => Some(Cow::Owned(operations_root(*number))),
-        Source::Events => None,
     }
 }
 
@@ -245,12 +256,13 @@ fn sort(statements: Vec<Statement>) -> (Vec<RuleSyntax>, Vec<QuerySyntax>, Vec<D
         match kind {
             StatementKind::Rule(rule) => rules.push(rule),
             StatementKind::Query(query) if query.mode == QueryMode::Live => {
-                mistakes.push(not_yet(span, "live queries"));
+                mistakes.push(not_live(span));
             }
             StatementKind::Query(query) => queries.push(query),
-            StatementKind::Mutation(_) | StatementKind::Transaction(_) => {
-                mistakes.push(not_yet(span, "statements that write"));
-            }
+            StatementKind::Mutation(_) | StatementKind::Transaction(_) => mistakes.push(
+                Diagnostic::error(span, "a question writes nothing")
+                    .help("statements that write are carried out by `execute`"),
+            ),
             StatementKind::Declaration(_) => mistakes.push(
                 Diagnostic::error(span, "a schema is not declared within a question")
                     .help("give the schema in a file of its own"),
@@ -260,13 +272,19 @@ fn sort(statements: Vec<Statement>) -> (Vec<RuleSyntax>, Vec<QuerySyntax>, Vec<D
     (rules, queries, mistakes)
 }
 
-fn not_yet(span: Span, what: &str) -> Diagnostic {
-    Diagnostic::error(span, format!("{what} are not carried out here"))
-        .help("ask for rows with `?{…} :- …`; events are recorded by `append`")
+/// That a query is not asked again whenever something changes.
+pub(crate) fn not_live(span: Span) -> Diagnostic {
+    Diagnostic::error(span, "live queries are not answered here")
+        .help("ask for rows with `?{…} :- …`")
 }
 
-fn evaluate(function: Function, values: &[Value]) -> Result<Value, String> {
-    Scalars::default().call(function, values, Span::default()).map_err(|error| error.to_string())
+/// Whether a text has statements that write; `false` if it cannot be read.
+#[must_use]
+pub fn writes(text: &str) -> bool {
+    parse(text).statements.iter().any(|statement| match &statement.kind {
+        StatementKind::Mutation(_) | StatementKind::Transaction(_) => true,
+        StatementKind::Declaration(_) | StatementKind::Rule(_) | StatementKind::Query(_) => false,
+    })
 }
 
 /// The names of the rules of a text that holds nothing else; `None` if it holds other statements.

@@ -7,9 +7,11 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use laterbase_lang::{DataType, Decimal, Value, fitting, literal};
+use laterbase_lang::{DataType, Value, fitting, literal};
 use laterbase_query::ValueRef;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::declared::{json_of_cbor, json_of_float};
 
 /// What a field of a payload is.
 #[derive(Debug, Clone, Default)]
@@ -102,7 +104,7 @@ pub(super) fn whole(content_type: &str, payload: &[u8]) -> Value {
             ValueSeed.deserialize(&mut reader).unwrap_or_default()
         }
         Form::Cbor => ciborium::from_reader::<ciborium::Value, _>(payload)
-            .map(|value| of_cbor(&value))
+            .map(|value| json_of_cbor(&value))
             .unwrap_or_default(),
         Form::Bytes if payload.is_empty() => Value::Null,
         Form::Bytes => Value::Bytes(payload.into()),
@@ -127,7 +129,7 @@ pub(super) fn fields<'a>(
             for (name, value) in &members {
                 let place = name.as_text().and_then(|name| position(names, name));
                 if let Some(cell) = place.and_then(|place| cells.get_mut(place)) {
-                    *cell = Cell::Value(of_cbor(value));
+                    *cell = Cell::Value(json_of_cbor(value));
                 }
             }
         }
@@ -137,43 +139,6 @@ pub(super) fn fields<'a>(
 
 fn position(names: &[Arc<str>], name: &str) -> Option<usize> {
     names.iter().position(|other| other.as_ref() == name)
-}
-
-/// A value of CBOR: the types that JSON has, and bytes besides.
-#[expect(clippy::wildcard_enum_match_arm, reason = "what is not known is nothing")]
-fn of_cbor(value: &ciborium::Value) -> Value {
-    match value {
-        ciborium::Value::Integer(number) => match i64::try_from(i128::from(*number)) {
-            Ok(int) => Value::Int(int),
-            Err(_) => Value::decimal(Decimal::from_i128_with_scale(i128::from(*number), 0)),
-        },
-        ciborium::Value::Bytes(bytes) => Value::Bytes(bytes.as_slice().into()),
-        ciborium::Value::Float(float) => of_float(*float),
-        ciborium::Value::Text(text) => Value::text(text),
-        ciborium::Value::Bool(value) => Value::Bool(*value),
-        ciborium::Value::Array(values) => Value::List(values.iter().map(of_cbor).collect()),
-        ciborium::Value::Map(members) => {
-            let member = |(name, value): &(ciborium::Value, ciborium::Value)| {
-                Some((Arc::from(name.as_text()?), of_cbor(value)))
-            };
-            Value::record(members.iter().filter_map(member).collect())
-        }
-        ciborium::Value::Tag(_, value) => of_cbor(value),
-        _ => Value::Null,
-    }
-}
-
-/// A number with a fraction or an exponent: exact where 28 digits can say it.
-fn of_float(float: f64) -> Value {
-    // The shortest text that reads back as this number is what was written, up to 17 digits.
-    let text = float.to_string();
-    match literal::decimal_of(&text) {
-        Some(decimal) if decimal.scale() == 0 => {
-            i64::try_from(decimal.mantissa()).map_or(Value::decimal(decimal), Value::Int)
-        }
-        Some(decimal) => Value::decimal(decimal),
-        None => Value::float(float).unwrap_or_default(),
-    }
 }
 
 /// Reads any value.
@@ -207,7 +172,7 @@ impl<'de> Visitor<'de> for ValueSeed {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        Ok(of_float(value))
+        Ok(json_of_float(value))
     }
 
     fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
@@ -278,7 +243,7 @@ impl<'de> Visitor<'de> for CellSeed {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Cell<'de>, E> {
-        Ok(Cell::Value(of_float(value)))
+        Ok(Cell::Value(json_of_float(value)))
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<Cell<'de>, E> {

@@ -21,6 +21,9 @@ use laterbase_lang::{DataType, Value};
 use laterbase_query::{Data, DataError, Restriction, Scan, Scanned, ValidTime, ValueRef};
 
 use super::payload::{self, Cell};
+use crate::cursor::{Cursor, CursorPlace};
+use crate::decide::stream_version;
+use crate::declared::Declared;
 use crate::fold::FoldEvent;
 use crate::inner::Inner;
 use crate::query::{Cut, Direction, Order, Query, TimeRange};
@@ -37,6 +40,8 @@ pub(crate) struct StoredData<'a> {
     view: View,
     vector: VersionVector,
     schema: &'a Schema,
+    /// The schemas by which events were written.
+    declared: Arc<Declared>,
 }
 
 /// Several reads that together answer a scan.
@@ -54,7 +59,17 @@ impl<'a> StoredData<'a> {
         vector: VersionVector,
         schema: &'a Schema,
     ) -> Result<Self, ReadError> {
-        Ok(Self { inner, view: inner.view()?, vector, schema })
+        Ok(Self { inner, view: inner.view()?, vector, schema, declared: inner.declared()? })
+    }
+
+    /// A cursor behind everything that is seen.
+    pub(crate) fn cursor(&self) -> Cursor {
+        Cursor { copy: self.inner.copy, place: CursorPlace::Arrival(self.view.bound) }
+    }
+
+    /// How many events a stream has.
+    pub(crate) fn stream_version(&self, root: &str, key: &str) -> Result<u64, ReadError> {
+        stream_version(&self.view, root, key)
     }
 
     fn reads(&self, request: &Scan<'_>) -> Result<Reads, ReadError> {

@@ -16,35 +16,8 @@ use laterbase_event::EventId;
 use laterbase_lang::Value;
 
 use super::operation::{Cell, LIFE_MAX, Operation, RowWrite, pending_id};
-use super::stand_in::SchemaHash;
 use super::{Change, ColumnName};
-
-/// The operations that put `changes` into a row over `[from, until)`.
-///
-/// For several steps of one commit on one row, [`RowDraft`].
-pub(crate) fn put(
-    history: &[Operation],
-    from: i64,
-    until: Option<i64>,
-    changes: &[(ColumnName, Change)],
-    hash: SchemaHash,
-) -> Vec<RowWrite> {
-    let mut draft = RowDraft::new(history.to_vec());
-    draft.put(from, until, changes);
-    draft.finish(hash)
-}
-
-/// The operations that delete a row over `[from, until)`; none where it is not there.
-pub(crate) fn delete(
-    history: &[Operation],
-    from: i64,
-    until: Option<i64>,
-    hash: SchemaHash,
-) -> Vec<RowWrite> {
-    let mut draft = RowDraft::new(history.to_vec());
-    draft.delete(from, until);
-    draft.finish(hash)
-}
+use crate::declared::SchemaHash;
 
 /// What one commit does to one row.
 ///

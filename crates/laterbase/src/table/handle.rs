@@ -1,7 +1,7 @@
 //! A table for programs that embed a database: rows in, rows out.
 //!
-//! A write reads its row, decides, and appends on the condition that the row has not changed since; if
-//! it has, it decides again. Questions see the same rows.
+//! A write reads its row, decides, and appends on the condition that the row has not changed since;
+//! if it has, it decides again. Questions see the same rows.
 
 use std::sync::Arc;
 
@@ -9,14 +9,13 @@ use laterbase_event::{Key, Tag, Timestamp};
 use laterbase_lang::schema::{Field, Merge};
 use laterbase_lang::{DataType, Value, fitting, plan};
 
-use super::declared::Declared;
 use super::read::{RowChange, TableRead, TableRow};
 use super::{Change, ColumnName, RowDraft, TableError, root_of};
 use crate::append::AppendError;
 use crate::ask::StoredData;
 use crate::condition::{After, AppendCondition, ConditionItem, ConditionMatch};
-use crate::cursor::{Cursor, CursorPlace};
 use crate::database::Database;
+use crate::declared::Declared;
 use crate::new_event::NewEvent;
 use crate::progress::Durability;
 use crate::ticket::Appended;
@@ -59,12 +58,48 @@ struct Write<'t, 'a> {
     mistake: Option<TableError>,
 }
 
+impl Database {
+    /// A table that the schema declares, as it declares it now.
+    ///
+    /// ```
+    /// use laterbase::{Database, Options, Timestamp};
+    /// use serde::Deserialize;
+    ///
+    /// #[derive(Deserialize, Debug, PartialEq)]
+    /// struct Customer {
+    ///     key: String,
+    ///     name: String,
+    ///     points: i64,
+    ///     tags: Vec<String>,
+    /// }
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// let db = Database::create(dir.path(), Options::default())?;
+    /// db.apply_schema("table 1 customer { 1 name: text, 2 points: counter, 3 tags: set text }")?;
+    ///
+    /// let customers = db.table("customer")?;
+    /// customers.put("c1").set("name", "Acme").add("points", 5).insert("tags", "cold").run()?;
+    /// customers.put("c1").add("points", 2).run()?;
+    ///
+    /// let acme: Customer = customers.row("c1")?.ok_or("no row")?.to()?;
+    /// assert_eq!((acme.name.as_str(), acme.points, acme.tags), ("Acme", 7, vec!["cold".to_owned()]));
+    ///
+    /// // As of any valid time; and who did what.
+    /// let long_ago = Timestamp::from_micros(0);
+    /// assert!(customers.read().key("c1").valid_at(long_ago).rows()?.is_empty());
+    /// assert_eq!(customers.history("c1")?.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`TableError::NoTable`], and [`TableError::Read`] if the schema cannot be read.
+    pub fn table(&self, name: &str) -> Result<Table<'_>, TableError> {
+        Table::of(self, self.inner().declared()?, name)
+    }
+}
+
 impl<'a> Table<'a> {
-    pub(super) fn of(
-        database: &'a Database,
-        declared: Arc<Declared>,
-        name: &str,
-    ) -> Result<Self, TableError> {
+    fn of(database: &'a Database, declared: Arc<Declared>, name: &str) -> Result<Self, TableError> {
         match declared.schema.table(name) {
             Some((number, _)) => Ok(Self { database, declared, number }),
             None => {
@@ -157,13 +192,17 @@ impl PutRow<'_, '_> {
     /// Adds an element to a set.
     pub fn insert(self, column: &str, value: impl Into<Value>) -> Self {
         let value = value.into();
-        self.change(column, |field| element(column, field, &value).map(|it| Change::Insert(vec![it])))
+        self.change(column, |field| {
+            element(column, field, &value).map(|it| Change::Insert(vec![it]))
+        })
     }
 
     /// Takes an element out of a set. What others add meanwhile, without knowing, stays.
     pub fn remove(self, column: &str, value: impl Into<Value>) -> Self {
         let value = value.into();
-        self.change(column, |field| element(column, field, &value).map(|it| Change::Remove(vec![it])))
+        self.change(column, |field| {
+            element(column, field, &value).map(|it| Change::Remove(vec![it]))
+        })
     }
 
     /// For these valid times, from the first up to, and without, the second; open if there is none.
@@ -241,6 +280,8 @@ impl Write<'_, '_> {
         }
         let Table { database, declared, number } = self.table;
         let inner = database.inner();
+        // Others read what is written by the schema that it names.
+        inner.declared_to_write()?;
         let root = root_of(*number);
         let key = Key::try_from(self.key.as_str()).map_err(TableError::Key)?;
         let from = self.from.map_or_else(|| inner.environment.now_us(), Timestamp::as_micros);
@@ -250,7 +291,7 @@ impl Write<'_, '_> {
         }
         for _ in 0..ATTEMPTS_MAX {
             let data = StoredData::new(inner, inner.version_vector()?, &declared.schema)?;
-            let after = CursorPlace::Arrival(data.bound());
+            let after = After::Cursor(data.cursor());
             let history = data.history(*number, &self.key, &plan::Cut::Latest)?;
             let mut draft = RowDraft::new(history);
             decide(&mut draft, from, until);
@@ -270,7 +311,6 @@ impl Write<'_, '_> {
             }
             let tags = vec![Tag { root, key: key.clone() }];
             let item = ConditionItem { types: Vec::new(), tags };
-            let after = After::Cursor(Cursor { copy: inner.copy, place: after });
             let matches = ConditionMatch::Items(vec![item]);
             commit.fail_if(AppendCondition { matches, after });
             match inner.append(&mut commit) {

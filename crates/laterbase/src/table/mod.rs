@@ -9,9 +9,11 @@
 //! the order of arrival: equal operations make equal rows.
 
 mod draft;
+mod error;
+mod handle;
 mod merge;
 mod operation;
-mod stand_in;
+mod read;
 #[cfg(test)]
 #[allow(
     clippy::unwrap_used,
@@ -24,12 +26,16 @@ mod tests;
 
 use std::sync::Arc;
 
-pub(crate) use draft::{RowDraft, delete, put};
+pub(crate) use draft::RowDraft;
+pub use error::TableError;
+pub use handle::{DeleteRow, PutRow, Table};
 use laterbase_event::RootName;
 use laterbase_lang::{Value, operations_root};
 pub(crate) use merge::{MergeColumn, MergedRow, merge, superseded};
-pub(crate) use operation::{CONTENT_TYPE, Cell, Operation, Reading, RowWrite, hash_of};
-pub(crate) use stand_in::SchemaHash;
+pub(crate) use operation::{Operation, Reading, hash_of};
+pub use read::{RowChange, TableRead, TableRow};
+
+pub(crate) use crate::declared::SchemaHash;
 
 /// The type of the events that put.
 pub(crate) const PUT: &str = "put";

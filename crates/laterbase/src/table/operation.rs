@@ -26,8 +26,8 @@ use laterbase_event::{EventId, EventView, Hlc};
 use laterbase_lang::schema::{Merge, Table};
 use laterbase_lang::{DataType, Value, fitting};
 
-use super::stand_in::{SchemaHash, decode_value, encode_value};
 use super::{ColumnName, DELETE, PUT};
+use crate::declared::{SchemaHash, content_type, decode_value, encode_value};
 
 /// The media type of operations.
 pub(crate) const CONTENT_TYPE: &str = "application/vnd.laterbase.row+cbor";
@@ -105,6 +105,7 @@ struct ReadColumn {
 
 impl Reading {
     /// Operations of the reader's own schema.
+    #[cfg(test)]
     pub(crate) fn same(table: &Table) -> Self {
         Self::new(table, table, |_, _| true)
     }
@@ -236,6 +237,7 @@ impl ReadColumn {
 
 impl Operation {
     /// Whether it covers a valid time.
+    #[cfg(test)]
     pub(crate) fn covers(&self, at: i64) -> bool {
         self.from <= at && self.until.is_none_or(|until| at < until)
     }
@@ -292,16 +294,14 @@ impl Operation {
             members.push((name, cell_value(cell, at)));
         }
         let type_name = if self.is_delete { DELETE } else { PUT };
-        let content_type = format!("{CONTENT_TYPE}; schema={hash}");
+        let content_type = content_type(CONTENT_TYPE, hash);
         RowWrite { type_name, from: self.from, payload: bytes_of(members), content_type }
     }
 }
 
 /// The schema that a content type names; `None` if it is that of no operation.
 pub(crate) fn hash_of(content_type: &str) -> Option<SchemaHash> {
-    let (media, parameter) = content_type.split_once(';')?;
-    let hash = parameter.trim().strip_prefix("schema=")?;
-    if media.trim() == CONTENT_TYPE { hash.parse().ok() } else { None }
+    SchemaHash::of_content_type(content_type, CONTENT_TYPE)
 }
 
 /// The id of the event that is recorded for a draft's operation, before it is.

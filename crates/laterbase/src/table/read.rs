@@ -175,9 +175,7 @@ impl RowChange {
     pub(super) fn of(operation: &Operation, table: &Declaration) -> Self {
         let columns = operation.cells.iter().filter_map(|(name, _)| {
             let shown = match name {
-                ColumnName::Number(number) => {
-                    Arc::clone(&table.fields.fields.get(number)?.name)
-                }
+                ColumnName::Number(number) => Arc::clone(&table.fields.fields.get(number)?.name),
                 ColumnName::Member(member) => Arc::clone(member),
             };
             Some((shown, operation.put_to(name)))

@@ -14,7 +14,7 @@ use laterbase_query::ValidTime;
 
 use super::merge::{MergeColumn, MergedRow, merge, superseded};
 use super::operation::{Cell, Operation, Reading, pending_id};
-use super::{Change, ColumnName, RowDraft, SchemaHash, delete, put};
+use super::{Change, ColumnName, RowDraft, SchemaHash};
 
 /// Instants at which histories take place.
 const INSTANTS: i64 = 12;
@@ -66,7 +66,7 @@ impl Random {
 fn record(draft: RowDraft, clock: &mut u64, replica: u64) -> Vec<Operation> {
     let reading = Reading::same(&table());
     let commit = event(*clock + 1, replica);
-    let writes = draft.finish(SchemaHash::default());
+    let writes = draft.finish(SchemaHash::of(""));
     let recorded = writes.iter().map(|write| {
         *clock += 1;
         reading.read_back(write, event(*clock, replica), commit).expect("what is written is read")
@@ -363,7 +363,6 @@ fn a_removal_names_the_adds_of_its_own_commit_and_no_later_ones() {
 
 #[test]
 fn pieces_of_one_life_are_one_event_and_what_is_gone_is_not_deleted() {
-    let hash = SchemaHash::default();
     let mut clock = 0;
     let mut draft = RowDraft::new(Vec::new());
     draft.put(10, Some(20), &[]);
@@ -383,8 +382,10 @@ fn pieces_of_one_life_are_one_event_and_what_is_gone_is_not_deleted() {
     let mut again = draft(&history);
     again.put(0, None, &[]);
     assert_eq!(lives(again), [(0, Some(10), 1), (10, Some(20), 3), (20, None, 1)]);
-    assert_eq!(delete(&history, 0, None, hash), []);
-    assert_eq!(put(&history, 5, Some(5), &[], hash), []);
+    let mut nothing = draft(&history);
+    nothing.delete(0, None);
+    nothing.put(5, Some(5), &[]);
+    assert_eq!(nothing.finish(SchemaHash::of("")), []);
 }
 
 #[test]

@@ -11,14 +11,14 @@ use std::ops::ControlFlow;
 use laterbase_event::{EventView, Key};
 use laterbase_lang::Value;
 use laterbase_lang::plan::{self, Place, Stored};
-use laterbase_lang::schema::Table;
+use laterbase_lang::schema::{Owner, Table};
 use laterbase_query::{Constraint, DataError, Restriction, Scan, Scanned, ValidTime, ValueRef};
 
 use super::{SEEKS_MAX, StoredData};
 use crate::query::{Order, Query};
 use crate::read::ReadError;
 use crate::table::{
-    MergeColumn, MergedRow, Operation, Reading, hash_of, merge, root_of, superseded,
+    MergeColumn, MergedRow, Operation, Reading, SchemaHash, hash_of, merge, root_of, superseded,
 };
 
 /// Of so many events that are visible one must be of the table for the log to be read through.
@@ -104,14 +104,17 @@ impl StoredData<'_> {
         Ok(Query { cut: super::cut_of(cut)?, ..Query::root(root_of(table)) })
     }
 
-    /// How the operations of a schema are read; `None` if they are of another table.
-    fn reading(
-        &self,
-        _number: u32,
-        table: &Table,
-        _hash: crate::table::SchemaHash,
-    ) -> Option<Reading> {
-        Some(Reading::same(table))
+    /// How the operations of a schema are read; `None` if its table of the number is another one.
+    fn reading(&self, number: u32, table: &Table, hash: SchemaHash) -> Option<Reading> {
+        // The schema may be on its way.
+        let Some(schema) = self.declared.schema_of(hash) else { return Some(Reading::unknown()) };
+        let writer = schema.tables.get(&number)?;
+        let lineage = &self.declared.lineage;
+        let owner = Owner::Table(number);
+        let is_same_table =
+            writer.name == table.name || lineage.has_owner_name(&owner, &writer.name);
+        let is_same = |field: u32, name: &str| lineage.has_name(&owner, field, name);
+        is_same_table.then(|| Reading::new(writer, table, is_same))
     }
 
     /// Answers the rows of a table.
