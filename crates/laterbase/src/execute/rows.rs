@@ -20,7 +20,7 @@ use crate::ask::{AsJson, Moment};
 use crate::commit::Commit;
 use crate::declared::Declared;
 use crate::new_event::{CONTENT_TYPE_JSON, Cause, NewEvent};
-use crate::table::{self, Change, ColumnName, MergeColumn, RowDraft};
+use crate::table::{self, Change, ColumnName, RowDraft};
 
 /// What a statement comes to, until it is pushed.
 pub(super) struct Drafts<'m> {
@@ -195,19 +195,7 @@ impl<'m> Drafts<'m> {
     /// A column that a row must have, and would not have for some of these times.
     fn missing(&self, number: u32, key: &Arc<str>, valid: ValidTime) -> Option<Arc<str>> {
         let table = self.moment.schema.tables.get(&number)?;
-        let must = |field: &&laterbase_lang::schema::Field| {
-            let is_merged = field.merge != laterbase_lang::schema::Merge::LastWriter;
-            !field.is_optional && field.default.is_none() && !is_merged
-        };
-        let fields = table.fields.fields.iter().filter(|(_, field)| must(field));
-        let (names, columns): (Vec<_>, Vec<_>) = fields
-            .map(|(number, field)| (Arc::clone(&field.name), MergeColumn::of(*number, field)))
-            .unzip();
-        let row = self.rows.get(&(number, Arc::clone(key)))?;
-        table::merge(row.draft.operations(), &columns, valid).iter().find_map(|merged| {
-            let absent = merged.cells.iter().position(Value::is_null)?;
-            names.get(absent).cloned()
-        })
+        self.rows.get(&(number, Arc::clone(key)))?.draft.missing(table, valid)
     }
 
     /// Pushes everything to a commit; what was read of rows goes to the guard.

@@ -11,10 +11,14 @@
 //! by how far it lies back: ids are not known before.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use laterbase_event::EventId;
 use laterbase_lang::Value;
+use laterbase_lang::schema::{Field, Merge, Table};
+use laterbase_query::ValidTime;
 
+use super::merge::{MergeColumn, merge};
 use super::operation::{Cell, LIFE_MAX, Operation, RowWrite, pending_id};
 use super::{Change, ColumnName};
 use crate::declared::SchemaHash;
@@ -46,6 +50,7 @@ impl RowDraft {
     }
 
     /// What is recorded, and behind it what is drafted, as if it were recorded.
+    #[cfg(test)]
     pub(crate) fn operations(&self) -> &[Operation] {
         &self.operations
     }
@@ -68,6 +73,21 @@ impl RowDraft {
         for piece in joined(pieces) {
             self.push(piece, true, Vec::new());
         }
+    }
+
+    /// A column that may not be absent, and is for some of these valid times.
+    pub(crate) fn missing(&self, table: &Table, valid: ValidTime) -> Option<Arc<str>> {
+        let is_needed = |field: &Field| {
+            field.merge == Merge::LastWriter && !field.is_optional && field.default.is_none()
+        };
+        let fields = table.fields.fields.iter().filter(|(_, field)| is_needed(field));
+        let (names, columns): (Vec<_>, Vec<_>) = fields
+            .map(|(number, field)| (Arc::clone(&field.name), MergeColumn::of(*number, field)))
+            .unzip();
+        merge(&self.operations, &columns, valid).iter().find_map(|merged| {
+            let absent = merged.cells.iter().position(Value::is_null)?;
+            names.get(absent).cloned()
+        })
     }
 
     /// The events to record.

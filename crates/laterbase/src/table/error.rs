@@ -41,8 +41,8 @@ pub enum TableError {
         /// What was given.
         found: &'static str,
     },
-    /// The column may not be absent. Nothing was written.
-    #[error("`{column}` is never absent: give it a value, or declare its type with a `?`")]
+    /// The column may not be absent, and would be. Nothing was written.
+    #[error("the row would have no `{column}`: give it a value, or declare its type with a `?`")]
     NotOptional {
         /// The column.
         column: String,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use laterbase_event::{Key, Tag, Timestamp};
 use laterbase_lang::schema::{Field, Merge};
 use laterbase_lang::{DataType, Value, fitting, plan};
+use laterbase_query::ValidTime;
 
 use super::read::{RowChange, TableRead, TableRow};
 use super::{Change, ColumnName, RowDraft, TableError, root_of};
@@ -295,6 +296,11 @@ impl Write<'_, '_> {
             let history = data.history(*number, &self.key, &plan::Cut::Latest)?;
             let mut draft = RowDraft::new(history);
             decide(&mut draft, from, until);
+            let table = declared.schema.tables.get(number);
+            let valid = ValidTime::In(Some(from), until);
+            if let Some(column) = table.and_then(|table| draft.missing(table, valid)) {
+                return Err(TableError::NotOptional { column: column.to_string() });
+            }
             let writes = draft.finish(declared.hash);
             if writes.is_empty() {
                 return Ok(None);
