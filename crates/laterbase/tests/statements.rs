@@ -372,8 +372,8 @@ fn rows_of_a_body_that_do_not_fit_are_refused() {
     let fixture = declared();
     write(
         &fixture,
-        "add note.written{key: \"a\", text: \"t\", port: 3, from: \"2026-03-02\"}
-        add note.written{key: \"b\", text: \"t\", from: \"2026-03-02\"}",
+        "add note.written{key: \"a\", text: \"t\", port: 3, from: \"2026-03-02T00:00Z\"}
+        add note.written{key: \"b\", text: \"t\", from: \"2026-03-02T00:00Z\"}",
     );
     let told = refused(&fixture, "add shipment.arrived{key, port} :- note.written{key, port}");
     assert!(told.contains("`port` is absent in a row of the body"), "{told}");
