@@ -139,7 +139,7 @@ fn a_transaction_is_recorded_whole_or_not_at_all() {
  --> query:2:9
   |
 2 |         expect none :- shipment.arrived{{key: \"4711\", port: p}}
-  |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   = help: found {{p: \"USNYC\"}} by the events [\"{commit}\"]"
         )
     );
