@@ -98,6 +98,20 @@ fn examples_mean_something() {
 }
 
 #[test]
+fn examples_of_the_page_of_tables_mean_something() {
+    let page = include_str!("../../../docs/reference/tables.md");
+    let mut schema = Schema::default();
+    for (word, text) in blocks(page) {
+        assert_eq!(format(text).unwrap().trim(), text.trim());
+        if word == "schema" {
+            schema = schema::declare(&parse(text).statements).0;
+        }
+        assert_eq!(mistakes(&schema, text), "", "{text}");
+    }
+    assert_eq!(schema.tables.len(), 2);
+}
+
+#[test]
 fn examples_are_laid_out() {
     let page = std::fs::read_to_string(PAGE).unwrap();
     let mut next = page.clone();

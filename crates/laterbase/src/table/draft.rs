@@ -3,7 +3,7 @@
 //! ```text
 //!   lives      1 1 1 1 2 2 2 . . .      . nothing known
 //!   put       [- - - - - - - - - -)
-//!   pieces    [1      )[3    )[1  )     odd: that life goes on; even: the next one; none: the first
+//!   pieces    [1      )[3    )[1  )     odd: that life; even: the one after; none: the first
 //!   delete    [2      )                 where the row is alive, and nowhere else
 //! ```
 //! A later step of a draft sees the earlier ones as if they were recorded. What is drafted for one

@@ -5,8 +5,8 @@
 //!   events ─▶ operation ─▶ merge: periods, and what each column is in them ─▶ rows
 //! ```
 //! The operations of table N are events of the root `_table.N`; their key is the row's. What is
-//! merged how is told in the [reference](../../../docs/reference/tables.md). Nothing here decides by
-//! the order of arrival: equal operations make equal rows.
+//! merged how is told in docs/reference/tables.md. Nothing here decides by the order of arrival:
+//! equal operations make equal rows.
 
 mod draft;
 mod error;

@@ -48,7 +48,7 @@ pub struct RowChange {
     pub commit: EventId,
     /// Whether the row was deleted.
     pub is_delete: bool,
-    /// The life of the row: odd while it is there, one more with each delete and each new beginning.
+    /// The life of the row: odd while it is there, one more with each delete and each beginning.
     pub life: u64,
     /// From when on it holds.
     pub from: Timestamp,

@@ -12,6 +12,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod cases;
 mod copies;
 mod foreign;
 mod history;

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
 
-use laterbase_event::{EventView, Key};
+use laterbase_event::{EventId, EventView, Key};
 use laterbase_lang::Value;
 use laterbase_lang::plan::{self, Place, Stored};
 use laterbase_lang::schema::{Owner, Table};
@@ -99,6 +99,24 @@ impl StoredData<'_> {
             ControlFlow::Continue(())
         })?;
         Ok(operations)
+    }
+
+    /// The events under a table's root that are no operations on it, ascending.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub(crate) fn no_operations(&self, table: u32) -> Result<Vec<EventId>, ReadError> {
+        let mut ids = Vec::new();
+        let Some(declared) = self.schema.tables.get(&table) else { return Ok(ids) };
+        let query = self.query_of(table, &plan::Cut::Latest)?;
+        let mut readings = Readings::new(self, table, declared);
+        self.walk(&query, true)?.run(|event, _, _| {
+            if readings.operation(event).is_none() {
+                ids.push(event.id());
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(ids)
     }
 
     fn query_of(&self, table: u32, cut: &plan::Cut) -> Result<Query, ReadError> {
