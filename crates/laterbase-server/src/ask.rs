@@ -140,7 +140,7 @@ fn not_answered(error: &AskError) -> Problem {
 }
 
 /// A mistake, and where it stands in the text.
-fn told(mistake: &Diagnostic, source: &str) -> Value {
+pub(crate) fn told(mistake: &Diagnostic, source: &str) -> Value {
     let (line, column) = mistake.span.line_and_column(source);
     json!({
         "detail": mistake.message,
