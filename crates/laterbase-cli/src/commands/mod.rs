@@ -28,6 +28,8 @@ mod read;
 mod repair;
 mod restore;
 mod sample;
+#[cfg(feature = "query")]
+mod schema;
 #[cfg(feature = "server")]
 mod serve;
 #[cfg(feature = "shell")]
@@ -127,6 +129,8 @@ pub(crate) enum Command {
     Get(get::Get),
     #[cfg(feature = "query")]
     Query(query::QueryCommand),
+    #[cfg(feature = "query")]
+    Schema(schema::SchemaCommand),
     #[cfg(feature = "shell")]
     Shell(shell::Shell),
     Tail(Box<tail::Tail>),
@@ -172,6 +176,8 @@ impl Command {
             Self::Get(command) => command.run(context),
             #[cfg(feature = "query")]
             Self::Query(command) => command.run(context),
+            #[cfg(feature = "query")]
+            Self::Schema(command) => command.run(context),
             #[cfg(feature = "shell")]
             Self::Shell(command) => command.run(context),
             Self::Tail(command) => command.run(context),

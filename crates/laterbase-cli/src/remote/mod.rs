@@ -59,6 +59,13 @@ impl There {
         posted.map_err(|error| self.failed(&error))
     }
 
+    /// Puts a text in place of what there is.
+    #[cfg(feature = "query")]
+    pub(crate) fn put(&self, rest: &str, media_type: &str, text: &str) -> Result<Value, Failure> {
+        let put = self.remote.put(rest, media_type, text.as_bytes());
+        put.map_err(|error| self.failed(&error))
+    }
+
     /// Has what a file holds taken in.
     pub(crate) fn send(
         &self,

@@ -20,6 +20,7 @@ mod schema_hash;
 mod state;
 mod strict;
 mod value;
+mod write;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

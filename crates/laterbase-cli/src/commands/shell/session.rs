@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use laterbase::ask::{Answer, Schema, rule_names, value_of_json};
+use laterbase::ask::{Answer, Schema, rule_names, schema_of, value_of_json};
 use serde_json::Value;
 
 use super::super::query::{parameter, read_schema, refused};
@@ -46,7 +46,8 @@ pub(super) enum Next {
 /// What the shell remembers.
 pub(super) struct Session {
     place: Place,
-    schema: Schema,
+    /// In place of that of the database.
+    schema: Option<Schema>,
     layout: Layout,
     /// Rules by name, as they were typed.
     rules: Vec<(Arc<str>, String)>,
@@ -63,7 +64,7 @@ impl Session {
         schema: Option<&Path>,
         layout: Layout,
     ) -> Result<Self, Failure> {
-        let schema = schema.map(read_schema).transpose()?.unwrap_or_default();
+        let schema = schema.map(read_schema).transpose()?;
         let interrupted = Arc::new(AtomicBool::new(false));
         let heard =
             signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&interrupted));
@@ -83,7 +84,17 @@ impl Session {
     }
 
     pub(super) fn schema(&self) -> Schema {
-        self.schema.clone()
+        match (&self.schema, &self.place) {
+            (Some(schema), _) => schema.clone(),
+            (None, Place::Here(database)) => {
+                database.schema().map(|schema| schema.schema).unwrap_or_default()
+            }
+            #[cfg(feature = "remote")]
+            (None, Place::There(there)) => {
+                let document = there.document("/schema").unwrap_or_default();
+                schema_of(document["text"].as_str().unwrap_or_default()).unwrap_or_default()
+            }
+        }
     }
 
     /// The roots that hold events.
@@ -143,7 +154,10 @@ impl Session {
                     waiting.tell();
                     self.interrupted.load(Ordering::Relaxed)
                 };
-                let mut ask = database.query(whole).schema(&self.schema).cancel(&is_over);
+                let mut ask = database.query(whole).cancel(&is_over);
+                if let Some(schema) = &self.schema {
+                    ask = ask.schema(schema);
+                }
                 for (name, value) in &self.parameters {
                     ask = ask.bind(name, value_of_json(value));
                 }
@@ -227,18 +241,19 @@ impl Session {
     }
 
     fn describe(&self, context: &mut Context) -> Result<(), Failure> {
-        for (name, root) in &self.schema.roots {
+        let schema = self.schema();
+        for (name, root) in &schema.roots {
             let events: Vec<&str> = root.events.values().map(|event| event.name.as_ref()).collect();
             context.out.line(format_args!("root {name}: {}", events.join(", ")))?;
         }
-        for table in self.schema.tables.values() {
+        for table in schema.tables.values() {
             let columns: Vec<&str> = table.fields.names().collect();
             context.out.line(format_args!("table {}: {}", table.name, columns.join(", ")))?;
         }
-        for view in self.schema.views.values() {
+        for view in schema.views.values() {
             context.out.line(format_args!("view {}", view.name))?;
         }
-        let is_declared = |root: &String| self.schema.roots.contains_key(root.as_str());
+        let is_declared = |root: &String| schema.roots.contains_key(root.as_str());
         for root in self.roots().iter().filter(|root| !is_declared(root)) {
             context.out.line(format_args!("root {root}, not declared"))?;
         }
