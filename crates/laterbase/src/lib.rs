@@ -44,6 +44,8 @@ mod content;
 mod cursor;
 mod database;
 mod decide;
+#[cfg(feature = "query")]
+mod declared;
 mod environment;
 mod filter;
 mod flush_times;
@@ -82,6 +84,11 @@ pub use consumer::{
 };
 pub use cursor::{Cursor, CursorError};
 pub use database::{CloseError, Database, Found};
+#[cfg(feature = "query")]
+pub use declared::{
+    AppliedSchema, Conflict, DatabaseSchema, SchemaChange, SchemaDifference, SchemaError,
+    SchemaHash,
+};
 pub use environment::{EntropyError, Environment, SystemEnvironment};
 pub use flush_times::FlushTimes;
 pub use fold::{

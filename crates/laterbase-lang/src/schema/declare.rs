@@ -69,7 +69,11 @@ pub fn declare(statements: &[Statement]) -> (Schema, Vec<Diagnostic>) {
                 declarer.unused(&view.number, "view");
                 declarer.new_relation(name);
                 let view_number = view.number.value;
-                let view = View { name: Arc::clone(&name.text), rule: view.rule.clone() };
+                let view = View {
+                    name: Arc::clone(&name.text),
+                    rule: view.rule.clone(),
+                    says: Arc::clone(&view.says),
+                };
                 declarer.schema.views.insert(view_number, view);
             }
             Declaration::Index(_) => {}

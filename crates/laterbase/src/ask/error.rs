@@ -55,7 +55,7 @@ impl AskError {
         AskFault::NoQuery.into()
     }
 
-    pub(super) fn mistakes(diagnostics: Vec<Diagnostic>, text: &str) -> Self {
+    pub(crate) fn mistakes(diagnostics: Vec<Diagnostic>, text: &str) -> Self {
         Self { fault: AskFault::Mistakes(diagnostics), text: text.to_owned() }
     }
 

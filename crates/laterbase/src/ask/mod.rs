@@ -12,6 +12,7 @@ mod error;
 mod json;
 mod payload;
 mod source;
+mod undeclared;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,9 +20,10 @@ use std::sync::Arc;
 pub use csv::{cell_text, write_csv_header, write_csv_row};
 pub use error::{AskError, AskFault};
 pub use json::{AsJson, value_of_json, write_json_row};
+use laterbase_event::EventId;
 use laterbase_lang::plan::{Plan, Source};
-use laterbase_lang::schema;
 pub use laterbase_lang::schema::Schema;
+use laterbase_lang::schema::{self, Lineage};
 use laterbase_lang::syntax::{QueryMode, QuerySyntax, RuleSyntax, Statement, StatementKind};
 pub use laterbase_lang::{
     Column, DataType, Diagnostic, Piece, Severity, Value, completions, format as format_text,
@@ -31,9 +33,10 @@ use laterbase_lang::{Context, Function, Span, check_query, has_errors, parse};
 use laterbase_query::scalar::Scalars;
 pub use laterbase_query::{Cancel, Limits, Never, QueryError, Rows, RowsPlace, Usage};
 use laterbase_query::{Explanation, run, run_explained, why};
+pub(crate) use payload::{Form, form, json_members, read_as};
 use serde::de::DeserializeOwned;
 
-use self::source::StoredData;
+use self::source::{Reader, StoredData};
 use crate::database::Database;
 
 /// A question, ready to be asked.
@@ -118,7 +121,7 @@ impl<'a> Ask<'a> {
         self
     }
 
-    /// Asks with declared types.
+    /// Asks with other declared types than those of the database.
     pub fn schema(mut self, schema: &'a Schema) -> Self {
         self.schema = Some(schema);
         self
@@ -172,18 +175,22 @@ impl<'a> Ask<'a> {
             return Err(self.mistakes(parsed.diagnostics));
         }
         let (rules, queries, mut mistakes) = sort(parsed.statements);
-        let nothing = Schema::default();
-        let declared = self.schema.unwrap_or(&nothing);
         let inner = self.database.inner();
         let failed = |error| AskError::from(AskFault::Read(error));
+        let of_database = inner.declared().map_err(failed)?;
+        let declared = self.schema.unwrap_or(&of_database.schema);
         let vector = inner.version_vector().map_err(failed)?;
         let is_allowed = |root: Option<&str>| self.allow.is_none_or(|allow| allow(root));
-        let stored: BTreeMap<Arc<str>, BTreeSet<Arc<str>>> = vector
+        let mut stored: BTreeMap<Arc<str>, BTreeSet<Arc<str>>> = vector
             .roots()
             .filter(|root| is_allowed(Some(root.as_str())))
             .map(|root| (Arc::from(root.as_str()), BTreeSet::new()))
             .collect();
-        let data = StoredData::new(inner, vector, declared).map_err(failed)?;
+        undeclared::add_stored(inner, declared, &self.text, &mut stored).map_err(failed)?;
+        let own_names = self.schema.map(names_of).unwrap_or_default();
+        let lineages = [&of_database.lineage, &own_names];
+        let reader = Reader { schema: declared, declared: &of_database, lineages };
+        let data = StoredData::new(inner, vector, reader).map_err(failed)?;
         let context = Context {
             schema: declared,
             stored: &stored,
@@ -226,6 +233,29 @@ impl<'a> Ask<'a> {
     fn mistakes(&self, diagnostics: Vec<Diagnostic>) -> AskError {
         AskError::mistakes(diagnostics, &self.text)
     }
+}
+
+/// What is wrong with the views of a schema: each is asked for all of its columns.
+pub(crate) fn view_mistakes(schema: &Schema) -> Vec<Diagnostic> {
+    let (stored, parameters) = (BTreeMap::new(), BTreeMap::new());
+    let context = Context { schema, stored: &stored, parameters: &parameters, now: 0, evaluate };
+    let mut mistakes = Vec::new();
+    for view in schema.views.values() {
+        let text = format!("?{{n: count()}} :- `{}`{{}}", view.name);
+        for statement in parse(&text).statements {
+            let StatementKind::Query(query) = statement.kind else { continue };
+            let found = check_query(&context, &[], &query).diagnostics;
+            let errors = found.into_iter().filter(|it| it.severity == Severity::Error);
+            mistakes.extend(errors.map(|it| Diagnostic { span: view.rule.name.span, ..it }));
+        }
+    }
+    mistakes
+}
+
+/// The names that a schema gives, as those of a database that has no other.
+fn names_of(schema: &Schema) -> Lineage {
+    let (base, id) = (Schema::default(), EventId::from_u128(0));
+    schema::fold([schema::Applied { id, base: &base, text: schema, settles: &[] }]).lineage
 }
 
 /// The root of stored rows; none where they are of all roots.
