@@ -153,7 +153,7 @@ fn not_carried_out(error: &ExecuteError) -> Problem {
     let shown = |problem: Problem| {
         let told = error.diagnostics();
         let shown: Vec<Value> = told.iter().map(|it| self::told(it, error.text())).collect();
-        problem.field("mistakes", Value::from(told)).field("text", json!(error.render("query")))
+        problem.field("mistakes", Value::from(shown)).field("text", json!(error.render("query")))
     };
     let problem = match &error.fault {
         ExecuteFault::Ask(AskFault::Mistakes(_)) => {

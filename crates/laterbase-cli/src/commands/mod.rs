@@ -12,6 +12,8 @@ mod demo;
 #[cfg(feature = "sync")]
 mod ending;
 mod filters;
+#[cfg(feature = "query")]
+mod fmt;
 mod forks;
 mod get;
 mod import;
@@ -43,6 +45,8 @@ mod tail;
 #[cfg(feature = "tokens")]
 mod token;
 mod verify;
+#[cfg(feature = "query")]
+mod waiting;
 #[cfg(feature = "sync")]
 mod why;
 
@@ -133,6 +137,8 @@ pub(crate) enum Command {
     Schema(schema::SchemaCommand),
     #[cfg(feature = "shell")]
     Shell(shell::Shell),
+    #[cfg(feature = "query")]
+    Fmt(fmt::Fmt),
     Tail(Box<tail::Tail>),
     Stats(stats::Stats),
     Verify(verify::Verify),
@@ -180,6 +186,8 @@ impl Command {
             Self::Schema(command) => command.run(context),
             #[cfg(feature = "shell")]
             Self::Shell(command) => command.run(context),
+            #[cfg(feature = "query")]
+            Self::Fmt(command) => command.run(context),
             Self::Tail(command) => command.run(context),
             Self::Stats(command) => command.run(context),
             Self::Verify(command) => command.run(context),

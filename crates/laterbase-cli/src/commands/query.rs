@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use laterbase::ask::{Answer, AskError, AskFault, Schema, schema_of, value_of_json};
 
+use super::waiting::Waiting;
 use super::{Context, Place};
 use crate::failure::{Exit, Failure};
 use crate::refusals;
 use crate::show::{Answered, write_answer};
-use crate::values::Layout;
+use crate::values::AnswerLayout;
 
 /// Ask a question in Laterlog
 ///
@@ -30,13 +31,13 @@ pub(crate) struct QueryCommand {
     #[arg(long, value_name = "FILE")]
     schema: Option<PathBuf>,
     /// How to write the rows
-    #[arg(long, value_enum, default_value_t = Layout::Table, conflicts_with = "json")]
-    format: Layout,
+    #[arg(long, value_enum, default_value_t = AnswerLayout::Table, conflicts_with = "json")]
+    format: AnswerLayout,
 }
 
 impl QueryCommand {
     pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
-        let layout = if context.json() { Layout::Json } else { self.format };
+        let layout = if context.json() { AnswerLayout::Json } else { self.format };
         let (name, text) = self.text()?;
         let schema = self.schema.as_deref().map(read_schema).transpose()?;
         match context.open_to_read()? {
@@ -48,7 +49,10 @@ impl QueryCommand {
                 if let Some(schema) = &schema {
                     ask = ask.schema(schema);
                 }
-                let answer = ask.run().map_err(|error| refused(&error, &name))?;
+                let waiting = Waiting::new(None);
+                let answer = ask.cancel(&waiting).run();
+                waiting.done();
+                let answer = answer.map_err(|error| refused(&error, &name))?;
                 warn(&answer, &name);
                 write_answer(Answered::from(&answer), layout, context)
             }
