@@ -1,4 +1,5 @@
-//! Programs in the manner of public suites of Datalog, each with its facts and its rows.
+//! Programs in the manner of public suites of Datalog, and periods in the manner of those of XTDB,
+//! each with its facts and its rows.
 //!
 //! A file under `tests/public_programs` is one case, in three parts that lines `---` divide:
 //!
@@ -13,8 +14,9 @@
 //! were taken from it, the others were made by a program of another language. `UPDATE_GOLDEN=1`
 //! writes what is answered, to be reviewed.
 //!
-//! Caught here: a negation that is left out, a `min` of a recursion that stays what it was first,
-//! aggregates over what literally differs instead of over rows.
+//! Each of these breaks was made and caught here, where engine and oracle agreed on a wrong plan: a
+//! negation that the checker leaves out, a `min` of a recursion that is none, aggregates over what
+//! differs as it is written instead of over rows.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
