@@ -22,8 +22,12 @@ mod span;
 pub mod syntax;
 mod token;
 mod value;
+pub mod write;
 
-pub use check::{Checked, Context, Evaluate, check_query, fitting};
+pub use check::{
+    Checked, CheckedStep, Context, Evaluate, check_expect, check_mutation, check_query, fitting,
+    operations_root,
+};
 pub use data_type::{Column, DataType};
 pub use diagnostic::{Diagnostic, Severity, has_errors, render_all};
 pub use format::{COLUMNS_MAX, format};

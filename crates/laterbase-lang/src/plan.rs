@@ -120,6 +120,12 @@ pub enum Place {
     Member(Arc<str>),
     /// The valid times for which a row of a table is as it is.
     Validity,
+    /// Of an operation on a table: until when it holds.
+    Until,
+    /// Of an operation on a table: the life of the row that it belongs to.
+    Life,
+    /// Of an operation on a table: the names of the columns that it says something of.
+    Changed,
 }
 
 /// A relation.

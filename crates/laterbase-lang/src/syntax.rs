@@ -152,6 +152,8 @@ pub struct ViewSyntax {
     pub number: Number,
     /// What it is.
     pub rule: RuleSyntax,
+    /// What stands behind its name, without comments and layout.
+    pub says: Arc<str>,
 }
 
 /// The name of a relation: `customer`, `shipment.departed`.

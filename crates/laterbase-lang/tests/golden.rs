@@ -12,9 +12,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use laterbase_lang::schema::{self, Schema};
-use laterbase_lang::syntax::{Declaration, QueryMode, StatementKind};
+use laterbase_lang::syntax::{
+    Declaration, QueryMode, RuleSyntax, StatementKind, Step, TimesSyntax,
+};
 use laterbase_lang::{
-    Context, Diagnostic, Function, Span, Value, check_query, has_errors, parse, render_all,
+    Context, Diagnostic, Function, Span, Value, check_expect, check_mutation, check_query,
+    has_errors, parse, render_all,
 };
 use laterbase_query::scalar::Scalars;
 
@@ -116,6 +119,37 @@ fn meaning(schema: &Schema, text: &str) -> String {
             let checked = check_query(&context, &rules, query);
             diagnostics.extend(checked.diagnostics);
             answers.extend(checked.plan.map(|plan| plan.to_string()));
+        }
+        let mut write = |rules: &[RuleSyntax], mutation, times| {
+            let checked = check_mutation(&context, rules, mutation, times);
+            diagnostics.extend(checked.diagnostics);
+            answers.extend(checked.step.map(|write| write.to_string()));
+        };
+        match &statement.kind {
+            StatementKind::Mutation(mutation) => {
+                write(&rules, mutation, &TimesSyntax::default());
+            }
+            StatementKind::Transaction(transaction) => {
+                let mut rules = rules.clone();
+                for step in &transaction.steps {
+                    if let Step::Rule(rule) = step {
+                        rules.push(rule.clone());
+                    }
+                }
+                for step in &transaction.steps {
+                    match step {
+                        Step::Mutation(mutation) => write(&rules, mutation, &transaction.times),
+                        Step::Expect(_) | Step::Rule(_) => {}
+                    }
+                }
+                for step in &transaction.steps {
+                    let Step::Expect(expect) = step else { continue };
+                    let checked = check_expect(&context, &rules, expect, &transaction.times);
+                    diagnostics.extend(checked.diagnostics);
+                    answers.extend(checked.step.map(|demand| demand.to_string()));
+                }
+            }
+            StatementKind::Query(_) | StatementKind::Rule(_) | StatementKind::Declaration(_) => {}
         }
     }
     if !diagnostics.is_empty() {

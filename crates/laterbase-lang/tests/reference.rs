@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use laterbase_lang::schema::{self, Schema};
-use laterbase_lang::syntax::StatementKind;
+use laterbase_lang::syntax::{StatementKind, Step, TimesSyntax};
 use laterbase_lang::{
-    Aggregate, Context, Evaluate, Function, Span, Value, check_query, format, parse, render_all,
+    Aggregate, Context, Evaluate, Function, Span, Value, check_expect, check_mutation, check_query,
+    format, parse, render_all,
 };
 use laterbase_query::scalar::Scalars;
 
@@ -45,8 +46,29 @@ fn mistakes(schema: &Schema, text: &str) -> String {
         }
     }
     for statement in &parsed.statements {
-        if let StatementKind::Query(query) = &statement.kind {
-            all.extend(check_query(&context, &rules, query).diagnostics);
+        match &statement.kind {
+            StatementKind::Query(query) => {
+                all.extend(check_query(&context, &rules, query).diagnostics);
+            }
+            StatementKind::Mutation(mutation) => {
+                let times = TimesSyntax::default();
+                all.extend(check_mutation(&context, &rules, mutation, &times).diagnostics);
+            }
+            StatementKind::Transaction(transaction) => {
+                for step in &transaction.steps {
+                    let times = &transaction.times;
+                    all.extend(match step {
+                        Step::Mutation(step) => {
+                            check_mutation(&context, &rules, step, times).diagnostics
+                        }
+                        Step::Expect(step) => {
+                            check_expect(&context, &rules, step, times).diagnostics
+                        }
+                        Step::Rule(_) => Vec::new(),
+                    });
+                }
+            }
+            StatementKind::Rule(_) | StatementKind::Declaration(_) => {}
         }
     }
     render_all(&all, "language.md", text)

@@ -1,8 +1,9 @@
-//! `POST …/q`: questions in Laterlog.
+//! `POST …/q`: statements in Laterlog, questions and such that write.
 //!
 //! The answer is made whole before it is begun, within the bounds of a question, so that a mistake
 //! or a question that is too large is a problem and not a torso. Rows are written while they are
-//! sent.
+//! sent. A text that only asks sees one moment; one that writes is carried out statement by
+//! statement.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,8 +16,9 @@ use axum::response::Response;
 use futures_util::stream;
 use laterbase::ask::{
     Answer, AskError, AskFault, Diagnostic, QueryError, RowsPlace, Severity, value_of_json,
-    write_csv_header, write_csv_row, write_json_row,
+    write_csv_header, write_csv_row, write_json_row, writes,
 };
+use laterbase::execute::{Done, ExecuteError, ExecuteFault, Written};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -29,6 +31,7 @@ use crate::problem::{Kind, Problem};
 use crate::read::not_read;
 use crate::request::{media_type, whole};
 use crate::routes::Shared;
+use crate::write::not_appended;
 
 /// The forms of an answer, the default first.
 const FORMS: [Form; 3] = [Form::Json, Form::Ndjson, Form::Csv];
@@ -45,6 +48,14 @@ struct Question {
     parameters: BTreeMap<String, Value>,
 }
 
+/// What a text came to.
+struct Outcome {
+    /// The rows of its last query, if it asks.
+    answer: Option<Answer>,
+    /// What each statement that writes has written.
+    written: Vec<Written>,
+}
+
 /// `POST …/q`.
 pub(crate) async fn ask(mut call: Call) -> Result<Response, Problem> {
     let hosted = call.hosted()?;
@@ -56,11 +67,11 @@ pub(crate) async fn ask(mut call: Call) -> Result<Response, Problem> {
     let leaving = Leaving(Arc::clone(&is_left));
     let place = Arc::clone(&shared);
     let answered = place.admission.run(move || {
-        let may_read = |roots: Roots<'_>| {
+        let may = |roots: Roots<'_>, verb: Verb| {
             let database = Some(hosted.name.as_str());
-            access::check(&shared, &parts.headers, &Asked { database, roots, verb: Verb::Read })
+            access::check(&shared, &parts.headers, &Asked { database, roots, verb })
         };
-        answer(&shared, &hosted, question, &may_read, &is_left)
+        outcome(&shared, &hosted, question, &may, &is_left)
     });
     let answered = answered.await;
     drop(leaving);
@@ -92,24 +103,74 @@ async fn question(call: &mut Call) -> Result<Question, Problem> {
     }
 }
 
-fn answer(
+/// Whether somebody may do something with some roots.
+type May<'a> = dyn Fn(Roots<'_>, Verb) -> Result<(), Problem> + 'a;
+
+fn outcome(
     shared: &Shared,
     hosted: &Hosted,
     question: Question,
-    may_read: &dyn Fn(Roots<'_>) -> Result<(), Problem>,
+    may: &May<'_>,
     is_left: &AtomicBool,
-) -> Result<Answer, Problem> {
+) -> Result<Outcome, Problem> {
     let ends = Instant::now() + shared.config.request_timeout;
     let is_over = || is_left.load(Ordering::Relaxed) || Instant::now() >= ends;
-    let sees_all = may_read(Roots::All).is_ok();
+    let sees_all = may(Roots::All, Verb::Read).is_ok();
     let sees = |root: Option<&str>| {
-        sees_all || root.is_some_and(|root| may_read(Roots::One(root)).is_ok())
+        sees_all || root.is_some_and(|root| may(Roots::One(root), Verb::Read).is_ok())
     };
-    let mut ask = hosted.database.query(question.query).cancel(&is_over).allow(&sees);
-    for (name, value) in &question.parameters {
-        ask = ask.bind(name, value_of_json(value));
+    let parameters = question.parameters.iter().map(|(name, value)| (name, value_of_json(value)));
+    if !writes(&question.query) {
+        let mut ask = hosted.database.query(question.query).cancel(&is_over).allow(&sees);
+        for (name, value) in parameters {
+            ask = ask.bind(name, value);
+        }
+        let answer = ask.run().map_err(|error| not_answered(&error))?;
+        return Ok(Outcome { answer: Some(answer), written: Vec::new() });
     }
-    ask.run().map_err(|error| not_answered(&error))
+    let takes = |root: &str| may(Roots::One(root), Verb::Write).is_ok();
+    let execute = hosted.database.execute(question.query).cancel(&is_over);
+    let mut execute = execute.allow(&sees).allow_write(&takes);
+    for (name, value) in parameters {
+        execute = execute.bind(name, value);
+    }
+    let mut outcome = Outcome { answer: None, written: Vec::new() };
+    let carried_out = execute.each(|done| {
+        match done {
+            Done::Rows(answer) => outcome.answer = Some(answer),
+            Done::Written(written) => outcome.written.push(written),
+        }
+        Ok(())
+    });
+    carried_out.map(|()| outcome).map_err(|error| not_carried_out(&error))
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the library may come to know more ways to fail"
+)]
+fn not_carried_out(error: &ExecuteError) -> Problem {
+    let shown = |problem: Problem| {
+        let told = error.diagnostics();
+        let told: Vec<Value> = told.iter().map(|it| told_of(it, error.text())).collect();
+        problem.field("mistakes", Value::from(told)).field("text", json!(error.render("query")))
+    };
+    let problem = match &error.fault {
+        ExecuteFault::Ask(AskFault::Mistakes(_)) => {
+            let first = error.diagnostics().into_iter().next();
+            let detail = first.map_or_else(String::new, |one| one.message);
+            shown(Problem::new(Kind::Query).detail(detail))
+        }
+        ExecuteFault::Ask(fault) => not_asked(fault),
+        ExecuteFault::Expectation(_) => shown(Problem::new(Kind::Condition).detail(&error.fault)),
+        ExecuteFault::Row(_) | ExecuteFault::Push { .. } => {
+            shown(Problem::new(Kind::Query).detail(&error.fault))
+        }
+        ExecuteFault::Busy => Problem::busy(),
+        ExecuteFault::Append(error) => not_appended(error, None, &[], &|at| at),
+        other => Problem::failed(other),
+    };
+    problem.field("done", json!(error.done))
 }
 
 #[expect(
@@ -122,17 +183,27 @@ fn not_answered(error: &AskError) -> Problem {
             let first = mistakes.iter().find(|one| one.severity == Severity::Error);
             let detail = first.map_or_else(String::new, |one| one.message.clone());
             let told: Vec<Value> =
-                mistakes.iter().map(|mistake| told(mistake, error.text())).collect();
+                mistakes.iter().map(|mistake| told_of(mistake, error.text())).collect();
             Problem::new(Kind::Query)
                 .detail(detail)
                 .field("mistakes", Value::from(told))
                 .field("text", json!(error.render("query")))
         }
-        AskFault::NoQuery => Problem::new(Kind::Query).detail(&error.fault),
+        fault => not_asked(fault),
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the library may come to know more ways to fail"
+)]
+fn not_asked(fault: &AskFault) -> Problem {
+    match fault {
+        AskFault::NoQuery | AskFault::NoStatement => Problem::new(Kind::Query).detail(fault),
         AskFault::Forbidden => Problem::new(Kind::Forbidden),
         AskFault::Query(QueryError::Cancelled) => Problem::slow(),
         AskFault::Query(QueryError::Exhausted(_)) => {
-            Problem::new(Kind::QueryTooLarge).detail(&error.fault)
+            Problem::new(Kind::QueryTooLarge).detail(fault)
         }
         AskFault::Read(error) => not_read(error),
         other => Problem::failed(other),
@@ -140,7 +211,7 @@ fn not_answered(error: &AskError) -> Problem {
 }
 
 /// A mistake, and where it stands in the text.
-fn told(mistake: &Diagnostic, source: &str) -> Value {
+fn told_of(mistake: &Diagnostic, source: &str) -> Value {
     let (line, column) = mistake.span.line_and_column(source);
     json!({
         "detail": mistake.message,
@@ -151,16 +222,25 @@ fn told(mistake: &Diagnostic, source: &str) -> Value {
     })
 }
 
-fn response(answer: Answer, form: Form) -> Response {
+fn response(outcome: Outcome, form: Form) -> Response {
+    let Outcome { answer, written } = outcome;
+    let written: Vec<Value> = written.iter().map(written_shown).collect();
+    let Some(answer) = answer else {
+        let nothing = json!({
+            "columns": [], "rows": [], "count": 0, "warnings": [], "written": written,
+        });
+        let body = if form == Form::Json { format!("{nothing}\n") } else { String::new() };
+        return text(Body::from(body), form.media_type());
+    };
     let mut head = String::new();
     if form == Form::Csv {
         write_csv_header(answer.columns().iter().map(|it| it.name.as_ref()), &mut head);
     } else if form == Form::Json {
         head = format!("{{\"columns\":{},\"rows\":[", columns(&answer));
     }
-    let state = Some((answer.rows.start(), answer, head));
+    let state = Some((answer.rows.start(), answer, written, head));
     let chunks = stream::unfold(state, move |state| async move {
-        let (place, answer, mut out) = state?;
+        let (place, answer, written, mut out) = state?;
         let place = chunk(&answer, place, form, &mut out);
         let is_end = place.is_end();
         if is_end && form == Form::Json {
@@ -170,12 +250,21 @@ fn response(answer: Answer, form: Form) -> Response {
             if let Some(explanation) = answer.explanation() {
                 out.push_str(&format!(",\"explanation\":{}", json!(explanation)));
             }
+            if !written.is_empty() {
+                out.push_str(&format!(",\"written\":{}", json!(written)));
+            }
             out.push_str("}\n");
         }
-        let rest = (!is_end).then(|| (place, answer, String::new()));
+        let rest = (!is_end).then(|| (place, answer, written, String::new()));
         Some((Ok::<_, io::Error>(Bytes::from(out)), rest))
     });
     text(Body::from_stream(chunks), form.media_type())
+}
+
+/// What a statement has written.
+fn written_shown(written: &Written) -> Value {
+    let commit = written.appended.as_ref().map(|appended| appended.commit.to_string());
+    json!({ "events": written.events, "commit": commit })
 }
 
 /// Writes rows from a place on; where to go on.

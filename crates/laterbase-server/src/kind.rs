@@ -183,8 +183,9 @@ pub(crate) const KINDS: [Facts; 41] = [
         kind: Kind::Condition,
         name: "condition",
         status: StatusCode::CONFLICT,
-        title: "An event came that the append was to fail for",
-        advice: "`event` is the first of them: read what changed and decide anew.",
+        title: "What was demanded is not so",
+        advice: "`event` is the first one that the append was to fail for; of a statement, `text` \
+                 shows what it expects and what it found: read what changed and decide anew.",
     },
     Facts {
         kind: Kind::Conflict,
@@ -283,9 +284,9 @@ pub(crate) const KINDS: [Facts; 41] = [
         kind: Kind::Query,
         name: "query",
         status: StatusCode::UNPROCESSABLE_ENTITY,
-        title: "The question is wrong",
+        title: "A statement is wrong",
         advice: "`mistakes` names each mistake with its line and column, `text` shows them in \
-                 their lines.",
+                 their lines; `done` counts the statements in front that were carried out.",
     },
     Facts {
         kind: Kind::QueryTooLarge,

@@ -29,6 +29,9 @@ pub struct Commit {
     hasher: TermHasher,
     limits: Limits,
     validators: Validators,
+    /// What events are held against; nothing holds what the database records about itself.
+    #[cfg(feature = "query")]
+    pub(crate) gate: Option<crate::declared::SchemaGate>,
     default_durability: Durability,
     pub(crate) durability: Durability,
     /// One per root, `parts_used` of them in use; `terms` goes along.
@@ -117,10 +120,31 @@ pub enum PushError {
     /// The root's name is malformed.
     #[error("the root's name is refused: {0}")]
     Root(NameError),
+    /// The root is the database's own.
+    #[error(
+        "`{root}` begins with `_`, and such roots are the database's own: record under another \
+         one; rows of tables are written by `put` and `delete`"
+    )]
+    Reserved {
+        /// The root.
+        root: String,
+    },
     /// A validator objects.
     #[error("refused by a validator: {message}")]
     Refused {
         /// Its message.
+        message: String,
+    },
+    /// The schema of the database does not allow it.
+    #[error("refused by the schema: {message}")]
+    Schema {
+        /// Why, and what to do.
+        message: String,
+    },
+    /// The schema of the database cannot be read.
+    #[error("the schema of the database cannot be read: {message}")]
+    SchemaUnreadable {
+        /// Why.
         message: String,
     },
     /// The cause is an event of this commit that comes later, or none.
@@ -162,6 +186,8 @@ impl Commit {
             hasher,
             limits,
             validators,
+            #[cfg(feature = "query")]
+            gate: None,
             default_durability: durability,
             durability,
             builders: Vec::new(),
@@ -172,6 +198,13 @@ impl Commit {
         }
     }
 
+    /// The same, its events held against the schema of the database.
+    #[cfg(feature = "query")]
+    pub(crate) fn held_against(mut self, gate: crate::declared::SchemaGate) -> Self {
+        self.gate = Some(gate);
+        self
+    }
+
     /// Forgets everything pushed, expected and set, and keeps the memory.
     pub fn clear(&mut self) {
         self.builders.iter_mut().take(self.parts_used).for_each(BatchBuilder::clear);
@@ -179,6 +212,10 @@ impl Commit {
         self.parts_used = 0;
         self.order.clear();
         self.demands.clear();
+        #[cfg(feature = "query")]
+        if let Some(gate) = &mut self.gate {
+            gate.clear();
+        }
         self.durability = self.default_durability;
     }
 
@@ -200,6 +237,12 @@ impl Commit {
     /// [`PushError`] when the event is malformed, over a limit or refused by a validator; the
     /// commit is as it was.
     pub fn push(&mut self, event: &NewEvent) -> Result<usize, PushError> {
+        not_reserved(&event.root)?;
+        self.push_own(event)
+    }
+
+    /// Adds an event, also one of the database's own.
+    pub(crate) fn push_own(&mut self, event: &NewEvent) -> Result<usize, PushError> {
         let tags: Vec<(&str, &str)> =
             event.tags.iter().map(|tag| (tag.root.as_str(), tag.key.as_str())).collect();
         let meta: Vec<(&str, &str)> =
@@ -221,7 +264,7 @@ impl Commit {
             content_type: &event.content_type,
             payload: &event.payload,
         };
-        self.push_draft(&event.root, &draft)
+        self.push_any(&event.root, &draft)
     }
 
     /// Adds an event without owning or allocating anything; answers its index in the commit.
@@ -231,6 +274,11 @@ impl Commit {
     /// # Errors
     /// As [`Commit::push`].
     pub fn push_draft(&mut self, root: &str, draft: &EventDraft<'_>) -> Result<usize, PushError> {
+        not_reserved(root)?;
+        self.push_any(root, draft)
+    }
+
+    fn push_any(&mut self, root: &str, draft: &EventDraft<'_>) -> Result<usize, PushError> {
         let key = match draft.key {
             KeyDraft::Text(key) => Some(key),
             KeyDraft::OwnId => None,
@@ -240,6 +288,10 @@ impl Commit {
             CauseDraft::Id(id) => Some(id),
             CauseDraft::None | CauseDraft::Earlier { .. } | CauseDraft::Back { .. } => None,
         };
+        #[cfg(feature = "query")]
+        if let Some(gate) = &mut self.gate {
+            gate.check(root, draft)?;
+        }
         self.validators
             .check(&Candidate {
                 root,
@@ -352,4 +404,11 @@ impl Commit {
         }
         Ok(at)
     }
+}
+
+fn not_reserved(root: &str) -> Result<(), PushError> {
+    if root.starts_with('_') {
+        return Err(PushError::Reserved { root: root.to_owned() });
+    }
+    Ok(())
 }

@@ -20,7 +20,7 @@ use crate::inner::Inner;
 use crate::query::Query;
 use crate::read::{Access, ReadError};
 use crate::terms::{TermHash, TermHasher};
-use crate::walk::{View, plan};
+use crate::walk::{View, plan_everywhere};
 
 /// What is to be done with a commit that meets its demands.
 pub(crate) enum Decision {
@@ -122,7 +122,7 @@ fn check_condition(
     };
     for query in &queries {
         let mut found = None;
-        plan(view, query, after)?.run(|event, position, _| {
+        plan_everywhere(view, query, after)?.run(|event, position, _| {
             found = Some((event.id(), position));
             ControlFlow::Break(())
         })?;

@@ -21,7 +21,7 @@ pub(crate) struct Filter {
     /// The forked logs, if a vector decides: it names branches, and events name their writer.
     forked: Vec<Chains>,
     recorded_by: Option<Timestamp>,
-    /// Reserved roots are shown only when asked for by name.
+    /// Reserved roots are shown only when asked for by name, and to conditions.
     hide_reserved: bool,
 }
 
@@ -36,6 +36,11 @@ impl Filter {
         let query = query.clone();
         let forked = Vec::new();
         Self { query, bound, after, vector, forked, recorded_by, hide_reserved }
+    }
+
+    /// Shows reserved roots as well: rows of tables are made of events under them.
+    pub(crate) fn show_reserved(&mut self) {
+        self.hide_reserved = false;
     }
 
     /// Takes over which logs are forked, if that matters to the answer.

@@ -75,6 +75,9 @@ pub(crate) struct Inner {
     pub(crate) consumers: Consumers,
     /// Projections that are kept on disk.
     pub(crate) folds: KeptFolds,
+    /// What is known of the schema.
+    #[cfg(feature = "query")]
+    pub(crate) schema: crate::declared::SchemaState,
 }
 
 /// What this handle may do.
@@ -435,6 +438,8 @@ impl Inner {
         drop(lease);
         let (commit, position) = self.reader.flushed();
         self.progress.record_flushed(commit.as_u64(), position);
+        #[cfg(feature = "query")]
+        self.schema.note_system(position);
         // Nothing is pushed to its chains here: they are built anew from what can be read now.
         *lock(&self.catalog) = Catalog::default();
         Ok(())

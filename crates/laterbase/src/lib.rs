@@ -44,7 +44,11 @@ mod content;
 mod cursor;
 mod database;
 mod decide;
+#[cfg(feature = "query")]
+mod declared;
 mod environment;
+#[cfg(feature = "query")]
+pub mod execute;
 mod filter;
 mod flush_times;
 mod fold;
@@ -65,6 +69,8 @@ mod replay;
 mod statistics;
 mod subscription;
 pub mod sync;
+#[cfg(feature = "query")]
+mod table;
 mod terms;
 mod ticket;
 mod validator;
@@ -82,6 +88,11 @@ pub use consumer::{
 };
 pub use cursor::{Cursor, CursorError};
 pub use database::{CloseError, Database, Found};
+#[cfg(feature = "query")]
+pub use declared::{
+    AppliedSchema, Conflict, DatabaseSchema, SchemaChange, SchemaDifference, SchemaError,
+    SchemaHash,
+};
 pub use environment::{EntropyError, Environment, SystemEnvironment};
 pub use flush_times::FlushTimes;
 pub use fold::{
@@ -101,6 +112,8 @@ pub use read::ReadError;
 pub use recorded::{PayloadError, Recorded};
 pub use statistics::{RootStatistics, Statistics};
 pub use subscription::{Start, Subscription};
+#[cfg(feature = "query")]
+pub use table::{DeleteRow, PutRow, RowChange, Table, TableError, TableRead, TableRow};
 pub use ticket::{Appended, AppendedPart, Outcome, Ticket};
 pub use validator::{Candidate, Validators};
 pub use verify::{Problem, VerifyProgress, VerifyReport, VerifyStage};

@@ -276,6 +276,8 @@ impl Opening {
             remembered: Mutex::default(),
             consumers: Mutex::default(),
             folds: KeptFolds::default(),
+            #[cfg(feature = "query")]
+            schema: crate::declared::SchemaState::starting_at(position),
         });
         let report = OpenReport { clean: true, ..OpenReport::default() };
         Ok(Database::new(inner, Threads::default(), report))
@@ -343,6 +345,8 @@ impl Opening {
         // New ids come after what others' events were believed to say, too.
         let _ = clock.observe(log.front.last_arrival(), self.now_ms());
         let index_reader = index.reader();
+        #[cfg(feature = "query")]
+        let system_upto = crate::declared::SchemaState::system_upto_of(log.front.heads(), last);
         let mut pending = PendingEntries::new();
         pending.set_upto(last);
         pending.reserve(self.options.pending_entries_max);
@@ -386,6 +390,8 @@ impl Opening {
             remembered: Mutex::default(),
             consumers: Mutex::default(),
             folds: KeptFolds::default(),
+            #[cfg(feature = "query")]
+            schema: crate::declared::SchemaState::starting_at(system_upto),
         });
         let threads = if inner.options.threads {
             Threads::start(&inner).map_err(OpenError::Threads)?

@@ -15,6 +15,7 @@ use crate::function::Aggregate;
 use crate::plan::{Derived, Plan, Rule, Stored, Stratum};
 use crate::span::Span;
 use crate::syntax::{Body, RuleSyntax, Select, TimesSyntax};
+use crate::write::Cell;
 
 /// Relations of one question at the most: rules, times the times that they are asked at.
 const INSTANCES_MAX: usize = 10_000;
@@ -78,6 +79,8 @@ pub(super) struct Checker<'a> {
     in_view: Option<(Span, Arc<str>)>,
     diagnostics: Vec<Diagnostic>,
     answer: Option<Select>,
+    /// What the columns of the answer are written to, if they are.
+    pub(super) cells: Vec<Cell>,
     /// Rules made of parts of others.
     made: usize,
 }
@@ -99,6 +102,7 @@ impl<'a> Checker<'a> {
             in_view: None,
             diagnostics: Vec::new(),
             answer: None,
+            cells: Vec::new(),
             made: 0,
         };
         for rule in rules {
@@ -404,7 +408,7 @@ impl<'a> Checker<'a> {
         self.edges.clear();
         let answer = self.select(&select, &TimeContext::default());
         self.answer = Some(select);
-        answer
+        if self.cells.is_empty() { answer } else { self.for_cells(answer?) }
     }
 }
 

@@ -19,6 +19,7 @@ mod condition;
 mod expression;
 mod head;
 mod instance;
+mod mutation;
 mod operator;
 mod part;
 mod relation;
@@ -29,7 +30,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use expression::fitting;
+pub use mutation::{CheckedStep, check_expect, check_mutation};
 pub(crate) use relation::EVENTS;
+pub use relation::operations_root;
 
 use self::instance::Checker;
 use crate::diagnostic::{Diagnostic, has_errors};

@@ -8,7 +8,7 @@ use super::times::TimeContext;
 use crate::data_type::{Column, DataType};
 use crate::diagnostic::{Diagnostic, listed};
 use crate::plan::{Place, Source, Stored, StoredColumn};
-use crate::schema::{Field, Fields, Root, Schema, Table, View};
+use crate::schema::{Field, Fields, Merge, Root, Schema, Table, View};
 use crate::syntax::{Name, Path};
 
 /// What the name of a relation means.
@@ -29,6 +29,8 @@ pub(super) struct StoredTarget<'a> {
     fields: &'a Fields,
     /// Whether it may have others.
     is_lax: bool,
+    /// The table on which its events are operations.
+    operations_on: Option<Arc<str>>,
 }
 
 impl StoredTarget<'_> {
@@ -104,6 +106,7 @@ impl<'a> Checker<'a> {
                 source: Source::Table { number },
                 fields: &table.fields,
                 is_lax: table.is_lax,
+                operations_on: None,
             }));
         }
         if let Some(view) = self.known.views.get(name.text.as_ref()).copied() {
@@ -116,6 +119,7 @@ impl<'a> Checker<'a> {
                 source: Source::Events,
                 fields: &NO_FIELDS,
                 is_lax: false,
+                operations_on: None,
             }));
         }
         self.tell_of_unknown(name);
@@ -179,6 +183,9 @@ impl<'a> Checker<'a> {
                 return self.declared_event(path, found, name);
             }
         }
+        if let Some(found) = self.operations(path) {
+            return Some(found);
+        }
         for (root, name) in &splits {
             if let Some((root, types)) = self.context.stored.get_key_value(root.as_str()) {
                 if !types.is_empty() && !types.contains(name.as_str()) {
@@ -186,6 +193,9 @@ impl<'a> Checker<'a> {
                 }
                 return Some(undeclared(root, name));
             }
+        }
+        if self.tell_of_no_operation(path) {
+            return None;
         }
         let (root, _) = splits.first().filter(|_| self.is_listening())?;
         let declared = schema.roots.keys();
@@ -198,6 +208,40 @@ impl<'a> Checker<'a> {
                 .help("a root is there once the schema declares it, or events are stored under it"),
         );
         None
+    }
+
+    /// The operations on a table that a path names.
+    fn operations(&self, path: &Path) -> Option<StoredTarget<'a>> {
+        let [table, name] = path.parts.as_slice() else { return None };
+        let (number, table) = self.known.tables.get(table.text.as_ref()).copied()?;
+        let is_put = name.text.as_ref() == "put";
+        OPERATIONS.contains(&name.text.as_ref()).then(|| StoredTarget {
+            name: Arc::from(format!("{}.{}", table.name, name.text)),
+            source: Source::EventsOf {
+                root: Arc::from(operations_root(number)),
+                type_names: vec![Arc::clone(&name.text)],
+                type_number: None,
+            },
+            fields: if is_put { &table.fields } else { &NO_FIELDS },
+            is_lax: table.is_lax && is_put,
+            operations_on: Some(Arc::clone(&table.name)),
+        })
+    }
+
+    /// Whether a path names a table, and nothing that is done to one.
+    fn tell_of_no_operation(&mut self, path: &Path) -> bool {
+        let [table, name] = path.parts.as_slice() else { return false };
+        if !self.known.tables.contains_key(table.text.as_ref()) || !self.is_listening() {
+            return false;
+        }
+        let label = self.guesses.label(&name.text, OPERATIONS);
+        let message = format!("`{}` is a table and has no `{}`", table.text, name.text);
+        let help = format!(
+            "its rows are {0}{{…}}; what was done to them is {0}.put{{…}} and {0}.delete{{…}}",
+            table.text
+        );
+        self.tell(Diagnostic::error(name.span, message).label(label).help(help));
+        true
     }
 
     fn declared_event(
@@ -216,6 +260,7 @@ impl<'a> Checker<'a> {
                 },
                 fields: &event.fields,
                 is_lax: root.is_lax,
+                operations_on: None,
             });
         }
         let is_stored =
@@ -322,12 +367,26 @@ fn undeclared(root: &Arc<str>, name: &str) -> StoredTarget<'static> {
         },
         fields: &NO_FIELDS,
         is_lax: true,
+        operations_on: None,
     }
 }
 
+/// The root of a table's operations, by the table's number.
+#[must_use]
+pub fn operations_root(table: u32) -> String {
+    format!("_table.{table}")
+}
+
+/// The types of operations on tables, as the relations `table.put` and `table.delete`.
+const OPERATIONS: [&str; 2] = ["put", "delete"];
+
 /// Names of the columns of a stored relation that are known.
 pub(super) fn known_columns<'t>(target: &'t StoredTarget<'_>) -> Vec<&'t str> {
-    let implicit: &[&str] = if target.is_table() { &["key"] } else { &IMPLICIT };
+    let implicit: &[&str] = match target {
+        _ if target.is_table() => &["key"],
+        _ if target.operations_on.is_some() => &IMPLICIT_OF_OPERATIONS,
+        _ => &IMPLICIT,
+    };
     target.fields.names().chain(implicit.iter().copied()).collect()
 }
 
@@ -335,6 +394,12 @@ pub(super) fn known_columns<'t>(target: &'t StoredTarget<'_>) -> Vec<&'t str> {
 const IMPLICIT: [&str; 14] = [
     "id", "key", "at", "tx", "origin", "seq", "cause", "root", "type", "version", "tags", "meta",
     "payload", "arrived",
+];
+
+/// Fields that operations on tables have.
+const IMPLICIT_OF_OPERATIONS: [&str; 13] = [
+    "id", "key", "at", "tx", "origin", "seq", "cause", "tags", "meta", "arrived", "until", "life",
+    "changed",
 ];
 
 /// Where a column of a stored relation stands, its type, and whether it may be absent.
@@ -345,6 +410,14 @@ fn place_of(
 ) -> Option<(Place, DataType, bool)> {
     if let Some((number, field)) = declared {
         let place = Place::Field { number, name: Arc::clone(&field.name) };
+        if target.operations_on.is_some() {
+            // What was done to it, or nothing: other than what it is.
+            let data_type = match field.merge {
+                Merge::LastWriter | Merge::Counter => field.data_type.clone(),
+                Merge::ObservedRemove => DataType::Json,
+            };
+            return Some((place, data_type, true));
+        }
         let is_optional = field.is_optional && field.default.is_none();
         return Some((place, field.data_type.clone(), is_optional));
     }
@@ -356,10 +429,21 @@ fn place_of(
             _ => None,
         };
     }
-    let key = match &target.source {
-        Source::EventsOf { root, .. } => DataType::Ref(Arc::clone(root)),
-        Source::Events | Source::Table { .. } => DataType::Text,
+    let key = match (&target.operations_on, &target.source) {
+        (Some(table), _) => DataType::Ref(Arc::clone(table)),
+        (None, Source::EventsOf { root, .. }) => DataType::Ref(Arc::clone(root)),
+        (None, Source::Events | Source::Table { .. }) => DataType::Text,
     };
+    if target.operations_on.is_some() {
+        let texts = || DataType::Set(Arc::new(DataType::Text));
+        match name {
+            "until" => return Some((Place::Until, DataType::Time, true)),
+            "life" => return Some((Place::Life, DataType::Int, false)),
+            "changed" => return Some((Place::Changed, texts(), false)),
+            "root" | "type" | "version" | "payload" => return None,
+            _ => {}
+        }
+    }
     Some(match name {
         "id" => (Place::Id, DataType::Id, false),
         "key" => (Place::Key, key, false),

@@ -1,12 +1,14 @@
 //! Declarations of a schema.
 
+use std::sync::Arc;
+
 use super::{Parser, Read};
 use crate::diagnostic::Diagnostic;
 use crate::syntax::{
     Declaration, EventSyntax, FieldSyntax, FieldsSyntax, IndexSyntax, Number, RootSyntax,
     TableSyntax, TypeSyntax, ViewSyntax,
 };
-use crate::token::Sign;
+use crate::token::{Sign, Token, TokenKind};
 
 /// A part of a root or of a table's braces.
 enum Part<T> {
@@ -24,10 +26,33 @@ impl Parser<'_> {
             "index" => self.index().map(Declaration::Index),
             _ => {
                 let number = self.number("a view")?;
+                let start = self.at;
                 let rule = self.rule()?;
-                Ok(Declaration::View(Box::new(ViewSyntax { number, rule })))
+                let says = self.text_without_layout(start + 1);
+                Ok(Declaration::View(Box::new(ViewSyntax { number, rule, says })))
             }
         }
+    }
+
+    /// The tokens from one on up to here, with blanks between them, without commas that end lists.
+    fn text_without_layout(&self, start: usize) -> Arc<str> {
+        let mut says = String::new();
+        let tokens = self.tokens.get(start..self.at).unwrap_or_default();
+        let is_close = |token: &Token| {
+            let closing = [Sign::BraceClose, Sign::BracketClose, Sign::ParenClose];
+            closing.iter().any(|sign| token.kind == TokenKind::Sign(*sign))
+        };
+        for (at, token) in tokens.iter().enumerate() {
+            let is_last = tokens.get(at + 1).is_some_and(is_close);
+            if token.kind == TokenKind::Sign(Sign::Comma) && is_last {
+                continue;
+            }
+            if !says.is_empty() {
+                says.push(' ');
+            }
+            says.push_str(token.span.of(self.text));
+        }
+        says.into()
     }
 
     fn root(&mut self) -> Read<RootSyntax> {
@@ -93,8 +118,7 @@ impl Parser<'_> {
         while self.is_sign(Sign::Comma) {
             let before = self.at;
             self.at += 1;
-            let is_number =
-                matches!(self.kind(), crate::token::TokenKind::Literal(crate::Value::Int(_)));
+            let is_number = matches!(self.kind(), TokenKind::Literal(crate::Value::Int(_)));
             let ends_behind = self.next_is_sign(Sign::Comma)
                 || self.next_is_sign(Sign::BraceClose)
                 || self.tokens.get(self.at + 1).is_none_or(|token| token.is_first_of_line);

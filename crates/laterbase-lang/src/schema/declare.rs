@@ -69,7 +69,11 @@ pub fn declare(statements: &[Statement]) -> (Schema, Vec<Diagnostic>) {
                 declarer.unused(&view.number, "view");
                 declarer.new_relation(name);
                 let view_number = view.number.value;
-                let view = View { name: Arc::clone(&name.text), rule: view.rule.clone() };
+                let view = View {
+                    name: Arc::clone(&name.text),
+                    rule: view.rule.clone(),
+                    says: Arc::clone(&view.says),
+                };
                 declarer.schema.views.insert(view_number, view);
             }
             Declaration::Index(_) => {}
@@ -85,6 +89,18 @@ pub fn declare(statements: &[Statement]) -> (Schema, Vec<Diagnostic>) {
 
 /// What an index is of: an event of a root, or a table, by number.
 type Indexed = (Option<Arc<str>>, u32);
+
+/// Whether a name may be that of a root which a schema declares.
+pub(crate) fn is_root_name(name: &str) -> bool {
+    has_root_letters(name) && !name.starts_with('_')
+}
+
+fn has_root_letters(name: &str) -> bool {
+    let is_letter = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'.' | b'-')
+    };
+    !name.is_empty() && name.len() <= ROOT_BYTES_MAX && name.bytes().all(is_letter)
+}
 
 #[derive(Default)]
 struct Declarer {
@@ -143,10 +159,7 @@ impl Declarer {
     fn root(&mut self, syntax: &RootSyntax, span: Span) {
         self.new_name(&syntax.name);
         let name = &syntax.name.text;
-        let is_letter = |byte: u8| {
-            byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'.' | b'-')
-        };
-        if name.is_empty() || name.len() > ROOT_BYTES_MAX || !name.bytes().all(is_letter) {
+        if !has_root_letters(name) {
             let told = Diagnostic::error(
                 syntax.name.span,
                 format!("`{}` is no name of a root", shown(name)),

@@ -2,18 +2,30 @@
 //!
 //! ```text
 //!   text ─▶ syntax ─▶ declare ─▶ Schema ─▶ difference to the one before ─▶ changes, or refusals
+//!     ▲                            │ ▲
+//!     └──────── canonical ─────────┘ └──── fold of all that were applied: merge by number, lineage
 //! ```
 //! Numbers identify event types, tables, views and their fields; names are labels. The one
 //! exception is a root: its name is in every event, so it stays.
 
+mod canonical;
 mod declare;
 mod difference;
+mod fold;
+mod lineage;
+mod merge;
+mod names;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub use canonical::canonical;
 pub use declare::declare;
-pub use difference::{Change, Refusal, difference};
+pub(crate) use declare::is_root_name;
+pub use difference::{Change, ChangeKind, Refusal, difference};
+pub use fold::{Applied, Folded, fold};
+pub use lineage::{Lineage, Owner};
+pub use merge::{Disagreement, merge};
 
 use crate::data_type::DataType;
 use crate::span::Span;
@@ -54,7 +66,8 @@ pub struct Root {
 pub struct EventType {
     /// Its name.
     pub name: Arc<str>,
-    /// The names under which its events are stored: every name that it ever had.
+    /// The names under which its events are stored: the first name that its number ever had, once
+    /// the schema was folded; its name as long as only a text was read.
     pub stored_names: Vec<Arc<str>>,
     /// What it says.
     pub fields: Fields,
@@ -124,15 +137,48 @@ pub struct Index {
 }
 
 /// A view.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct View {
     /// Its name.
     pub name: Arc<str>,
     /// What its rows are.
     pub rule: RuleSyntax,
+    /// What stands behind its name, without comments and layout. It tells views apart.
+    pub says: Arc<str>,
+}
+
+impl PartialEq for View {
+    fn eq(&self, other: &Self) -> bool {
+        // The rule says the same with other places in the text.
+        (&self.name, &self.says) == (&other.name, &other.says)
+    }
 }
 
 impl Schema {
+    /// Whether it declares nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The schema without the places in a text where things are declared: so two that say the same
+    /// are equal.
+    #[must_use]
+    pub fn without_spans(mut self) -> Self {
+        for root in self.roots.values_mut() {
+            root.span = Span::default();
+            for event in root.events.values_mut() {
+                event.span = Span::default();
+                event.fields.forget_spans();
+            }
+        }
+        for table in self.tables.values_mut() {
+            table.span = Span::default();
+            table.fields.forget_spans();
+        }
+        self
+    }
+
     /// The table of a name.
     #[must_use]
     pub fn table(&self, name: &str) -> Option<(u32, &Table)> {
@@ -168,6 +214,10 @@ impl Field {
 }
 
 impl Fields {
+    fn forget_spans(&mut self) {
+        self.fields.values_mut().for_each(|field| field.span = Span::default());
+    }
+
     /// The field of a name.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<(u32, &Field)> {

@@ -196,7 +196,10 @@ pub(crate) fn rows_per_value(place: &Place, rows: f64) -> f64 {
         | Place::Payload
         | Place::Field { .. }
         | Place::Member(_)
-        | Place::Validity => rows.sqrt().max(1.0),
+        | Place::Validity
+        | Place::Until
+        | Place::Life
+        | Place::Changed => rows.sqrt().max(1.0),
     }
 }
 

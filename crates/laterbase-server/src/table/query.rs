@@ -1,4 +1,4 @@
-//! The route of questions.
+//! The route of statements in Laterlog.
 
 use super::parts::*;
 use super::{Answer, Content, Method, RootOf, Route};
@@ -9,7 +9,8 @@ use crate::problem::Kind;
 const FORMS: &[Content] =
     &[content(JSON, "QueryRows"), content(NDJSON, "Text"), content("text/csv", "Text")];
 
-const ANSWERS: &[Answer] = &[ok("The rows of the last query of the text.", FORMS)];
+const ANSWERS: &[Answer] =
+    &[ok("The rows of the last query of the text, and what each other statement wrote.", FORMS)];
 
 pub(super) const ROUTES: &[Route] = &[Route {
     method: Method::Post,
@@ -22,6 +23,8 @@ pub(super) const ROUTES: &[Route] = &[Route {
     problems: &[
         Kind::NoSuchDatabase,
         Kind::Query,
+        Kind::Condition,
+        Kind::Conflict,
         Kind::NotAcceptable,
         Kind::TooLarge,
         Kind::MediaType,
@@ -29,5 +32,5 @@ pub(super) const ROUTES: &[Route] = &[Route {
         Kind::Slow,
     ],
     run: |call| Box::pin(ask::ask(call)),
-    ..get("query", "/db/{db}/q", "Asks a question in Laterlog.")
+    ..get("query", "/db/{db}/q", "Asks and writes in Laterlog.")
 }];

@@ -34,7 +34,7 @@ use self::body::Forms;
 use self::conditions::Conditions;
 pub(crate) use self::conditions::{vector, whole_number};
 use self::entity_tag::{HeaderCondition, entity_tag};
-use self::refusal::not_appended;
+pub(crate) use self::refusal::not_appended;
 use crate::access::{self, Asked, Verb};
 use crate::admission::Begun;
 use crate::call::{Call, header};

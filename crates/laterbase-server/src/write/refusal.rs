@@ -13,7 +13,7 @@ use crate::problem::{Kind, Problem, Refused};
     clippy::wildcard_enum_match_arm,
     reason = "the library may come to know more ways to fail; those are told as failures"
 )]
-pub(super) fn not_appended(
+pub(crate) fn not_appended(
     error: &AppendError,
     by_header: Option<&(RootName, Key)>,
     events: &[Result<NewEvent, String>],

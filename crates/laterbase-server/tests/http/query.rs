@@ -134,3 +134,66 @@ fn a_token_for_one_root_asks_of_that_root_alone() {
     assert_eq!(ask(&token, "?{n: count()} :- truck.seen{}").0, 403);
     assert_eq!(fort.server.ask("POST", "/q", &[TEXT], b"?{n: count()} :- event{}").0, 401);
 }
+
+#[test]
+fn statements_that_write_say_what_they_wrote() {
+    let asked = Asked::new(ServerConfig::default());
+    let text = "add truck.seen{key: \"t9\", port: \"NLRTM\"}
+        add truck.lost{key} :- truck.missed{key}
+        ?{key} :- truck.seen{key, port: \"NLRTM\"}";
+    let (status, body) = asked.ask(text, "application/json");
+    let document: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &document["rows"]), (200, &json!([{"key": "t9"}])), "{body}");
+    let written = document["written"].as_array().unwrap();
+    assert_eq!((written.len(), &written[0]["events"]), (2, &json!(1)), "{body}");
+    assert!(written[0]["commit"].is_string(), "{body}");
+    assert_eq!(written[1], json!({"events": 0, "commit": null}));
+    let (status, body) = asked.ask("add truck.seen{key: \"t9\"}", "application/json");
+    let document: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &document["count"]), (200, &json!(0)), "{body}");
+    assert_eq!(asked.ask("add truck.seen{key: \"t9\"}", "text/csv"), (200, String::new()));
+}
+
+#[test]
+fn an_expectation_that_does_not_hold_is_a_conflict() {
+    let asked = Asked::new(ServerConfig::default());
+    let text = "add truck.seen{key: \"t8\"}
+        transaction { expect none :- truck.seen{key: \"t8\"}; add truck.lost{key: \"t8\"} }";
+    let (status, problem) = asked.refused(text);
+    assert_eq!((status, &problem["type"]), (409, &json!("/problems/condition")), "{problem}");
+    assert_eq!(problem["done"], 1, "{problem}");
+    assert_eq!(problem["mistakes"][0]["line"], 2, "{problem}");
+    assert!(problem["text"].as_str().unwrap().contains("found the events"), "{problem}");
+    let (_, body) = asked.ask("?{n: count()} :- truck.lost{}", "application/json");
+    assert!(body.contains("\"n\":0"), "{body}");
+    let (status, problem) = asked.refused("add truck.seen{key: \"\"}");
+    assert_eq!((status, &problem["type"]), (422, &json!("/problems/query")), "{problem}");
+}
+
+#[cfg(feature = "tokens")]
+#[test]
+fn a_statement_writes_where_the_token_says() {
+    use crate::penetration::Fort;
+    use laterbase_server::Verb;
+
+    let fort = Fort::new(ServerConfig::default());
+    let ask = |token: &str, text: &str| {
+        let body = json!({"query": text}).to_string();
+        fort.ask(token, "POST", "/q", body.as_bytes())
+    };
+    let token = fort.token("default", "truck", &[Verb::Read, Verb::Write]);
+    assert_eq!(ask(&token, "add truck.seen{key: \"t\"}").0, 200);
+    let (there, nowhere) = (
+        ask(&token, "add shipment.seen{key: \"t\"}"),
+        ask(&token, "add shipless.seen{key: \"t\"}"),
+    );
+    assert_eq!((there.0, nowhere.0), (403, 403), "{there:?} {nowhere:?}");
+    let guess = "transaction { expect shipment \"s1\" none; add truck.seen{key: \"t\"} }";
+    assert_eq!(ask(&token, guess).0, 403);
+    let token = fort.token("default", "truck", &[Verb::Read]);
+    assert_eq!(ask(&token, "add truck.seen{key: \"t\"}").0, 403);
+    let token = fort.token("default", "truck", &[Verb::Write]);
+    assert_eq!(ask(&token, "add truck.seen{key: \"t\"}").0, 200);
+    // What may not be read is to it as if it were not there.
+    assert_eq!(ask(&token, "add truck.seen{key: k} :- truck.seen{key: k}").0, 422);
+}

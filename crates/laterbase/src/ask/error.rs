@@ -25,8 +25,11 @@ pub enum AskFault {
     /// There is no query in the text.
     #[error("there is no query: ask with `?{{…}} :- …`")]
     NoQuery,
-    /// It reads what may not be read.
-    #[error("the question reads what may not be read")]
+    /// There is no statement in the text.
+    #[error("there is no statement: ask with `?{{…}} :- …`, write with `add`, `put` or `delete`")]
+    NoStatement,
+    /// It reads or writes what is not allowed.
+    #[error("it reads or writes what is not allowed")]
     Forbidden,
     /// It could not be answered.
     #[error(transparent)]
@@ -55,7 +58,7 @@ impl AskError {
         AskFault::NoQuery.into()
     }
 
-    pub(super) fn mistakes(diagnostics: Vec<Diagnostic>, text: &str) -> Self {
+    pub(crate) fn mistakes(diagnostics: Vec<Diagnostic>, text: &str) -> Self {
         Self { fault: AskFault::Mistakes(diagnostics), text: text.to_owned() }
     }
 
@@ -87,6 +90,7 @@ impl AskError {
         match &self.fault {
             AskFault::Mistakes(diagnostics) => render_all(diagnostics, name, &self.text),
             other @ (AskFault::NoQuery
+            | AskFault::NoStatement
             | AskFault::Forbidden
             | AskFault::Query(_)
             | AskFault::Read(_)
@@ -108,6 +112,7 @@ impl std::error::Error for AskError {
             AskFault::Read(error) => Some(error),
             AskFault::Mistakes(_)
             | AskFault::NoQuery
+            | AskFault::NoStatement
             | AskFault::Forbidden
             | AskFault::Row { .. } => None,
         }

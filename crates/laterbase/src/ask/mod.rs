@@ -10,30 +10,35 @@
 mod csv;
 mod error;
 mod json;
+mod moment;
 mod payload;
 mod source;
+mod undeclared;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use csv::{cell_text, write_csv_header, write_csv_row};
 pub use error::{AskError, AskFault};
 pub use json::{AsJson, value_of_json, write_json_row};
-use laterbase_lang::plan::{Plan, Source};
-use laterbase_lang::schema;
+use laterbase_event::EventId;
+use laterbase_lang::plan::Plan;
 pub use laterbase_lang::schema::Schema;
+use laterbase_lang::schema::{self, Lineage};
 use laterbase_lang::syntax::{QueryMode, QuerySyntax, RuleSyntax, Statement, StatementKind};
 pub use laterbase_lang::{
     Column, DataType, Diagnostic, Piece, Severity, Value, completions, is_incomplete, pieces,
 };
-use laterbase_lang::{Context, Function, Span, check_query, has_errors, parse};
-use laterbase_query::scalar::Scalars;
+use laterbase_lang::{Context, Span, check_query, has_errors, parse};
 pub use laterbase_query::{Cancel, Limits, Never, QueryError, Rows, RowsPlace};
 use laterbase_query::{Explanation, run, run_explained, why};
+pub(crate) use payload::{Form, form, json_members, read_as};
 use serde::de::DeserializeOwned;
 
-use self::source::StoredData;
+pub(crate) use self::moment::Moment;
+pub(crate) use self::source::{Reader, StoredData};
 use crate::database::Database;
+use crate::declared::Declared;
 
 /// A question, ready to be asked.
 ///
@@ -69,7 +74,25 @@ pub struct Ask<'a> {
 }
 
 /// Whether the events of a root may be read; of all roots, if none is named.
-type Allow<'a> = dyn Fn(Option<&str>) -> bool + 'a;
+pub(crate) type Allow<'a> = dyn Fn(Option<&str>) -> bool + 'a;
+
+/// The schema of the database, and the one that a question brings, if it does.
+pub(crate) struct Schemas<'a> {
+    declared: Arc<Declared>,
+    own: Option<(&'a Schema, Lineage)>,
+}
+
+impl Schemas<'_> {
+    fn reader(&self) -> Reader<'_> {
+        let of_database = Reader::of(&self.declared);
+        match &self.own {
+            None => of_database,
+            Some((schema, names)) => {
+                Reader { schema, lineages: [&self.declared.lineage, names], ..of_database }
+            }
+        }
+    }
+}
 
 /// What the last query of a text answers.
 #[derive(Debug)]
@@ -117,7 +140,7 @@ impl<'a> Ask<'a> {
         self
     }
 
-    /// Asks with declared types.
+    /// Asks with other declared types than those of the database.
     pub fn schema(mut self, schema: &'a Schema) -> Self {
         self.schema = Some(schema);
         self
@@ -171,28 +194,13 @@ impl<'a> Ask<'a> {
             return Err(self.mistakes(parsed.diagnostics));
         }
         let (rules, queries, mut mistakes) = sort(parsed.statements);
-        let nothing = Schema::default();
-        let declared = self.schema.unwrap_or(&nothing);
-        let inner = self.database.inner();
-        let failed = |error| AskError::from(AskFault::Read(error));
-        let vector = inner.version_vector().map_err(failed)?;
-        let is_allowed = |root: Option<&str>| self.allow.is_none_or(|allow| allow(root));
-        let stored: BTreeMap<Arc<str>, BTreeSet<Arc<str>>> = vector
-            .roots()
-            .filter(|root| is_allowed(Some(root.as_str())))
-            .map(|root| (Arc::from(root.as_str()), BTreeSet::new()))
-            .collect();
-        let data = StoredData::new(inner, vector, declared).map_err(failed)?;
-        let context = Context {
-            schema: declared,
-            stored: &stored,
-            parameters: &self.parameters,
-            now: inner.environment.now_us(),
-            evaluate,
-        };
+        let declared = self.database.inner().declared();
+        let declared = declared.map_err(|error| AskError::from(AskFault::Read(error)))?;
+        let schemas = self.schemas(declared);
+        let moment = self.moment(&schemas)?;
         let mut plans = Vec::new();
         for query in &queries {
-            let checked = check_query(&context, &rules, query);
+            let checked = check_query(&moment.context(), &rules, query);
             let (warnings, errors): (Vec<_>, Vec<_>) =
                 checked.diagnostics.into_iter().partition(|it| it.severity == Severity::Warning);
             mistakes.extend(errors);
@@ -201,25 +209,66 @@ impl<'a> Ask<'a> {
         if !mistakes.is_empty() {
             return Err(self.mistakes(mistakes));
         }
-        let forbidden = |plan: &Plan| plan.stored.iter().any(|it| !is_allowed(root_of(&it.source)));
-        if plans.iter().any(|(_, plan, _)| forbidden(plan)) {
+        if !plans.iter().all(|(_, plan, _)| moment.may_read(plan)) {
             return Err(AskFault::Forbidden.into());
         }
-        let text: Arc<str> = Arc::from(self.text.as_str());
         for (mode, plan, warnings) in plans {
-            let (limits, cancel) = (&self.limits, self.cancel);
-            let (rows, explanation) = match mode {
-                QueryMode::Why => (why(&plan, &data, limits, cancel), None),
-                QueryMode::Explain => {
-                    let (rows, explanation) = run_explained(&plan, &data, limits, cancel);
-                    (rows, Some(explanation))
-                }
-                QueryMode::Rows | QueryMode::Live => (run(&plan, &data, limits, cancel), None),
-            };
-            let rows = rows.map_err(|error| AskError::of_query(error, &self.text))?;
-            take(Answer { rows, explanation, warnings, text: Arc::clone(&text) })?;
+            take(self.answer(&moment, mode, &plan, warnings)?)?;
         }
         Ok(())
+    }
+
+    /// The schemas that it is read by.
+    pub(crate) fn schemas(&self, declared: Arc<Declared>) -> Schemas<'a> {
+        Schemas { own: self.schema.map(|schema| (schema, names_of(schema))), declared }
+    }
+
+    /// This copy now.
+    pub(crate) fn moment<'m>(&'m self, schemas: &'m Schemas<'m>) -> Result<Moment<'m>, AskError> {
+        Moment::new(self.database.inner(), schemas.reader(), self)
+            .map_err(|error| AskFault::Read(error).into())
+    }
+
+    /// The text.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn database(&self) -> &'a Database {
+        self.database
+    }
+
+    /// The rows of a plan.
+    pub(crate) fn rows(&self, moment: &Moment<'_>, plan: &Plan) -> Result<Rows, AskError> {
+        run(plan, &moment.data, &self.limits, self.cancel)
+            .map_err(|error| AskError::of_query(error, &self.text))
+    }
+
+    /// The rows of a plan, and behind each what it was made of.
+    pub(crate) fn reasons(&self, moment: &Moment<'_>, plan: &Plan) -> Result<Rows, AskError> {
+        why(plan, &moment.data, &self.limits, self.cancel)
+            .map_err(|error| AskError::of_query(error, &self.text))
+    }
+
+    /// Answers a plan.
+    pub(crate) fn answer(
+        &self,
+        moment: &Moment<'_>,
+        mode: QueryMode,
+        plan: &Plan,
+        warnings: Vec<Diagnostic>,
+    ) -> Result<Answer, AskError> {
+        let (data, limits, cancel) = (&moment.data, &self.limits, self.cancel);
+        let (rows, explanation) = match mode {
+            QueryMode::Why => (why(plan, data, limits, cancel), None),
+            QueryMode::Explain => {
+                let (rows, explanation) = run_explained(plan, data, limits, cancel);
+                (rows, Some(explanation))
+            }
+            QueryMode::Rows | QueryMode::Live => (run(plan, data, limits, cancel), None),
+        };
+        let rows = rows.map_err(|error| AskError::of_query(error, &self.text))?;
+        Ok(Answer { rows, explanation, warnings, text: Arc::from(self.text.as_str()) })
     }
 
     fn mistakes(&self, diagnostics: Vec<Diagnostic>) -> AskError {
@@ -227,12 +276,33 @@ impl<'a> Ask<'a> {
     }
 }
 
-/// The root of stored rows; none where they are of all roots.
-fn root_of(source: &Source) -> Option<&str> {
-    match source {
-        Source::EventsOf { root, .. } => Some(root),
-        Source::Events | Source::Table { .. } => None,
+/// What is wrong with the views of a schema: each is asked for all of its columns.
+pub(crate) fn view_mistakes(schema: &Schema) -> Vec<Diagnostic> {
+    let (stored, parameters) = (BTreeMap::new(), BTreeMap::new());
+    let context = Context {
+        schema,
+        stored: &stored,
+        parameters: &parameters,
+        now: 0,
+        evaluate: moment::evaluate,
+    };
+    let mut mistakes = Vec::new();
+    for view in schema.views.values() {
+        let text = format!("?{{n: count()}} :- `{}`{{}}", view.name);
+        for statement in parse(&text).statements {
+            let StatementKind::Query(query) = statement.kind else { continue };
+            let found = check_query(&context, &[], &query).diagnostics;
+            let errors = found.into_iter().filter(|it| it.severity == Severity::Error);
+            mistakes.extend(errors.map(|it| Diagnostic { span: view.rule.name.span, ..it }));
+        }
     }
+    mistakes
+}
+
+/// The names that a schema gives, as those of a database that has no other.
+fn names_of(schema: &Schema) -> Lineage {
+    let (base, id) = (Schema::default(), EventId::from_u128(0));
+    schema::fold([schema::Applied { id, base: &base, text: schema, settles: &[] }]).lineage
 }
 
 /// The rules and the queries of a text, and what is wrong about its other statements.
@@ -242,12 +312,13 @@ fn sort(statements: Vec<Statement>) -> (Vec<RuleSyntax>, Vec<QuerySyntax>, Vec<D
         match kind {
             StatementKind::Rule(rule) => rules.push(rule),
             StatementKind::Query(query) if query.mode == QueryMode::Live => {
-                mistakes.push(not_yet(span, "live queries"));
+                mistakes.push(not_live(span));
             }
             StatementKind::Query(query) => queries.push(query),
-            StatementKind::Mutation(_) | StatementKind::Transaction(_) => {
-                mistakes.push(not_yet(span, "statements that write"));
-            }
+            StatementKind::Mutation(_) | StatementKind::Transaction(_) => mistakes.push(
+                Diagnostic::error(span, "a question writes nothing")
+                    .help("statements that write are carried out by `execute`"),
+            ),
             StatementKind::Declaration(_) => mistakes.push(
                 Diagnostic::error(span, "a schema is not declared within a question")
                     .help("give the schema in a file of its own"),
@@ -257,13 +328,19 @@ fn sort(statements: Vec<Statement>) -> (Vec<RuleSyntax>, Vec<QuerySyntax>, Vec<D
     (rules, queries, mistakes)
 }
 
-fn not_yet(span: Span, what: &str) -> Diagnostic {
-    Diagnostic::error(span, format!("{what} are not carried out here"))
-        .help("ask for rows with `?{…} :- …`; events are recorded by `append`")
+/// That a query is not asked again whenever something changes.
+pub(crate) fn not_live(span: Span) -> Diagnostic {
+    Diagnostic::error(span, "live queries are not answered here")
+        .help("ask for rows with `?{…} :- …`")
 }
 
-fn evaluate(function: Function, values: &[Value]) -> Result<Value, String> {
-    Scalars::default().call(function, values, Span::default()).map_err(|error| error.to_string())
+/// Whether a text has statements that write; `false` if it cannot be read.
+#[must_use]
+pub fn writes(text: &str) -> bool {
+    parse(text).statements.iter().any(|statement| match &statement.kind {
+        StatementKind::Mutation(_) | StatementKind::Transaction(_) => true,
+        StatementKind::Declaration(_) | StatementKind::Rule(_) | StatementKind::Query(_) => false,
+    })
 }
 
 /// The names of the rules of a text that holds nothing else; `None` if it holds other statements.

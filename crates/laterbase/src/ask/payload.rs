@@ -7,9 +7,11 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use laterbase_lang::{DataType, Decimal, Value, fitting, literal};
+use laterbase_lang::{DataType, Value, fitting, literal};
 use laterbase_query::ValueRef;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::declared::{json_of_cbor, json_of_float};
 
 /// What a field of a payload is.
 #[derive(Debug, Clone, Default)]
@@ -39,24 +41,68 @@ impl Cell<'_> {
             (cell, DataType::Json) => cell,
             (Self::Text(text), DataType::Text | DataType::Ref(_)) => Self::Text(text),
             (Self::Text(text), _) => read_text(text, data_type).map_or(Self::Absent, Self::Value),
-            (Self::Value(value), _) => {
-                read_value(&value, data_type).map_or(Self::Absent, Self::Value)
-            }
+            (Self::Value(value), _) => read_as(&value, data_type).map_or(Self::Absent, Self::Value),
         }
     }
 }
 
-fn read_value(value: &Value, data_type: &DataType) -> Option<Value> {
-    let Value::List(values) = value else {
+/// A value read as a declared type; `None` if it is none.
+pub(crate) fn read_as(value: &Value, data_type: &DataType) -> Option<Value> {
+    if let (Value::Record(_), DataType::Period) = (value, data_type) {
+        return read_period(value);
+    }
+    let (Value::List(values) | Value::Set(values)) = value else {
         return match value.as_text() {
             Some(text) => read_text(text, data_type),
             None => fitting(value, data_type).filter(|value| !value.is_null()),
         };
     };
+    if *data_type == DataType::Json {
+        return Some(value.clone());
+    }
     let (DataType::List(of) | DataType::Set(of)) = data_type else { return None };
-    let read: Option<Vec<Value>> = values.iter().map(|value| read_value(value, of)).collect();
+    let read: Option<Vec<Value>> = values.iter().map(|value| read_as(value, of)).collect();
     let is_set = matches!(data_type, DataType::Set(_));
     read.map(|read| if is_set { Value::set(read) } else { Value::List(read.into()) })
+}
+
+/// `{"from": …, "until": …}`, as a period is answered; open ends are null or left out.
+fn read_period(value: &Value) -> Option<Value> {
+    let end = |name: &str| match read_as(value.field(name), &DataType::Time) {
+        Some(Value::Time(micros)) => Some(Some(micros)),
+        Some(_) => None,
+        None => value.field(name).is_null().then_some(None),
+    };
+    let (from, until) = (end("from")?, end("until")?);
+    let is_some_time = from.zip(until).is_none_or(|(from, until)| from < until);
+    is_some_time.then_some(Value::Period(from, until))
+}
+
+/// The members of an object of JSON, with those that are said twice; `None` if it is none.
+pub(crate) fn json_members(payload: &[u8]) -> Option<Vec<(Arc<str>, Value)>> {
+    let mut reader = serde_json::Deserializer::from_slice(payload);
+    let members = reader.deserialize_map(MembersVisitor).ok()?;
+    reader.end().ok()?;
+    Some(members)
+}
+
+/// Reads the members of an object as they are written.
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Vec<(Arc<str>, Value)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::new();
+        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+            members.push((Arc::from(name.as_ref()), map.next_value_seed(ValueSeed)?));
+        }
+        Ok(members)
+    }
 }
 
 fn read_text(text: &str, data_type: &DataType) -> Option<Value> {
@@ -75,7 +121,7 @@ fn read_text(text: &str, data_type: &DataType) -> Option<Value> {
 }
 
 /// Whether a content type says JSON, or CBOR.
-pub(super) fn form(content_type: &str) -> Form {
+pub(crate) fn form(content_type: &str) -> Form {
     let media = content_type.split(';').next().unwrap_or(content_type).trim();
     if media.eq_ignore_ascii_case("application/json") || media.ends_with("+json") {
         Form::Json
@@ -88,7 +134,7 @@ pub(super) fn form(content_type: &str) -> Form {
 
 /// What a payload is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     Json,
     Cbor,
     Bytes,
@@ -102,18 +148,27 @@ pub(super) fn whole(content_type: &str, payload: &[u8]) -> Value {
             ValueSeed.deserialize(&mut reader).unwrap_or_default()
         }
         Form::Cbor => ciborium::from_reader::<ciborium::Value, _>(payload)
-            .map(|value| of_cbor(&value))
+            .map(|value| json_of_cbor(&value))
             .unwrap_or_default(),
         Form::Bytes if payload.is_empty() => Value::Null,
         Form::Bytes => Value::Bytes(payload.into()),
     }
 }
 
+/// A field of a payload by name, and which cell it is for.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    pub(super) name: Arc<str>,
+    pub(super) cell: usize,
+    /// It was called so before: what has today's name comes first.
+    pub(super) is_former: bool,
+}
+
 /// The fields of some names, each in its place of `cells`.
 pub(super) fn fields<'a>(
     content_type: &str,
     payload: &'a [u8],
-    names: &[Arc<str>],
+    names: &[Wanted],
     cells: &mut [Cell<'a>],
 ) {
     match form(content_type) {
@@ -125,9 +180,9 @@ pub(super) fn fields<'a>(
         Form::Cbor => {
             let Ok(ciborium::Value::Map(members)) = ciborium::from_reader(payload) else { return };
             for (name, value) in &members {
-                let place = name.as_text().and_then(|name| position(names, name));
-                if let Some(cell) = place.and_then(|place| cells.get_mut(place)) {
-                    *cell = Cell::Value(of_cbor(value));
+                let wanted = name.as_text().and_then(|name| find(names, name));
+                if let Some(cell) = wanted.and_then(|wanted| cell_for(wanted, cells)) {
+                    *cell = Cell::Value(json_of_cbor(value));
                 }
             }
         }
@@ -135,45 +190,14 @@ pub(super) fn fields<'a>(
     }
 }
 
-fn position(names: &[Arc<str>], name: &str) -> Option<usize> {
-    names.iter().position(|other| other.as_ref() == name)
+fn find<'n>(names: &'n [Wanted], name: &str) -> Option<&'n Wanted> {
+    names.iter().find(|other| *other.name == *name)
 }
 
-/// A value of CBOR: the types that JSON has, and bytes besides.
-#[expect(clippy::wildcard_enum_match_arm, reason = "what is not known is nothing")]
-fn of_cbor(value: &ciborium::Value) -> Value {
-    match value {
-        ciborium::Value::Integer(number) => match i64::try_from(i128::from(*number)) {
-            Ok(int) => Value::Int(int),
-            Err(_) => Value::decimal(Decimal::from_i128_with_scale(i128::from(*number), 0)),
-        },
-        ciborium::Value::Bytes(bytes) => Value::Bytes(bytes.as_slice().into()),
-        ciborium::Value::Float(float) => of_float(*float),
-        ciborium::Value::Text(text) => Value::text(text),
-        ciborium::Value::Bool(value) => Value::Bool(*value),
-        ciborium::Value::Array(values) => Value::List(values.iter().map(of_cbor).collect()),
-        ciborium::Value::Map(members) => {
-            let member = |(name, value): &(ciborium::Value, ciborium::Value)| {
-                Some((Arc::from(name.as_text()?), of_cbor(value)))
-            };
-            Value::record(members.iter().filter_map(member).collect())
-        }
-        ciborium::Value::Tag(_, value) => of_cbor(value),
-        _ => Value::Null,
-    }
-}
-
-/// A number with a fraction or an exponent: exact where 28 digits can say it.
-fn of_float(float: f64) -> Value {
-    // The shortest text that reads back as this number is what was written, up to 17 digits.
-    let text = float.to_string();
-    match literal::decimal_of(&text) {
-        Some(decimal) if decimal.scale() == 0 => {
-            i64::try_from(decimal.mantissa()).map_or(Value::decimal(decimal), Value::Int)
-        }
-        Some(decimal) => Value::decimal(decimal),
-        None => Value::float(float).unwrap_or_default(),
-    }
+/// The cell of a field, unless one with today's name is there already.
+fn cell_for<'c, 'a>(wanted: &Wanted, cells: &'c mut [Cell<'a>]) -> Option<&'c mut Cell<'a>> {
+    let cell = cells.get_mut(wanted.cell)?;
+    (!wanted.is_former || matches!(cell, Cell::Absent)).then_some(cell)
 }
 
 /// Reads any value.
@@ -207,7 +231,7 @@ impl<'de> Visitor<'de> for ValueSeed {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        Ok(of_float(value))
+        Ok(json_of_float(value))
     }
 
     fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
@@ -278,7 +302,7 @@ impl<'de> Visitor<'de> for CellSeed {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Cell<'de>, E> {
-        Ok(Cell::Value(of_float(value)))
+        Ok(Cell::Value(json_of_float(value)))
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<Cell<'de>, E> {
@@ -296,7 +320,7 @@ impl<'de> Visitor<'de> for CellSeed {
 
 /// Reads the fields of some names, and skips the others.
 struct FieldsVisitor<'c, 'a> {
-    names: &'c [Arc<str>],
+    names: &'c [Wanted],
     cells: &'c mut [Cell<'a>],
 }
 
@@ -308,8 +332,8 @@ impl<'de> Visitor<'de> for FieldsVisitor<'_, 'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(place) = map.next_key_seed(NameSeed(self.names))? {
-            match place.and_then(|place| self.cells.get_mut(place)) {
+        while let Some(wanted) = map.next_key_seed(NameSeed(self.names))? {
+            match wanted.and_then(|wanted| cell_for(wanted, self.cells)) {
                 Some(cell) => *cell = map.next_value_seed(CellSeed)?,
                 None => {
                     map.next_value::<IgnoredAny>()?;
@@ -320,26 +344,26 @@ impl<'de> Visitor<'de> for FieldsVisitor<'_, 'de> {
     }
 }
 
-/// Reads a name as its place among those that are wanted.
-struct NameSeed<'c>(&'c [Arc<str>]);
+/// Reads a name as the one of those that are wanted.
+struct NameSeed<'c>(&'c [Wanted]);
 
-impl<'de> DeserializeSeed<'de> for NameSeed<'_> {
-    type Value = Option<usize>;
+impl<'de, 'c> DeserializeSeed<'de> for NameSeed<'c> {
+    type Value = Option<&'c Wanted>;
 
-    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Option<usize>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Self::Value, D::Error> {
         reader.deserialize_str(self)
     }
 }
 
-impl Visitor<'_> for NameSeed<'_> {
-    type Value = Option<usize>;
+impl<'c> Visitor<'_> for NameSeed<'c> {
+    type Value = Option<&'c Wanted>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a name")
     }
 
-    fn visit_str<E: de::Error>(self, name: &str) -> Result<Option<usize>, E> {
-        Ok(position(self.0, name))
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(find(self.0, name))
     }
 }
 
@@ -348,7 +372,12 @@ mod tests {
     use super::*;
 
     fn read(payload: &str, names: &[&str]) -> Vec<String> {
-        let names: Vec<Arc<str>> = names.iter().map(|name| Arc::from(*name)).collect();
+        let wanted = |(cell, name): (usize, &&str)| Wanted {
+            name: Arc::from(*name),
+            cell,
+            is_former: false,
+        };
+        let names: Vec<Wanted> = names.iter().enumerate().map(wanted).collect();
         let mut cells = vec![Cell::default(); names.len()];
         fields("application/json", payload.as_bytes(), &names, &mut cells);
         cells.iter().map(|cell| cell.as_ref().to_value().to_string()).collect()

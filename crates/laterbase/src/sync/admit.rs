@@ -158,6 +158,8 @@ impl Inner {
                 };
                 admission.terms.write_entries(&self.hasher, &place, pending);
                 pending.set_upto(log.last_position());
+                #[cfg(feature = "query")]
+                self.schema.note_staged(header.root.as_str(), log.last_position());
                 Place::At(staged.first_position)
             }
         };

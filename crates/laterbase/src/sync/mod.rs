@@ -60,3 +60,5 @@ pub use laterbase_sync::{
 pub(crate) use memories::Remembered;
 pub use port::SyncPort;
 pub use quarantine::{QuarantinedBatch, Retried};
+#[cfg(feature = "query")]
+pub(crate) use rebirth::SYSTEM_ROOT;

@@ -12,7 +12,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use laterbase_event::{BatchView, Position, ReplicaId};
+use laterbase_event::{BatchView, EventId, Position, ReplicaId};
 use laterbase_sync::{LogId, Outcome};
 use serde_json::json;
 
@@ -165,21 +165,33 @@ impl Inner {
         if self.is_recorded(idempotency_key)? {
             return Ok(());
         }
+        match self.append_to_system(key, type_name, Some(idempotency_key), content) {
+            // Another replica's record of it is here already, and not visible yet.
+            Ok(_) | Err(AppendError::IdempotencyConflict { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Appends an event to `_sys`; answers its id once it is flushed.
+    pub(crate) fn append_to_system(
+        self: &Arc<Self>,
+        key: &str,
+        type_name: &str,
+        idempotency_key: Option<&str>,
+        content: &serde_json::Value,
+    ) -> Result<Option<EventId>, AppendError> {
         let limits = laterbase_event::Limits::default();
         let validators = Validators::default();
         let mut commit = Commit::new(self.hasher, limits, validators, Durability::Flushed);
-        let event = NewEvent::new(SYSTEM_ROOT, key, type_name)
-            .bytes(crate::CONTENT_TYPE_JSON, content.to_string())
-            .idempotency_key(idempotency_key);
+        let mut event = NewEvent::new(SYSTEM_ROOT, key, type_name)
+            .bytes(crate::CONTENT_TYPE_JSON, content.to_string());
+        if let Some(idempotency_key) = idempotency_key {
+            event = event.idempotency_key(idempotency_key);
+        }
         // Its parts are names and numbers of ours, which keep to every limit. If one did not, the
         // commit would be empty, which is refused.
-        let _ = commit.push(&event);
-        match self.append(&mut commit) {
-            Ok(ticket) => ticket.wait().map(drop),
-            // Another replica's record of it is here already, and not visible yet.
-            Err(AppendError::IdempotencyConflict { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
+        let _ = commit.push_own(&event);
+        self.append(&mut commit)?.wait().map(|appended| appended.id(0))
     }
 }
 

@@ -42,7 +42,21 @@ pub(crate) struct View {
 
 /// Plans the walk of a query. Positions up to and including `after` are left out.
 pub(crate) fn plan(view: &View, query: &Query, after: Position) -> Result<Walk, ReadError> {
+    plan_filtered(view, query, Filter::new(query, view.bound, after))
+}
+
+/// The same under all roots, those that are reserved among them.
+pub(crate) fn plan_everywhere(
+    view: &View,
+    query: &Query,
+    after: Position,
+) -> Result<Walk, ReadError> {
     let mut filter = Filter::new(query, view.bound, after);
+    filter.show_reserved();
+    plan_filtered(view, query, filter)
+}
+
+fn plan_filtered(view: &View, query: &Query, mut filter: Filter) -> Result<Walk, ReadError> {
     filter.tell_branches(|| view.access.forked())?;
     let mut bounds = bounds_of(query, &filter);
     if let Some(cursor) = query.after {
