@@ -16,6 +16,7 @@ mod context;
 mod first_rows;
 mod fixpoint;
 mod goal;
+mod lists;
 mod machine;
 mod matrix;
 mod program;
