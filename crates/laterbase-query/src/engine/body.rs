@@ -65,7 +65,7 @@ impl<'p> Making<'p> {
     }
 }
 
-fn mark(slots: &mut [bool], slot: usize) {
+pub(super) fn mark(slots: &mut [bool], slot: usize) {
     if let Some(place) = slots.get_mut(slot) {
         *place = true;
     }
@@ -92,7 +92,8 @@ impl<'d> Run<'d> {
         Ok(Program { steps, emits, cut, slot_count })
     }
 
-    fn steps(
+    /// Steps for some items; which slots are bound before is said.
+    pub(super) fn steps(
         &mut self,
         items: Vec<Item<'d>>,
         bound: &[bool],
@@ -223,7 +224,11 @@ impl<'d> Run<'d> {
     }
 
     /// About how many rows the source has for a goal, whatever is bound.
-    fn stored_rows(&mut self, goal: &Goal<'d>, items: &[Item<'d>]) -> Result<u64, QueryError> {
+    pub(super) fn stored_rows(
+        &mut self,
+        goal: &Goal<'d>,
+        items: &[Item<'d>],
+    ) -> Result<u64, QueryError> {
         let Target::Stored(number) = goal.target else { return Ok(0) };
         let relation = self.plan.stored.get(number).ok_or(PlanError::UnknownNumber)?;
         let constraints = goal.constraints(relation, items);

@@ -51,6 +51,11 @@ impl<'p> Machine<'p> {
         Self { program, frames, depth: 0, is_entering: true, is_done: false, passed }
     }
 
+    /// Begins anew, with other values in the slots.
+    pub(crate) fn start_again(&mut self) {
+        (self.depth, self.is_entering, self.is_done) = (0, true, false);
+    }
+
     /// Goes on to the next way through; whether there is one. Its values are in the slots.
     pub(crate) fn next(&mut self, world: &mut World<'_, '_>) -> Result<bool, QueryError> {
         let program = self.program;
@@ -98,7 +103,7 @@ fn read(source: Source, slots: &[Code]) -> Code {
 }
 
 #[inline]
-fn write(slots: &mut [Code], slot: usize, code: Code) {
+pub(super) fn write(slots: &mut [Code], slot: usize, code: Code) {
     if let Some(place) = slots.get_mut(slot) {
         *place = code;
     }

@@ -22,6 +22,7 @@ mod matrix;
 mod program;
 mod relation;
 mod rule;
+mod stream;
 
 use laterbase_lang::plan::{Atom, Cut, Plan, Relation as RelationId, Stratum};
 
