@@ -157,7 +157,7 @@ impl<'a> Table<'a> {
     /// [`TableError::Read`].
     pub fn ignored(&self) -> Result<Vec<EventId>, TableError> {
         let inner = self.database.inner();
-        let data = StoredData::new(inner, inner.version_vector()?, &self.declared.schema)?;
+        let data = StoredData::new(inner, inner.version_vector()?, Reader::of(&self.declared))?;
         Ok(data.no_operations(self.number)?)
     }
 

@@ -107,7 +107,7 @@ impl StoredData<'_> {
     /// The log cannot be read.
     pub(crate) fn no_operations(&self, table: u32) -> Result<Vec<EventId>, ReadError> {
         let mut ids = Vec::new();
-        let Some(declared) = self.schema.tables.get(&table) else { return Ok(ids) };
+        let Some(declared) = self.reader.schema.tables.get(&table) else { return Ok(ids) };
         let query = self.query_of(table, &plan::Cut::Latest)?;
         let mut readings = Readings::new(self, table, declared);
         self.walk(&query, true)?.run(|event, _, _| {
