@@ -49,6 +49,8 @@ mod verify;
 mod waiting;
 #[cfg(feature = "sync")]
 mod why;
+#[cfg(feature = "query")]
+mod writing;
 
 use std::path::PathBuf;
 

@@ -20,7 +20,7 @@ use laterbase_client::{PeerAddress, Problem, Remote, RemoteError, Token, WireErr
 use serde_json::Value;
 
 #[cfg(feature = "query")]
-pub(crate) use ask::ask;
+pub(crate) use ask::{ask, execute};
 pub(crate) use follow::{Came, Follow};
 pub(crate) use pages::{Pages, found};
 pub(crate) use sink::RemoteSink;

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use laterbase::ask::{Answer, Schema, explained, rule_names, schema_of, value_of_json};
+use laterbase::ask::{Answer, Schema, explained, rule_names, schema_of, value_of_json, writes};
 use serde_json::Value;
 
 use super::super::query::{parameter, read_schema, refused};
 use super::super::waiting::Waiting;
+use super::super::writing::{Statements, carry_out};
 use super::super::{Context, Place};
 use crate::failure::{Exit, Failure};
 use crate::output::{Ink, Output, complain};
@@ -149,6 +150,12 @@ impl Session {
         self.interrupted.store(false, Ordering::Relaxed);
         let interrupted = Arc::clone(&self.interrupted);
         let waiting = Waiting::new(Some(&interrupted));
+        if writes(text) {
+            let parameters: Vec<(String, Value)> = self.parameters.clone().into_iter().collect();
+            let statements = Statements { text: &whole, name: "shell", parameters: &parameters };
+            carry_out(&statements, self.layout, &waiting, context)?;
+            return self.time(waiting.took(), context);
+        }
         match &self.place {
             Place::Here(database) => {
                 // What another process has recorded since.
