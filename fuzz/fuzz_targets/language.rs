@@ -71,9 +71,7 @@ fn checked(
             for step in transaction.steps.iter().take(4) {
                 let times = &transaction.times;
                 told.extend(match step {
-                    Step::Mutation(step) => {
-                        check_mutation(context, rules, step, times).diagnostics
-                    }
+                    Step::Mutation(step) => check_mutation(context, rules, step, times).diagnostics,
                     Step::Expect(step) => check_expect(context, rules, step, times).diagnostics,
                     Step::Rule(_) => Vec::new(),
                 });
