@@ -69,6 +69,8 @@ mod subscription;
 pub mod sync;
 mod terms;
 mod ticket;
+#[cfg(feature = "query")]
+pub mod typed;
 mod validator;
 mod verify;
 mod walk;
