@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use axum::body::{Body, Bytes};
 use axum::response::Response;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use laterbase::ask::{
     Answer, AskError, AskFault, Diagnostic, QueryError, RowsPlace, Severity, value_of_json,
     write_csv_header, write_csv_row, write_json_row, writes,
@@ -258,7 +258,8 @@ fn response(outcome: Outcome, form: Form) -> Response {
         let rest = (!is_end).then(|| (place, answer, written, String::new()));
         Some((Ok::<_, io::Error>(Bytes::from(out)), rest))
     });
-    text(Body::from_stream(chunks), form.media_type())
+    // Who compresses an answer asks for more of it behind its end.
+    text(Body::from_stream(chunks.fuse()), form.media_type())
 }
 
 /// What a statement has written.

@@ -15,6 +15,8 @@ mod filters;
 #[cfg(feature = "query")]
 mod fmt;
 mod forks;
+#[cfg(feature = "generate")]
+mod generate;
 mod get;
 mod import;
 mod init;
@@ -141,6 +143,8 @@ pub(crate) enum Command {
     Shell(shell::Shell),
     #[cfg(feature = "query")]
     Fmt(fmt::Fmt),
+    #[cfg(feature = "generate")]
+    Generate(generate::Generate),
     Tail(Box<tail::Tail>),
     Stats(stats::Stats),
     Verify(verify::Verify),
@@ -190,6 +194,8 @@ impl Command {
             Self::Shell(command) => command.run(context),
             #[cfg(feature = "query")]
             Self::Fmt(command) => command.run(context),
+            #[cfg(feature = "generate")]
+            Self::Generate(command) => command.run(context),
             Self::Tail(command) => command.run(context),
             Self::Stats(command) => command.run(context),
             Self::Verify(command) => command.run(context),

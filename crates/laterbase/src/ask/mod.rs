@@ -23,8 +23,8 @@ pub use error::{AskError, AskFault};
 pub use json::{AsJson, value_of_json, write_json_row};
 use laterbase_event::EventId;
 use laterbase_lang::plan::Plan;
-pub use laterbase_lang::schema::Schema;
 use laterbase_lang::schema::{self, Lineage};
+pub use laterbase_lang::schema::{Schema, canonical};
 use laterbase_lang::syntax::{QueryMode, QuerySyntax, RuleSyntax, Statement, StatementKind};
 pub use laterbase_lang::{
     Column, DataType, Diagnostic, Piece, Severity, Value, completions, format as format_text,
@@ -33,7 +33,7 @@ pub use laterbase_lang::{
 use laterbase_lang::{Context, Span, check_query, has_errors, parse};
 pub use laterbase_query::{Cancel, Limits, Never, QueryError, Rows, RowsPlace, Usage};
 use laterbase_query::{Explanation, run, run_explained, why};
-pub(crate) use payload::{Form, form, json_members, read_as};
+pub(crate) use payload::{Form, field as payload_field, form, json_members, read_as};
 use serde::de::DeserializeOwned;
 
 pub(crate) use self::moment::Moment;
