@@ -136,6 +136,9 @@ pub enum AppendError {
         /// Why it cannot be written.
         cause: Arc<laterbase_index::MaintainError>,
     },
+    /// The schema was changed since events were pushed. Nothing was written.
+    #[error("the schema was changed meanwhile: clear the commit, and push its events again")]
+    SchemaChanged,
     /// The ticket gave its answer before.
     #[error("this ticket has given its answer already")]
     TicketUsed,
@@ -179,12 +182,16 @@ struct Attempted<'a> {
     order: &'a [Slot],
     demands: &'a Demands,
     durability: Durability,
+    /// Up to where `_sys` was looked at, and by which schema events were checked.
+    #[cfg(feature = "query")]
+    passed: Option<(Position, crate::declared::Checked)>,
 }
 
 impl Inner {
     /// Decides and stages a commit.
     pub(crate) fn append(self: &Arc<Self>, commit: &mut Commit) -> Result<Ticket, AppendError> {
-        let (writer, commit) = self.attempted(commit)?;
+        #[cfg_attr(not(feature = "query"), expect(unused_mut, reason = "there is no schema"))]
+        let (writer, mut commit) = self.attempted(commit)?;
         self.check_backlog(writer)?;
         loop {
             let decided_to = match self.decide_on(writer, &commit)? {
@@ -195,6 +202,12 @@ impl Inner {
             match self.try_stage(writer, &commit, decided_to)? {
                 Attempt::Staged(ticket) => return Ok(ticket),
                 Attempt::DecideAgain => {}
+                #[cfg(feature = "query")]
+                Attempt::SchemaGrew => {
+                    if let Some((upto, checked)) = &mut commit.passed {
+                        *upto = self.check_schema_again(writer, *checked)?;
+                    }
+                }
                 Attempt::IndexesBehind => self.relieve_indexes(writer)?,
                 Attempt::BuffersFull => self.drain(writer)?,
             }
@@ -213,6 +226,8 @@ impl Inner {
         let (writer, commit) = self.attempted(commit)?;
         match self.try_stage(writer, &commit, None)? {
             Attempt::Staged(ticket) => Ok(Some(ticket)),
+            #[cfg(feature = "query")]
+            Attempt::SchemaGrew => Ok(None),
             Attempt::DecideAgain | Attempt::IndexesBehind | Attempt::BuffersFull => Ok(None),
         }
     }
@@ -228,12 +243,16 @@ impl Inner {
         }
         self.check_failure()?;
         let used = commit.parts_used;
+        #[cfg(feature = "query")]
+        let passed = commit.gate.as_ref().map(crate::declared::SchemaGate::passed);
         let attempted = Attempted {
             bodies: Bodies::finish(commit.builders.get_mut(..used).unwrap_or_default()),
             terms: commit.terms.get(..used).unwrap_or_default(),
             order: &commit.order,
             demands: &commit.demands,
             durability: commit.durability,
+            #[cfg(feature = "query")]
+            passed,
         };
         Ok((writer, attempted))
     }
@@ -321,6 +340,10 @@ impl Inner {
         let waiting = front.pending.len();
         if waiting > 0 && waiting + entries > self.options.pending_entries_max {
             return Ok(Attempt::IndexesBehind);
+        }
+        #[cfg(feature = "query")]
+        if commit.passed.is_some_and(|(upto, _)| self.schema.system_upto() > upto) {
+            return Ok(Attempt::SchemaGrew);
         }
         if decided_to.is_some_and(|to| is_touched(&self.hasher, commit.demands, &front.pending, to))
         {
@@ -502,6 +525,9 @@ enum Decided {
 enum Attempt {
     Staged(Ticket),
     DecideAgain,
+    /// The schema may have changed since events were checked.
+    #[cfg(feature = "query")]
+    SchemaGrew,
     IndexesBehind,
     BuffersFull,
 }

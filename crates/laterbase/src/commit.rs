@@ -29,6 +29,9 @@ pub struct Commit {
     hasher: TermHasher,
     limits: Limits,
     validators: Validators,
+    /// What events are held against; nothing holds what the database records about itself.
+    #[cfg(feature = "query")]
+    pub(crate) gate: Option<crate::declared::SchemaGate>,
     default_durability: Durability,
     pub(crate) durability: Durability,
     /// One per root, `parts_used` of them in use; `terms` goes along.
@@ -132,6 +135,18 @@ pub enum PushError {
         /// Its message.
         message: String,
     },
+    /// The schema of the database does not allow it.
+    #[error("refused by the schema: {message}")]
+    Schema {
+        /// Why, and what to do.
+        message: String,
+    },
+    /// The schema of the database cannot be read.
+    #[error("the schema of the database cannot be read: {message}")]
+    SchemaUnreadable {
+        /// Why.
+        message: String,
+    },
     /// The cause is an event of this commit that comes later, or none.
     #[error(
         "the cause is event {cause} of this commit, which has {events} events so far: a cause \
@@ -171,6 +186,8 @@ impl Commit {
             hasher,
             limits,
             validators,
+            #[cfg(feature = "query")]
+            gate: None,
             default_durability: durability,
             durability,
             builders: Vec::new(),
@@ -181,6 +198,13 @@ impl Commit {
         }
     }
 
+    /// The same, its events held against the schema of the database.
+    #[cfg(feature = "query")]
+    pub(crate) fn held_against(mut self, gate: crate::declared::SchemaGate) -> Self {
+        self.gate = Some(gate);
+        self
+    }
+
     /// Forgets everything pushed, expected and set, and keeps the memory.
     pub fn clear(&mut self) {
         self.builders.iter_mut().take(self.parts_used).for_each(BatchBuilder::clear);
@@ -188,6 +212,10 @@ impl Commit {
         self.parts_used = 0;
         self.order.clear();
         self.demands.clear();
+        #[cfg(feature = "query")]
+        if let Some(gate) = &mut self.gate {
+            gate.clear();
+        }
         self.durability = self.default_durability;
     }
 
@@ -260,6 +288,10 @@ impl Commit {
             CauseDraft::Id(id) => Some(id),
             CauseDraft::None | CauseDraft::Earlier { .. } | CauseDraft::Back { .. } => None,
         };
+        #[cfg(feature = "query")]
+        if let Some(gate) = &mut self.gate {
+            gate.check(root, draft)?;
+        }
         self.validators
             .check(&Candidate {
                 root,

@@ -251,7 +251,10 @@ impl Database {
         let options = &inner.options;
         let payload_bytes_max = u32::try_from(options.payload_bytes_max).unwrap_or(u32::MAX);
         let limits = Limits { payload_bytes_max: payload_bytes_max.min(Limits::PAYLOAD_BYTES_MAX) };
-        Commit::new(inner.hasher, limits, inner.validators(), options.durability)
+        let commit = Commit::new(inner.hasher, limits, inner.validators(), options.durability);
+        #[cfg(feature = "query")]
+        let commit = commit.held_against(crate::declared::SchemaGate::new(inner));
+        commit
     }
 
     /// Records a commit: all of it or nothing.

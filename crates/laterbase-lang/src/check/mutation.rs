@@ -525,6 +525,12 @@ impl<'a> Checker<'a> {
             return cell.is_optional.then_some(());
         }
         let wanted = cell.wanted();
+        if let (DataType::List(found), DataType::Set(of)) = (&column.data_type, &wanted)
+            && found.base() == of.base()
+        {
+            // A list becomes a set where it is written.
+            return Some(());
+        }
         let typing = self.as_type(Typing { expression, typed, span: cell.span }, &wanted)?;
         if is_value {
             column.is_optional = typing.typed.is_optional;

@@ -13,6 +13,7 @@ mod json;
 mod moment;
 mod payload;
 mod source;
+mod undeclared;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,21 +21,24 @@ use std::sync::Arc;
 pub use csv::{cell_text, write_csv_header, write_csv_row};
 pub use error::{AskError, AskFault};
 pub use json::{AsJson, value_of_json, write_json_row};
+use laterbase_event::EventId;
 use laterbase_lang::plan::Plan;
-use laterbase_lang::schema;
 pub use laterbase_lang::schema::Schema;
+use laterbase_lang::schema::{self, Lineage};
 use laterbase_lang::syntax::{QueryMode, QuerySyntax, RuleSyntax, Statement, StatementKind};
 pub use laterbase_lang::{
     Column, DataType, Diagnostic, Piece, Severity, Value, completions, is_incomplete, pieces,
 };
-use laterbase_lang::{Span, check_query, has_errors, parse};
+use laterbase_lang::{Context, Span, check_query, has_errors, parse};
 pub use laterbase_query::{Cancel, Limits, Never, QueryError, Rows, RowsPlace};
 use laterbase_query::{Explanation, run, run_explained, why};
+pub(crate) use payload::{Form, form, json_members, read_as};
 use serde::de::DeserializeOwned;
 
 pub(crate) use self::moment::Moment;
-pub(crate) use self::source::StoredData;
+pub(crate) use self::source::{Reader, StoredData};
 use crate::database::Database;
+use crate::declared::Declared;
 
 /// A question, ready to be asked.
 ///
@@ -71,6 +75,24 @@ pub struct Ask<'a> {
 
 /// Whether the events of a root may be read; of all roots, if none is named.
 pub(crate) type Allow<'a> = dyn Fn(Option<&str>) -> bool + 'a;
+
+/// The schema of the database, and the one that a question brings, if it does.
+pub(crate) struct Schemas<'a> {
+    declared: Arc<Declared>,
+    own: Option<(&'a Schema, Lineage)>,
+}
+
+impl Schemas<'_> {
+    fn reader(&self) -> Reader<'_> {
+        let of_database = Reader::of(&self.declared);
+        match &self.own {
+            None => of_database,
+            Some((schema, names)) => {
+                Reader { schema, lineages: [&self.declared.lineage, names], ..of_database }
+            }
+        }
+    }
+}
 
 /// What the last query of a text answers.
 #[derive(Debug)]
@@ -172,10 +194,10 @@ impl<'a> Ask<'a> {
             return Err(self.mistakes(parsed.diagnostics));
         }
         let (rules, queries, mut mistakes) = sort(parsed.statements);
-        let of_database = self.database.inner().declared();
-        let of_database = of_database.map_err(|error| AskError::from(AskFault::Read(error)))?;
-        let declared = self.schema.unwrap_or(&of_database.schema);
-        let moment = self.moment(declared)?;
+        let declared = self.database.inner().declared();
+        let declared = declared.map_err(|error| AskError::from(AskFault::Read(error)))?;
+        let schemas = self.schemas(declared);
+        let moment = self.moment(&schemas)?;
         let mut plans = Vec::new();
         for query in &queries {
             let checked = check_query(&moment.context(), &rules, query);
@@ -196,9 +218,14 @@ impl<'a> Ask<'a> {
         Ok(())
     }
 
+    /// The schemas that it is read by.
+    pub(crate) fn schemas(&self, declared: Arc<Declared>) -> Schemas<'a> {
+        Schemas { own: self.schema.map(|schema| (schema, names_of(schema))), declared }
+    }
+
     /// This copy now.
-    pub(crate) fn moment<'m>(&'m self, declared: &'m Schema) -> Result<Moment<'m>, AskError> {
-        Moment::new(self.database.inner(), declared, &self.parameters, self.allow)
+    pub(crate) fn moment<'m>(&'m self, schemas: &'m Schemas<'m>) -> Result<Moment<'m>, AskError> {
+        Moment::new(self.database.inner(), schemas.reader(), self)
             .map_err(|error| AskFault::Read(error).into())
     }
 
@@ -247,6 +274,35 @@ impl<'a> Ask<'a> {
     fn mistakes(&self, diagnostics: Vec<Diagnostic>) -> AskError {
         AskError::mistakes(diagnostics, &self.text)
     }
+}
+
+/// What is wrong with the views of a schema: each is asked for all of its columns.
+pub(crate) fn view_mistakes(schema: &Schema) -> Vec<Diagnostic> {
+    let (stored, parameters) = (BTreeMap::new(), BTreeMap::new());
+    let context = Context {
+        schema,
+        stored: &stored,
+        parameters: &parameters,
+        now: 0,
+        evaluate: moment::evaluate,
+    };
+    let mut mistakes = Vec::new();
+    for view in schema.views.values() {
+        let text = format!("?{{n: count()}} :- `{}`{{}}", view.name);
+        for statement in parse(&text).statements {
+            let StatementKind::Query(query) = statement.kind else { continue };
+            let found = check_query(&context, &[], &query).diagnostics;
+            let errors = found.into_iter().filter(|it| it.severity == Severity::Error);
+            mistakes.extend(errors.map(|it| Diagnostic { span: view.rule.name.span, ..it }));
+        }
+    }
+    mistakes
+}
+
+/// The names that a schema gives, as those of a database that has no other.
+fn names_of(schema: &Schema) -> Lineage {
+    let (base, id) = (Schema::default(), EventId::from_u128(0));
+    schema::fold([schema::Applied { id, base: &base, text: schema, settles: &[] }]).lineage
 }
 
 /// The rules and the queries of a text, and what is wrong about its other statements.

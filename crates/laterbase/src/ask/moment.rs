@@ -8,8 +8,8 @@ use laterbase_lang::plan::{Plan, Source};
 use laterbase_lang::{Context, Function, Span, Value, operations_root};
 use laterbase_query::scalar::Scalars;
 
-use super::source::StoredData;
-use super::{Allow, Schema};
+use super::source::{Reader, StoredData};
+use super::{Allow, Ask, Schema, undeclared};
 use crate::inner::Inner;
 use crate::read::ReadError;
 
@@ -30,19 +30,20 @@ pub(crate) struct Moment<'a> {
 impl<'a> Moment<'a> {
     pub(crate) fn new(
         inner: &'a Arc<Inner>,
-        schema: &'a Schema,
-        parameters: &'a BTreeMap<Arc<str>, Value>,
-        allow: Option<&'a Allow<'a>>,
+        reader: Reader<'a>,
+        ask: &'a Ask<'_>,
     ) -> Result<Self, ReadError> {
+        let (schema, allow) = (reader.schema, ask.allow);
         let vector = inner.version_vector()?;
-        let stored = vector
+        let mut stored = vector
             .roots()
             .filter(|root| allow.is_none_or(|allow| allow(Some(root.as_str()))))
             .map(|root| (Arc::from(root.as_str()), BTreeSet::new()))
             .collect();
-        let data = StoredData::new(inner, vector, schema)?;
+        undeclared::add_stored(inner, schema, &ask.text, &mut stored)?;
+        let data = StoredData::new(inner, vector, reader)?;
         let now = inner.environment.now_us();
-        Ok(Self { data, schema, now, stored, parameters, allow })
+        Ok(Self { data, schema, now, stored, parameters: &ask.parameters, allow })
     }
 
     /// What a text may name.
@@ -82,6 +83,6 @@ fn root_of(source: &Source) -> Option<Cow<'_, str>> {
     }
 }
 
-fn evaluate(function: Function, values: &[Value]) -> Result<Value, String> {
+pub(super) fn evaluate(function: Function, values: &[Value]) -> Result<Value, String> {
     Scalars::default().call(function, values, Span::default()).map_err(|error| error.to_string())
 }

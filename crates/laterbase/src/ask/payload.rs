@@ -41,24 +41,68 @@ impl Cell<'_> {
             (cell, DataType::Json) => cell,
             (Self::Text(text), DataType::Text | DataType::Ref(_)) => Self::Text(text),
             (Self::Text(text), _) => read_text(text, data_type).map_or(Self::Absent, Self::Value),
-            (Self::Value(value), _) => {
-                read_value(&value, data_type).map_or(Self::Absent, Self::Value)
-            }
+            (Self::Value(value), _) => read_as(&value, data_type).map_or(Self::Absent, Self::Value),
         }
     }
 }
 
-fn read_value(value: &Value, data_type: &DataType) -> Option<Value> {
-    let Value::List(values) = value else {
+/// A value read as a declared type; `None` if it is none.
+pub(crate) fn read_as(value: &Value, data_type: &DataType) -> Option<Value> {
+    if let (Value::Record(_), DataType::Period) = (value, data_type) {
+        return read_period(value);
+    }
+    let (Value::List(values) | Value::Set(values)) = value else {
         return match value.as_text() {
             Some(text) => read_text(text, data_type),
             None => fitting(value, data_type).filter(|value| !value.is_null()),
         };
     };
+    if *data_type == DataType::Json {
+        return Some(value.clone());
+    }
     let (DataType::List(of) | DataType::Set(of)) = data_type else { return None };
-    let read: Option<Vec<Value>> = values.iter().map(|value| read_value(value, of)).collect();
+    let read: Option<Vec<Value>> = values.iter().map(|value| read_as(value, of)).collect();
     let is_set = matches!(data_type, DataType::Set(_));
     read.map(|read| if is_set { Value::set(read) } else { Value::List(read.into()) })
+}
+
+/// `{"from": …, "until": …}`, as a period is answered; open ends are null or left out.
+fn read_period(value: &Value) -> Option<Value> {
+    let end = |name: &str| match read_as(value.field(name), &DataType::Time) {
+        Some(Value::Time(micros)) => Some(Some(micros)),
+        Some(_) => None,
+        None => value.field(name).is_null().then_some(None),
+    };
+    let (from, until) = (end("from")?, end("until")?);
+    let is_some_time = from.zip(until).is_none_or(|(from, until)| from < until);
+    is_some_time.then_some(Value::Period(from, until))
+}
+
+/// The members of an object of JSON, with those that are said twice; `None` if it is none.
+pub(crate) fn json_members(payload: &[u8]) -> Option<Vec<(Arc<str>, Value)>> {
+    let mut reader = serde_json::Deserializer::from_slice(payload);
+    let members = reader.deserialize_map(MembersVisitor).ok()?;
+    reader.end().ok()?;
+    Some(members)
+}
+
+/// Reads the members of an object as they are written.
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Vec<(Arc<str>, Value)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::new();
+        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+            members.push((Arc::from(name.as_ref()), map.next_value_seed(ValueSeed)?));
+        }
+        Ok(members)
+    }
 }
 
 fn read_text(text: &str, data_type: &DataType) -> Option<Value> {
@@ -77,7 +121,7 @@ fn read_text(text: &str, data_type: &DataType) -> Option<Value> {
 }
 
 /// Whether a content type says JSON, or CBOR.
-pub(super) fn form(content_type: &str) -> Form {
+pub(crate) fn form(content_type: &str) -> Form {
     let media = content_type.split(';').next().unwrap_or(content_type).trim();
     if media.eq_ignore_ascii_case("application/json") || media.ends_with("+json") {
         Form::Json
@@ -90,7 +134,7 @@ pub(super) fn form(content_type: &str) -> Form {
 
 /// What a payload is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     Json,
     Cbor,
     Bytes,
@@ -111,11 +155,20 @@ pub(super) fn whole(content_type: &str, payload: &[u8]) -> Value {
     }
 }
 
+/// A field of a payload by name, and which cell it is for.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    pub(super) name: Arc<str>,
+    pub(super) cell: usize,
+    /// It was called so before: what has today's name comes first.
+    pub(super) is_former: bool,
+}
+
 /// The fields of some names, each in its place of `cells`.
 pub(super) fn fields<'a>(
     content_type: &str,
     payload: &'a [u8],
-    names: &[Arc<str>],
+    names: &[Wanted],
     cells: &mut [Cell<'a>],
 ) {
     match form(content_type) {
@@ -127,8 +180,8 @@ pub(super) fn fields<'a>(
         Form::Cbor => {
             let Ok(ciborium::Value::Map(members)) = ciborium::from_reader(payload) else { return };
             for (name, value) in &members {
-                let place = name.as_text().and_then(|name| position(names, name));
-                if let Some(cell) = place.and_then(|place| cells.get_mut(place)) {
+                let wanted = name.as_text().and_then(|name| find(names, name));
+                if let Some(cell) = wanted.and_then(|wanted| cell_for(wanted, cells)) {
                     *cell = Cell::Value(json_of_cbor(value));
                 }
             }
@@ -137,8 +190,14 @@ pub(super) fn fields<'a>(
     }
 }
 
-fn position(names: &[Arc<str>], name: &str) -> Option<usize> {
-    names.iter().position(|other| other.as_ref() == name)
+fn find<'n>(names: &'n [Wanted], name: &str) -> Option<&'n Wanted> {
+    names.iter().find(|other| *other.name == *name)
+}
+
+/// The cell of a field, unless one with today's name is there already.
+fn cell_for<'c, 'a>(wanted: &Wanted, cells: &'c mut [Cell<'a>]) -> Option<&'c mut Cell<'a>> {
+    let cell = cells.get_mut(wanted.cell)?;
+    (!wanted.is_former || matches!(cell, Cell::Absent)).then_some(cell)
 }
 
 /// Reads any value.
@@ -261,7 +320,7 @@ impl<'de> Visitor<'de> for CellSeed {
 
 /// Reads the fields of some names, and skips the others.
 struct FieldsVisitor<'c, 'a> {
-    names: &'c [Arc<str>],
+    names: &'c [Wanted],
     cells: &'c mut [Cell<'a>],
 }
 
@@ -273,8 +332,8 @@ impl<'de> Visitor<'de> for FieldsVisitor<'_, 'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(place) = map.next_key_seed(NameSeed(self.names))? {
-            match place.and_then(|place| self.cells.get_mut(place)) {
+        while let Some(wanted) = map.next_key_seed(NameSeed(self.names))? {
+            match wanted.and_then(|wanted| cell_for(wanted, self.cells)) {
                 Some(cell) => *cell = map.next_value_seed(CellSeed)?,
                 None => {
                     map.next_value::<IgnoredAny>()?;
@@ -285,26 +344,26 @@ impl<'de> Visitor<'de> for FieldsVisitor<'_, 'de> {
     }
 }
 
-/// Reads a name as its place among those that are wanted.
-struct NameSeed<'c>(&'c [Arc<str>]);
+/// Reads a name as the one of those that are wanted.
+struct NameSeed<'c>(&'c [Wanted]);
 
-impl<'de> DeserializeSeed<'de> for NameSeed<'_> {
-    type Value = Option<usize>;
+impl<'de, 'c> DeserializeSeed<'de> for NameSeed<'c> {
+    type Value = Option<&'c Wanted>;
 
-    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Option<usize>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Self::Value, D::Error> {
         reader.deserialize_str(self)
     }
 }
 
-impl Visitor<'_> for NameSeed<'_> {
-    type Value = Option<usize>;
+impl<'c> Visitor<'_> for NameSeed<'c> {
+    type Value = Option<&'c Wanted>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a name")
     }
 
-    fn visit_str<E: de::Error>(self, name: &str) -> Result<Option<usize>, E> {
-        Ok(position(self.0, name))
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(find(self.0, name))
     }
 }
 
@@ -313,7 +372,12 @@ mod tests {
     use super::*;
 
     fn read(payload: &str, names: &[&str]) -> Vec<String> {
-        let names: Vec<Arc<str>> = names.iter().map(|name| Arc::from(*name)).collect();
+        let wanted = |(cell, name): (usize, &&str)| Wanted {
+            name: Arc::from(*name),
+            cell,
+            is_former: false,
+        };
+        let names: Vec<Wanted> = names.iter().enumerate().map(wanted).collect();
         let mut cells = vec![Cell::default(); names.len()];
         fields("application/json", payload.as_bytes(), &names, &mut cells);
         cells.iter().map(|cell| cell.as_ref().to_value().to_string()).collect()

@@ -16,14 +16,14 @@ use laterbase_event::{
 };
 use laterbase_index::{Family, Range};
 use laterbase_lang::plan::{self, Place, Source, Stored, StoredColumn};
-use laterbase_lang::schema::Schema;
+use laterbase_lang::schema::{Fields, Lineage, Owner, Schema};
 use laterbase_lang::{DataType, Value};
 use laterbase_query::{Data, DataError, Restriction, Scan, Scanned, ValidTime, ValueRef};
 
-use super::payload::{self, Cell};
+use super::payload::{self, Cell, Wanted};
 use crate::cursor::{Cursor, CursorPlace};
 use crate::decide::stream_version;
-use crate::declared::Declared;
+use crate::declared::{Declared, Written};
 use crate::fold::FoldEvent;
 use crate::inner::Inner;
 use crate::query::{Cut, Direction, Order, Query, TimeRange};
@@ -39,9 +39,26 @@ pub(crate) struct StoredData<'a> {
     inner: &'a Arc<Inner>,
     view: View,
     vector: VersionVector,
-    schema: &'a Schema,
-    /// The schemas by which events were written.
-    declared: Arc<Declared>,
+    reader: Reader<'a>,
+}
+
+/// By what declared events are read.
+#[derive(Clone, Copy)]
+pub(crate) struct Reader<'a> {
+    /// The schema of the question.
+    pub(crate) schema: &'a Schema,
+    /// What the database knows of schemas.
+    pub(crate) declared: &'a Declared,
+    /// Which names numbers had, in either.
+    pub(crate) lineages: [&'a Lineage; 2],
+}
+
+impl<'a> Reader<'a> {
+    /// By the schema of the database.
+    pub(crate) fn of(declared: &'a Declared) -> Self {
+        let lineages = [&declared.lineage, &declared.lineage];
+        Self { schema: &declared.schema, declared, lineages }
+    }
 }
 
 /// Several reads that together answer a scan.
@@ -57,9 +74,9 @@ impl<'a> StoredData<'a> {
     pub(crate) fn new(
         inner: &'a Arc<Inner>,
         vector: VersionVector,
-        schema: &'a Schema,
+        reader: Reader<'a>,
     ) -> Result<Self, ReadError> {
-        Ok(Self { inner, view: inner.view()?, vector, schema, declared: inner.declared()? })
+        Ok(Self { inner, view: inner.view()?, vector, reader })
     }
 
     /// A cursor behind everything that is seen.
@@ -344,7 +361,7 @@ impl Data for StoredData<'_> {
         }
         let failed = |error: ReadError| DataError(Box::new(error));
         let reads = self.reads(request).map_err(failed)?;
-        let columns = Columns::new(request.relation, request.columns, self.schema);
+        let columns = Columns::new(request.relation, request.columns, self.reader);
         let mut rows_read = 0;
         for query in &reads.queries {
             let mut walk = self.walk(query, reads.is_selective).map_err(failed)?;
@@ -388,6 +405,12 @@ impl Data for StoredData<'_> {
 }
 
 impl StoredData<'_> {
+    /// What a writer's schema says of a payload, if it was written by one.
+    fn written(&self, event: &EventView<'_>, payload: &[u8]) -> Option<Written<'_>> {
+        let names = (event.root(), event.type_name());
+        self.reader.declared.written(names, event.content_type(), payload)
+    }
+
     /// Hands on what a scan wants of an event.
     fn row(
         &self,
@@ -396,16 +419,20 @@ impl StoredData<'_> {
         arrival: Hlc,
         take: &mut dyn FnMut(&[ValueRef<'_>]) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        let needs_payload = !columns.names.is_empty() || columns.needs_payload;
-        let mut fields = vec![Cell::default(); columns.names.len()];
+        let needs_payload = !columns.kinds.is_empty() || columns.needs_payload;
+        let mut fields = vec![Cell::default(); columns.kinds.len()];
         let upcast = if needs_payload {
             FoldEvent::new(event, &self.inner.options.upcasters).ok()
         } else {
             None
         };
         let version = upcast.as_ref().map_or(event.version(), FoldEvent::version);
-        if let Some(upcast) = &upcast {
-            payload::fields(event.content_type(), upcast.payload(), &columns.names, &mut fields);
+        let payload = upcast.as_ref().map_or(event.payload(), FoldEvent::payload);
+        let written = if needs_payload { self.written(event, payload) } else { None };
+        if let Some(written) = &written {
+            columns.read_written(written, self.reader, &mut fields);
+        } else if upcast.is_some() {
+            payload::fields(event.content_type(), payload, &columns.names, &mut fields);
         }
         for (cell, kind) in fields.iter_mut().zip(&columns.kinds) {
             let read = std::mem::take(cell).read_as(&kind.data_type);
@@ -414,9 +441,9 @@ impl StoredData<'_> {
                 (Cell::Absent | Cell::Text(_) | Cell::Value(_), _) => read,
             };
         }
-        let whole = (columns.needs_payload).then(|| {
-            let payload = upcast.as_ref().map_or(event.payload(), FoldEvent::payload);
-            payload::whole(event.content_type(), payload)
+        let whole = (columns.needs_payload).then(|| match &written {
+            Some(written) => written.whole(),
+            None => payload::whole(event.content_type(), payload),
         });
         let made: Vec<Value> = columns
             .cells
@@ -443,14 +470,18 @@ impl StoredData<'_> {
 /// The columns that a scan wants, sorted by where their values come from.
 struct Columns {
     cells: Vec<CellKind>,
-    /// Names of fields of the payload.
-    names: Vec<Arc<str>>,
+    /// Names of fields in payloads by name.
+    names: Vec<Wanted>,
+    /// The fields of the payload.
     kinds: Vec<FieldKind>,
     needs_payload: bool,
 }
 
 /// What a field is declared as.
 struct FieldKind {
+    /// What its number is a number of, and its number; nothing of an undeclared one.
+    number: Option<(Owner, u32)>,
+    name: Arc<str>,
     data_type: DataType,
     default: Option<Value>,
 }
@@ -466,7 +497,7 @@ enum CellKind {
 }
 
 impl Columns {
-    fn new(relation: &Stored, wanted: &[usize], schema: &Schema) -> Self {
+    fn new(relation: &Stored, wanted: &[usize], reader: Reader<'_>) -> Self {
         let mut columns =
             Self { cells: Vec::new(), names: Vec::new(), kinds: Vec::new(), needs_payload: false };
         for at in wanted {
@@ -474,20 +505,29 @@ impl Columns {
                 columns.cells.push(CellKind::Plain(Place::Validity));
                 continue;
             };
-            columns.add(relation, column, schema);
+            columns.add(relation, column, reader);
         }
         columns
     }
 
-    fn add(&mut self, relation: &Stored, column: &StoredColumn, schema: &Schema) {
+    fn add(&mut self, relation: &Stored, column: &StoredColumn, reader: Reader<'_>) {
         let kind = match &column.place {
             Place::Field { number, name } => {
-                let default = default_of(relation, *number, schema);
-                self.field(name, FieldKind { data_type: column.column.data_type.clone(), default })
+                let owner = owner_of(&relation.source);
+                self.add_former_names(relation, *number, reader);
+                self.field(FieldKind {
+                    number: owner.map(|owner| (owner, *number)),
+                    name: Arc::clone(name),
+                    data_type: column.column.data_type.clone(),
+                    default: default_of(relation, *number, reader.schema),
+                })
             }
-            Place::Member(name) => {
-                self.field(name, FieldKind { data_type: DataType::Json, default: None })
-            }
+            Place::Member(name) => self.field(FieldKind {
+                number: None,
+                name: Arc::clone(name),
+                data_type: DataType::Json,
+                default: None,
+            }),
             Place::Payload => {
                 self.needs_payload = true;
                 CellKind::Made(Place::Payload)
@@ -511,17 +551,55 @@ impl Columns {
         self.cells.push(kind);
     }
 
-    fn field(&mut self, name: &Arc<str>, kind: FieldKind) -> CellKind {
-        self.names.push(Arc::clone(name));
+    fn field(&mut self, kind: FieldKind) -> CellKind {
+        let cell = self.kinds.len();
+        self.names.push(Wanted { name: Arc::clone(&kind.name), cell, is_former: false });
         self.kinds.push(kind);
-        CellKind::Field(self.names.len() - 1)
+        CellKind::Field(cell)
+    }
+
+    /// The names that the next field had before, unless another field of the type has them now.
+    fn add_former_names(&mut self, relation: &Stored, number: u32, reader: Reader<'_>) {
+        let Some(owner) = owner_of(&relation.source) else { return };
+        let fields = fields_of(relation, reader.schema);
+        let is_taken = |name: &str| fields.is_some_and(|fields| fields.field(name).is_some());
+        let cell = self.kinds.len();
+        for lineage in reader.lineages {
+            for name in lineage.names(&owner, number).filter(|name| !is_taken(name)) {
+                self.names.push(Wanted { name: Arc::clone(name), cell, is_former: true });
+            }
+        }
+    }
+
+    /// Reads fields of a payload that was written by a schema.
+    fn read_written(&self, written: &Written<'_>, reader: Reader<'_>, cells: &mut [Cell<'_>]) {
+        for (cell, kind) in cells.iter_mut().zip(&self.kinds) {
+            let value = match &kind.number {
+                Some((owner, number)) => written.field(&reader.lineages, owner, *number),
+                None => written.member_named(&kind.name),
+            };
+            *cell = if value.is_null() { Cell::Absent } else { Cell::Value(value) };
+        }
     }
 }
 
-fn default_of(relation: &Stored, number: u32, schema: &Schema) -> Option<Value> {
+fn owner_of(source: &Source) -> Option<Owner> {
+    match source {
+        Source::EventsOf { root, type_number: Some(number), .. } => {
+            Some(Owner::Event(Arc::clone(root), *number))
+        }
+        Source::EventsOf { .. } | Source::Events | Source::Table { .. } => None,
+    }
+}
+
+fn fields_of<'s>(relation: &Stored, schema: &'s Schema) -> Option<&'s Fields> {
     let Source::EventsOf { root, type_number, .. } = &relation.source else { return None };
     let event = schema.roots.get(root)?.events.get(&(*type_number)?)?;
-    event.fields.fields.get(&number)?.default.clone()
+    Some(&event.fields)
+}
+
+fn default_of(relation: &Stored, number: u32, schema: &Schema) -> Option<Value> {
+    fields_of(relation, schema)?.fields.get(&number)?.default.clone()
 }
 
 fn plain<'a>(place: &Place, event: &EventView<'a>, arrival: Hlc, version: u32) -> ValueRef<'a> {

@@ -9,7 +9,7 @@ use laterbase_lang::{Diagnostic, render_all};
 use super::record::{SCHEMA, SchemaRecord};
 use super::{Conflict, Declared, SchemaHash};
 use crate::append::AppendError;
-use crate::ask::{AskError, schema_of};
+use crate::ask::{AskError, schema_of, view_mistakes};
 use crate::database::Database;
 use crate::inner::{Inner, lock};
 use crate::read::ReadError;
@@ -255,6 +255,10 @@ impl Inner {
 /// What a text declares, and what it changes.
 fn compare(declared: &Declared, text: &str) -> Result<(Schema, SchemaDifference), SchemaError> {
     let new = schema_of(text).map_err(SchemaError::Mistakes)?;
+    let mistakes = view_mistakes(&new);
+    if !mistakes.is_empty() {
+        return Err(SchemaError::Mistakes(AskError::mistakes(mistakes, text)));
+    }
     let (changes, refusals) = difference(&declared.schema, &new);
     let refusals =
         refusals.into_iter().map(|it| Diagnostic::error(it.span, it.message).help(it.help));

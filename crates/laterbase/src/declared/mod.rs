@@ -13,18 +13,23 @@
 //! Left out: what a schema may change (`laterbase_lang::schema`), tables.
 
 mod apply;
+mod gate;
+mod read;
 mod record;
 mod schema_hash;
 mod state;
+mod strict;
 mod value;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use apply::{AppliedSchema, DatabaseSchema, SchemaChange, SchemaDifference, SchemaError};
+pub(crate) use gate::{Checked, SchemaGate};
 use laterbase_event::{EventId, Position};
 use laterbase_lang::Value;
 use laterbase_lang::schema::{Lineage, Schema};
+pub(crate) use read::Written;
 pub use schema_hash::SchemaHash;
 pub(crate) use state::SchemaState;
 pub(crate) use value::{decode_value, encode_value, json_of_cbor, json_of_float};

@@ -57,7 +57,7 @@ impl SchemaState {
     }
 
     /// Up to where there are events of `_sys`.
-    pub(super) fn system_upto(&self) -> Position {
+    pub(crate) fn system_upto(&self) -> Position {
         Position::new(self.system_upto.load(Ordering::Acquire))
     }
 }

@@ -25,7 +25,7 @@ use self::guard::Guard;
 use self::rows::Drafts;
 use self::work::{Planned, Steps, Work, check_all, sort};
 use crate::append::AppendError;
-use crate::ask::{Answer, Ask, AskError, AskFault, Cancel, Limits, Moment, Value};
+use crate::ask::{Answer, Ask, AskError, AskFault, Cancel, Limits, Moment, Schemas, Value};
 use crate::database::Database;
 use crate::declared::Declared;
 use crate::progress::Durability;
@@ -162,8 +162,8 @@ impl<'a> Execute<'a> {
             return Err(mistakes(parsed.diagnostics));
         }
         let (rules, works, mut told) = sort(parsed.statements);
-        let declared = self.declared()?;
-        let mut moment = self.moment(&declared)?;
+        let schemas = self.ask.schemas(self.declared()?);
+        let mut moment = self.moment(&schemas)?;
         told.extend(check_all(&mut moment, &rules, &works));
         if !told.is_empty() {
             return Err(mistakes(told));
@@ -188,13 +188,13 @@ impl<'a> Execute<'a> {
         declared.map_err(|error| ExecuteError::new(ExecuteFault::Append(error), self.ask.text()))
     }
 
-    fn moment<'m>(&'m self, declared: &'m Declared) -> Result<Moment<'m>, ExecuteError> {
-        self.ask.moment(&declared.schema).map_err(|error| self.failed(error))
+    fn moment<'m>(&'m self, schemas: &'m Schemas<'m>) -> Result<Moment<'m>, ExecuteError> {
+        self.ask.moment(schemas).map_err(|error| self.failed(error))
     }
 
     fn query(&self, rules: &[RuleSyntax], query: &QuerySyntax) -> Result<Answer, ExecuteError> {
-        let declared = self.declared()?;
-        let moment = self.moment(&declared)?;
+        let schemas = self.ask.schemas(self.declared()?);
+        let moment = self.moment(&schemas)?;
         let checked = check_query(&moment.context(), rules, query);
         let Some(plan) = checked.plan else {
             return Err(ExecuteError::mistakes(checked.diagnostics, self.ask.text()));
@@ -225,7 +225,8 @@ impl<'a> Execute<'a> {
         let text = self.ask.text();
         let fault = |fault| ExecuteError::new(fault, text);
         let declared = self.declared()?;
-        let moment = self.moment(&declared)?;
+        let schemas = self.ask.schemas(Arc::clone(&declared));
+        let moment = self.moment(&schemas)?;
         let planned = Planned::new(&moment, rules, steps)
             .map_err(|told| ExecuteError::mistakes(told, text))?;
         self.check_rights(&moment, &planned)?;

@@ -13,7 +13,7 @@ use laterbase_query::ValidTime;
 use super::read::{RowChange, TableRead, TableRow};
 use super::{Change, ColumnName, RowDraft, TableError, root_of};
 use crate::append::AppendError;
-use crate::ask::StoredData;
+use crate::ask::{Reader, StoredData};
 use crate::condition::{After, AppendCondition, ConditionItem, ConditionMatch};
 use crate::database::Database;
 use crate::declared::Declared;
@@ -141,7 +141,7 @@ impl<'a> Table<'a> {
     /// [`TableError::Read`].
     pub fn history(&self, key: &str) -> Result<Vec<RowChange>, TableError> {
         let inner = self.database.inner();
-        let data = StoredData::new(inner, inner.version_vector()?, &self.declared.schema)?;
+        let data = StoredData::new(inner, inner.version_vector()?, Reader::of(&self.declared))?;
         let Some(table) = self.declared.schema.tables.get(&self.number) else {
             return Ok(Vec::new());
         };
@@ -304,7 +304,7 @@ impl Write<'_, '_> {
             return Err(TableError::NoTime);
         }
         for _ in 0..ATTEMPTS_MAX {
-            let data = StoredData::new(inner, inner.version_vector()?, &declared.schema)?;
+            let data = StoredData::new(inner, inner.version_vector()?, Reader::of(&declared))?;
             let after = After::Cursor(data.cursor());
             let history = data.history(*number, &self.key, &plan::Cut::Latest)?;
             let mut draft = RowDraft::new(history);

@@ -13,6 +13,7 @@
 
 mod applying;
 mod copies;
+mod strict;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -24,7 +24,9 @@ impl StoredData<'_> {
         take: &mut dyn FnMut(&[ValueRef<'_>]) -> ControlFlow<()>,
     ) -> Result<Scanned, DataError> {
         let failed = |error: ReadError| DataError(Box::new(error));
-        let Some(table) = self.schema.tables.get(&number) else { return Ok(Scanned::default()) };
+        let Some(table) = self.reader.schema.tables.get(&number) else {
+            return Ok(Scanned::default());
+        };
         let mut readings = Readings::new(self, number, table);
         let reads = self.reads(request).map_err(failed)?;
         let places = places(request.relation, request.columns);

@@ -88,7 +88,8 @@ impl StoredData<'_> {
         cut: &plan::Cut,
     ) -> Result<Vec<Operation>, ReadError> {
         let mut operations = Vec::new();
-        let (Some(declared), Ok(key)) = (self.schema.tables.get(&table), Key::try_from(key)) else {
+        let (Some(declared), Ok(key)) = (self.reader.schema.tables.get(&table), Key::try_from(key))
+        else {
             return Ok(operations);
         };
         let query = Query { key: Some(key), ..self.query_of(table, cut)? };
@@ -125,9 +126,11 @@ impl StoredData<'_> {
     /// How the operations of a schema are read; `None` if its table of the number is another one.
     fn reading(&self, number: u32, table: &Table, hash: SchemaHash) -> Option<Reading> {
         // The schema may be on its way.
-        let Some(schema) = self.declared.schema_of(hash) else { return Some(Reading::unknown()) };
+        let Some(schema) = self.reader.declared.schema_of(hash) else {
+            return Some(Reading::unknown());
+        };
         let writer = schema.tables.get(&number)?;
-        let lineage = &self.declared.lineage;
+        let lineage = &self.reader.declared.lineage;
         let owner = Owner::Table(number);
         let is_same_table =
             writer.name == table.name || lineage.has_owner_name(&owner, &writer.name);
@@ -143,7 +146,9 @@ impl StoredData<'_> {
         take: &mut dyn FnMut(&[ValueRef<'_>]) -> ControlFlow<()>,
     ) -> Result<Scanned, DataError> {
         let failed = |error: ReadError| DataError(Box::new(error));
-        let Some(table) = self.schema.tables.get(&number) else { return Ok(Scanned::default()) };
+        let Some(table) = self.reader.schema.tables.get(&number) else {
+            return Ok(Scanned::default());
+        };
         let wanted = Wanted::new(table, request);
         let base = self.query_of(number, request.cut).map_err(failed)?;
         let mut readings = Readings::new(self, number, table);
