@@ -21,6 +21,7 @@ use crate::node::{
     Appended, Birth, Care, Ending, ForkSeen, Node, Opened, Place, Seen, Trouble, Violation, Wish,
     is_refused, violation,
 };
+use crate::tables;
 
 /// Folds are asked after so many appends.
 const ASK_EVERY: usize = 8;
@@ -40,6 +41,8 @@ pub struct DatabaseNode {
     trouble: Option<Trouble>,
     /// Something failed that only opening again mends.
     has_failed: bool,
+    /// A row could not be edited, for no reason.
+    mistake: Option<String>,
 }
 
 /// A clock that shows what it is told, and random numbers that repeat.
@@ -114,6 +117,19 @@ impl DatabaseNode {
             number: birth.number,
             trouble: None,
             has_failed: false,
+            mistake: None,
+        }
+    }
+
+    /// Edits rows as the events that were recorded make it.
+    fn edit_rows(&mut self, wishes: &[Wish]) {
+        let Some(database) = &self.database else { return };
+        for wish in wishes {
+            match tables::edit(database, wish) {
+                Ok(_) => {}
+                Err(_) if self.trouble.is_some() => self.has_failed = true,
+                Err(error) => self.mistake = Some(error.to_string()),
+            }
         }
     }
 
@@ -153,6 +169,7 @@ impl Node for DatabaseNode {
         let options = options(birth.is_strict);
         let made = Database::create_joined_on(node.storage(), environment, options, birth.database);
         let database = made.map_err(|error| violation!("cannot be created: {error}"))?;
+        tables::declare(&database)?;
         node.folds = Some(Folds::of(&database));
         node.database = Some(database);
         node.take_replica();
@@ -200,6 +217,7 @@ impl Node for DatabaseNode {
                     folds.ask(&wish.key);
                 }
                 let last = appended.ids().map(|id| id.hlc().millis()).max();
+                self.edit_rows(wishes);
                 Appended::Done { millis: last.unwrap_or(0) }
             }
             Err(_) => {
@@ -382,7 +400,14 @@ impl Node for DatabaseNode {
 
     fn folded(&self) -> Result<BTreeMap<String, String>, Violation> {
         let database = self.open()?;
-        self.folds.as_ref().map_or_else(|| Ok(BTreeMap::new()), |folds| folds.rows(database))
+        if let Some(mistake) = &self.mistake {
+            return Err(violation!("a row cannot be edited: {mistake}"));
+        }
+        let mut rows = tables::rows(database)?;
+        if let Some(folds) = &self.folds {
+            rows.extend(folds.rows(database)?);
+        }
+        Ok(rows)
     }
 
     fn verify(&self) -> Result<(), Violation> {

@@ -37,6 +37,7 @@ mod network;
 mod node;
 mod record;
 mod run;
+mod tables;
 mod trace;
 mod weather;
 mod world;

@@ -89,3 +89,16 @@ fn forgetting_to_rebase_a_fold_is_caught() {
     // Copies in memory fold nothing.
     assert_caught_among::<DatabaseNode>("database", Mutant::ForgetToRebase, &["folds"], 20);
 }
+
+#[test]
+fn showing_what_a_row_was_in_another_life_is_caught() {
+    // Copies in memory have no tables.
+    let by = ["merges rows"];
+    assert_caught_among::<DatabaseNode>("database", Mutant::KeepOlderLife, &by, 60);
+}
+
+#[test]
+fn taking_the_value_that_arrived_last_is_caught() {
+    let by = ["folds row"];
+    assert_caught_among::<DatabaseNode>("database", Mutant::LastByArrival, &by, 20);
+}

@@ -23,6 +23,10 @@ pub enum Mutant {
     BelieveHeads,
     /// A fold goes on from its newest state although an event came late.
     ForgetToRebase,
+    /// What a row was given in a life that has ended shows in the next one.
+    KeepOlderLife,
+    /// Of two values of a column the one that arrived last stays.
+    LastByArrival,
     /// A past state is made from one that holds what arrived later.
     MixTimes,
     /// Rows that were kept count as if they held all that the log holds.

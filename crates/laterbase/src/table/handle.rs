@@ -141,7 +141,8 @@ impl<'a> Table<'a> {
     /// [`TableError::Read`].
     pub fn history(&self, key: &str) -> Result<Vec<RowChange>, TableError> {
         let inner = self.database.inner();
-        let data = StoredData::new(inner, inner.version_vector()?, Reader::of(&self.declared))?;
+        let known = inner.declared()?;
+        let data = StoredData::new(inner, inner.version_vector()?, self.reader(&known))?;
         let Some(table) = self.declared.schema.tables.get(&self.number) else {
             return Ok(Vec::new());
         };
@@ -157,8 +158,15 @@ impl<'a> Table<'a> {
     /// [`TableError::Read`].
     pub fn ignored(&self) -> Result<Vec<EventId>, TableError> {
         let inner = self.database.inner();
-        let data = StoredData::new(inner, inner.version_vector()?, Reader::of(&self.declared))?;
+        let known = inner.declared()?;
+        let data = StoredData::new(inner, inner.version_vector()?, self.reader(&known))?;
         Ok(data.no_operations(self.number)?)
+    }
+
+    /// Reads as the table was declared when it was asked for, whatever is known of schemas since.
+    pub(super) fn reader<'r>(&'r self, known: &'r Declared) -> Reader<'r> {
+        let lineages = [&known.lineage, &self.declared.lineage];
+        Reader { schema: &self.declared.schema, declared: known, lineages }
     }
 
     fn write(&self, key: String) -> Write<'_, 'a> {
@@ -304,7 +312,8 @@ impl Write<'_, '_> {
             return Err(TableError::NoTime);
         }
         for _ in 0..ATTEMPTS_MAX {
-            let data = StoredData::new(inner, inner.version_vector()?, Reader::of(&declared))?;
+            let known = inner.declared()?;
+            let data = StoredData::new(inner, inner.version_vector()?, self.table.reader(&known))?;
             let after = After::Cursor(data.cursor());
             let history = data.history(*number, &self.key, &plan::Cut::Latest)?;
             let mut draft = RowDraft::new(history);

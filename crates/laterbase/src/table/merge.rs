@@ -24,6 +24,7 @@ use laterbase_event::EventId;
 use laterbase_lang::Value;
 use laterbase_lang::schema::{Field, Merge};
 use laterbase_query::ValidTime;
+use laterbase_sync::mutant::{self, Mutant};
 
 use super::ColumnName;
 use super::operation::{Cell, Operation};
@@ -217,6 +218,7 @@ impl<'a> Sweep<'a> {
 
     /// Answers the row as it is now, if it is there.
     fn answer(&mut self, from: i64, until: Option<i64>, rows: &mut Vec<MergedRow>) {
+        let older = self.older_values();
         let Some((number, life)) = self.lives.iter_mut().next_back() else { return };
         if number.is_multiple_of(2) {
             return;
@@ -227,6 +229,9 @@ impl<'a> Sweep<'a> {
             if !is_same || life.changed.contains(&at) {
                 *value = state.value(column);
             }
+            if let Some(older) = older.get(at).filter(|_| value.is_null()) {
+                value.clone_from(older);
+            }
         }
         life.changed.clear();
         self.current = Some(*number);
@@ -236,6 +241,22 @@ impl<'a> Sweep<'a> {
             }
             _ => rows.push(MergedRow { from, until, cells: self.values.clone() }),
         }
+    }
+}
+
+impl Sweep<'_> {
+    /// What a fault that is built in shows of lives that have ended.
+    fn older_values(&self) -> Vec<Value> {
+        if !mutant::is_active(Mutant::KeepOlderLife) {
+            return Vec::new();
+        }
+        let lives = || self.lives.iter().rev().filter(|(number, _)| !number.is_multiple_of(2));
+        let value = |(at, column): (usize, &MergeColumn)| {
+            let mut values =
+                lives().filter_map(|(_, life)| Some(life.columns.get(at)?.value(column)));
+            values.find(|value| !value.is_null()).unwrap_or_default()
+        };
+        self.columns.iter().enumerate().map(value).collect()
     }
 }
 

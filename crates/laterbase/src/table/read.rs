@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::operation::Operation;
 use super::{ColumnName, Table, TableError};
-use crate::ask::{AsJson, Reader, StoredData};
+use crate::ask::{AsJson, StoredData};
 use crate::query::{Cut, TimeRange};
 use crate::read::ReadError;
 
@@ -118,7 +118,8 @@ impl<'t, 'a> TableRead<'t, 'a> {
             order: None,
             limit: None,
         };
-        let data = StoredData::new(inner, inner.version_vector()?, Reader::of(&declared))?;
+        let known = inner.declared()?;
+        let data = StoredData::new(inner, inner.version_vector()?, self.table.reader(&known))?;
         let names: Vec<&Arc<str>> =
             declaration.fields.fields.values().map(|field| &field.name).collect();
         let mut rows = Vec::new();

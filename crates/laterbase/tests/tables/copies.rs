@@ -115,3 +115,20 @@ fn a_number_that_two_copies_gave_two_tables_is_one_table_and_leaves_the_other_ou
         assert_eq!(keys, [key]);
     }
 }
+
+#[test]
+fn a_table_that_was_asked_for_before_a_schema_changed_reads_what_was_put_since() {
+    let (_dirs, here, _there) = pair();
+    let before = here.table("customer").unwrap();
+    before.put("c1").set("name", "A").valid(at(0), None).run().unwrap();
+    let changed = SCHEMA.replace("1 name: text", "1 title: text\n    6 vat: text?");
+    here.apply_schema(&changed).unwrap();
+    let after = here.table("customer").unwrap();
+    after.put("c1").set("title", "B").set("vat", "1").valid(at(0), None).run().unwrap();
+    assert_eq!(before.row("c1").unwrap().unwrap().get("name"), Some(&Value::text("B")));
+    before.put("c1").set("name", "C").valid(at(0), None).run().unwrap();
+    let row = after.row("c1").unwrap().unwrap();
+    assert_eq!(row.get("title"), Some(&Value::text("C")));
+    assert_eq!(row.get("vat"), Some(&Value::text("1")));
+    assert_eq!(before.history("c1").unwrap().len(), 3);
+}

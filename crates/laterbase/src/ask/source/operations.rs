@@ -33,9 +33,9 @@ impl StoredData<'_> {
         let mut rows_read = 0;
         for query in &reads.queries {
             let mut walk = self.walk(query, reads.is_selective).map_err(failed)?;
-            let broke = walk.run(|event, _, arrival| {
+            let broke = walk.run(|event, position, arrival| {
                 rows_read += 1;
-                match readings.operation(event) {
+                match readings.operation(event, position) {
                     Some(operation) => row(&places, table, &operation, event, arrival, take),
                     None => ControlFlow::Continue(()),
                 }

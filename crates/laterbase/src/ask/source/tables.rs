@@ -8,11 +8,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
 
-use laterbase_event::{EventId, EventView, Key};
+use laterbase_event::{EventId, EventView, Key, Position};
 use laterbase_lang::Value;
 use laterbase_lang::plan::{self, Place, Stored};
 use laterbase_lang::schema::{Owner, Table};
 use laterbase_query::{Constraint, DataError, Restriction, Scan, Scanned, ValidTime, ValueRef};
+use laterbase_sync::mutant::{self, Mutant};
 
 use super::{SEEKS_MAX, StoredData};
 use crate::query::{Order, Query};
@@ -65,14 +66,22 @@ impl<'a> Readings<'a> {
     }
 
     /// The operation that an event is; `None` if it is none of this table.
-    pub(super) fn operation(&mut self, event: &EventView<'_>) -> Option<Operation> {
+    pub(super) fn operation(
+        &mut self,
+        event: &EventView<'_>,
+        position: Position,
+    ) -> Option<Operation> {
         let content_type = event.content_type();
         if !self.known.contains_key(content_type) {
             let reading = hash_of(content_type)
                 .and_then(|hash| self.data.reading(self.number, self.table, hash));
             self.known.insert(content_type.to_owned(), reading);
         }
-        self.known.get(content_type)?.as_ref()?.operation(event)
+        let mut operation = self.known.get(content_type)?.as_ref()?.operation(event)?;
+        if mutant::is_active(Mutant::LastByArrival) {
+            operation.commit = EventId::from_u128(u128::from(position.as_u64()));
+        }
+        Some(operation)
     }
 }
 
@@ -94,8 +103,8 @@ impl StoredData<'_> {
         };
         let query = Query { key: Some(key), ..self.query_of(table, cut)? };
         let mut readings = Readings::new(self, table, declared);
-        self.walk(&query, true)?.run(|event, _, _| {
-            operations.extend(readings.operation(event));
+        self.walk(&query, true)?.run(|event, position, _| {
+            operations.extend(readings.operation(event, position));
             ControlFlow::Continue(())
         })?;
         Ok(operations)
@@ -110,8 +119,8 @@ impl StoredData<'_> {
         let Some(declared) = self.reader.schema.tables.get(&table) else { return Ok(ids) };
         let query = self.query_of(table, &plan::Cut::Latest)?;
         let mut readings = Readings::new(self, table, declared);
-        self.walk(&query, true)?.run(|event, _, _| {
-            if readings.operation(event).is_none() {
+        self.walk(&query, true)?.run(|event, position, _| {
+            if readings.operation(event, position).is_none() {
                 ids.push(event.id());
             }
             ControlFlow::Continue(())
@@ -130,11 +139,11 @@ impl StoredData<'_> {
             return Some(Reading::unknown());
         };
         let writer = schema.tables.get(&number)?;
-        let lineage = &self.reader.declared.lineage;
+        let lineages = || self.reader.lineages.into_iter();
         let owner = Owner::Table(number);
-        let is_same_table =
-            writer.name == table.name || lineage.has_owner_name(&owner, &writer.name);
-        let is_same = |field: u32, name: &str| lineage.has_name(&owner, field, name);
+        let is_same_table = lineages().any(|names| names.has_owner_name(&owner, &writer.name));
+        let is_same =
+            |field: u32, name: &str| lineages().any(|names| names.has_name(&owner, field, name));
         is_same_table.then(|| Reading::new(writer, table, is_same))
     }
 
@@ -164,9 +173,9 @@ impl StoredData<'_> {
             let query = Query { key: Some(key.clone()), ..base.clone() };
             let mut operations = Vec::new();
             let mut walk = self.walk(&query, true).map_err(failed)?;
-            let read = walk.run(|event, _, _| {
+            let read = walk.run(|event, position, _| {
                 scanned.rows_read += 1;
-                operations.extend(readings.operation(event));
+                operations.extend(readings.operation(event, position));
                 ControlFlow::Continue(())
             });
             read.map_err(failed)?;
@@ -190,9 +199,9 @@ impl StoredData<'_> {
         let is_dense = events.saturating_mul(DENSITY_MIN) >= self.view.bound.as_u64();
         query.order = if is_dense { Order::Arrival } else { Order::Tx };
         let mut rows: BTreeMap<Box<str>, Gathered> = BTreeMap::new();
-        self.walk(&query, !is_dense)?.run(|event, _, _| {
+        self.walk(&query, !is_dense)?.run(|event, position, _| {
             scanned.rows_read += 1;
-            if let Some(operation) = readings.operation(event) {
+            if let Some(operation) = readings.operation(event, position) {
                 match rows.get_mut(event.key()) {
                     Some(row) => row.add(operation, wanted, valid),
                     None => {
