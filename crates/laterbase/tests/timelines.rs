@@ -11,7 +11,8 @@
 //! What is expected of a question stands behind a line `--`, a row to a line. Cases of public suites
 //! are data alone: their steps in this language, their rows as they say them.
 //!
-//! Breaks that these tests catch are told beside the merge of tables and the cuts of questions.
+//! Breaks that this test catches: what was known taken for what had been recorded, and the other
+//! way round.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
