@@ -2,13 +2,16 @@
 
     measure.py ENGINE QUESTION EDGES
 
-EDGES has one edge to a line, as two numbers. Prints one line of JSON: the count of rows and the
-seconds that it took, without loading; several processors are not used.
+EDGES has one edge to a line, as two numbers. Prints one line of JSON: the count of rows, the
+seconds that it took, without loading, and the most memory that this process had; several processors
+are not used.
 """
 
 import json
 import sys
 import time
+
+from stored import peak_bytes
 
 SQL = {
     "closure": """with recursive tc(a, b) as (select a, b from edge union
@@ -81,7 +84,7 @@ def main():
         edges = [tuple(map(int, line.split())) for line in file]
     count = {"duckdb": duckdb_count, "sqlite": sqlite_count, "cozo": cozo_count}[engine]
     rows, seconds = count(edges, question)
-    print(json.dumps({"rows": rows, "seconds": seconds}))
+    print(json.dumps({"rows": rows, "seconds": seconds, "peak_bytes": peak_bytes()}))
 
 
 main()

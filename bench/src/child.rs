@@ -1,7 +1,8 @@
 //! Child processes: a writer that is killed, and a process whose memory is measured.
 //!
 //! The program starts itself again with `child …`. A child talks in lines: `ready ID COUNT` when
-//! the writer has reached its count, `resident BYTES` at the end of the other.
+//! the writer has reached its count, `resident BYTES` at the end of the other, a line of JSON of
+//! those that answer questions.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -140,8 +141,28 @@ fn command(words: &[&str], folder: &Path, count: &str) -> Command {
 
 /// What a child was told to do.
 pub(crate) enum Job {
-    Write { engine: Engine, folder: PathBuf, events: usize },
-    Memory { engine: Engine, profile: Profile, folder: PathBuf, events: usize },
+    Write {
+        engine: Engine,
+        folder: PathBuf,
+        events: usize,
+    },
+    Memory {
+        engine: Engine,
+        profile: Profile,
+        folder: PathBuf,
+        events: usize,
+    },
+    #[cfg(feature = "peers")]
+    Graph {
+        subject: String,
+        question: String,
+        edges: PathBuf,
+    },
+    #[cfg(feature = "peers")]
+    Stored {
+        folder: PathBuf,
+        kind: String,
+    },
 }
 
 impl Job {
@@ -165,6 +186,15 @@ impl Job {
                 folder: folder.into(),
                 events: events.parse().map_err(|_| wrong())?,
             })),
+            #[cfg(feature = "peers")]
+            ["child", "graph", subject, question, edges] => {
+                let (subject, question) = (subject.to_string(), question.to_string());
+                Ok(Some(Self::Graph { subject, question, edges: edges.into() }))
+            }
+            #[cfg(feature = "peers")]
+            ["child", "stored", folder, kind] => {
+                Ok(Some(Self::Stored { folder: folder.into(), kind: kind.to_string() }))
+            }
             ["child", ..] => Err(wrong()),
             _ => Ok(None),
         }
@@ -177,6 +207,12 @@ impl Job {
     /// When the store fails.
     pub(crate) fn run(self) -> Result<(), BenchError> {
         match self {
+            #[cfg(feature = "peers")]
+            Self::Graph { subject, question, edges } => {
+                crate::areas::answer_graph(&subject, &question, &edges)
+            }
+            #[cfg(feature = "peers")]
+            Self::Stored { folder, kind } => crate::areas::answer_stored(&folder, &kind),
             Self::Write { engine, folder, events } => write_for_ever(engine, &folder, events),
             Self::Memory { engine, profile, folder, events } => {
                 let small = profile == Profile::SmallDevice;

@@ -5,8 +5,11 @@
 use std::collections::BTreeMap;
 
 use laterbase_lang::schema;
-use laterbase_lang::syntax::StatementKind;
-use laterbase_lang::{Context, Evaluate, Value, check_query, format, parse, render_all};
+use laterbase_lang::syntax::{RuleSyntax, StatementKind, Step, TimesSyntax};
+use laterbase_lang::{
+    Context, Diagnostic, Evaluate, Value, check_expect, check_mutation, check_query, format, parse,
+    render_all,
+};
 use libfuzzer_sys::fuzz_target;
 
 /// What a text may name, besides what it declares itself.
@@ -37,17 +40,44 @@ fuzz_target!(|input: (bool, bool, &str)| {
             rules.push(rule.clone());
         }
     }
-    let queries = parsed.statements.iter().filter_map(|statement| match &statement.kind {
-        StatementKind::Query(query) => Some(query),
-        _ => None,
-    });
-    for query in queries.take(4) {
-        let checked = check_query(&context, &rules, query);
-        diagnostics.extend(checked.diagnostics);
-        let _plan = checked.plan.map(|plan| plan.to_string());
+    for statement in parsed.statements.iter().take(16) {
+        diagnostics.extend(checked(&context, &rules, &statement.kind));
     }
     let _shown = render_all(&diagnostics, "text", &text);
     if let Ok(formatted) = format(&text) {
         assert_eq!(format(&formatted).as_ref(), Ok(&formatted));
     }
 });
+
+/// What is wrong with a statement; what it means is shown as well.
+fn checked(
+    context: &Context<'_>,
+    rules: &[RuleSyntax],
+    statement: &StatementKind,
+) -> Vec<Diagnostic> {
+    match statement {
+        StatementKind::Query(query) => {
+            let checked = check_query(context, rules, query);
+            let _plan = checked.plan.map(|plan| plan.to_string());
+            checked.diagnostics
+        }
+        StatementKind::Mutation(mutation) => {
+            let checked = check_mutation(context, rules, mutation, &TimesSyntax::default());
+            let _write = checked.step.map(|write| write.to_string());
+            checked.diagnostics
+        }
+        StatementKind::Transaction(transaction) => {
+            let mut told = Vec::new();
+            for step in transaction.steps.iter().take(4) {
+                let times = &transaction.times;
+                told.extend(match step {
+                    Step::Mutation(step) => check_mutation(context, rules, step, times).diagnostics,
+                    Step::Expect(step) => check_expect(context, rules, step, times).diagnostics,
+                    Step::Rule(_) => Vec::new(),
+                });
+            }
+            told
+        }
+        StatementKind::Declaration(_) | StatementKind::Rule(_) => Vec::new(),
+    }
+}

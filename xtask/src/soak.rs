@@ -4,6 +4,7 @@
 //! ```text
 //! faulty-disk  the campaigns of test_targets.rs, again and again, each time from a new seed
 //! power-cuts   the tests of the power-cut package, likewise
+//! programs     random questions: engine, oracle and SQLite answer alike
 //! fuzz         every fuzz target, each for that long
 //! ```
 //!
@@ -26,7 +27,7 @@ use crate::test_targets::{self, TestStage};
 const USAGE: &str = "\
 cargo xtask soak [CAMPAIGN…] [--minutes N] [--seed S] [--scale K]
 
-  CAMPAIGN     faulty-disk, power-cuts, fuzz; all of them when none is named
+  CAMPAIGN     faulty-disk, power-cuts, programs, fuzz; all of them when none is named
   --minutes N  for each campaign, and for each fuzz target; 60 by default
   --seed S     the first seed; the clock chooses one by default
   --scale K    how many times continuous integration's counts in one run; 4 by default
@@ -36,21 +37,39 @@ Results are appended to docs/reference/soak-results.md.
 
 const RESULTS: &str = "docs/reference/soak-results.md";
 
+/// The tests that ask random questions, and print how many.
+const QUESTIONS: [&str; 9] = [
+    "test",
+    "-p",
+    "laterbase-query",
+    "--test",
+    "model_programs",
+    "--test",
+    "model_sqlite",
+    "--",
+    "--nocapture",
+];
+
+/// More than a round asks, so that no seed comes twice.
+const SEEDS_PER_ROUND: u64 = 10_000_000;
+
 /// A campaign that this command knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Campaign {
     FaultyDisk,
     PowerCuts,
+    Programs,
     Fuzz,
 }
 
 impl Campaign {
-    const ALL: [Self; 3] = [Self::FaultyDisk, Self::PowerCuts, Self::Fuzz];
+    const ALL: [Self; 4] = [Self::FaultyDisk, Self::PowerCuts, Self::Programs, Self::Fuzz];
 
     fn name(self) -> &'static str {
         match self {
             Self::FaultyDisk => "faulty-disk",
             Self::PowerCuts => "power-cuts",
+            Self::Programs => "programs",
             Self::Fuzz => "fuzz",
         }
     }
@@ -93,6 +112,7 @@ pub(crate) fn run(repository: &Repository, arguments: &[String]) -> Result<(), F
             Campaign::PowerCuts => {
                 repeat(repository, TestStage::PowerCut, time, first_seed, order.scale)
             }
+            Campaign::Programs => ask_all(repository, time, first_seed, order.scale),
             Campaign::Fuzz => fuzz_all(repository, time),
         };
         record(repository, *campaign, &order, first_seed, &report)?;
@@ -179,6 +199,35 @@ fn one_round(
         .map(|_| ())
 }
 
+/// Answers random questions until the time is over. A round takes one seed for each.
+fn ask_all(repository: &Repository, time: Duration, first_seed: u64, scale: u64) -> Report {
+    let started = Instant::now();
+    let (mut rounds, mut asked) = (0, 0);
+    let result = loop {
+        let seed = first_seed.wrapping_add(rounds * SEEDS_PER_ROUND).to_string();
+        let ran = cargo(repository.root(), &QUESTIONS)
+            .env("LATERBASE_SEED", &seed)
+            .env("LATERBASE_SCALE", &scale.to_string())
+            .run();
+        match ran {
+            Ok(lines) => asked += lines.iter().filter_map(|line| asked_in(line)).sum::<u64>(),
+            Err(failure) => break Err(failure),
+        }
+        rounds += 1;
+        if started.elapsed() >= time {
+            break Ok(format!("no finding in {asked} questions"));
+        }
+    };
+    Report { rounds, result }
+}
+
+/// How many questions a test says that it asked: `311 of 4000 texts had rows`.
+fn asked_in(line: &str) -> Option<u64> {
+    let rest = line.strip_suffix(" had rows")?;
+    let (_, asked) = rest.split_once(" of ")?;
+    asked.split_once(' ')?.0.parse().ok()
+}
+
 fn fuzz_all(repository: &Repository, time: Duration) -> Report {
     let result = fuzz::run(repository, time.as_secs()).map(|outcome| match outcome {
         Outcome::Passed(said) => format!("no finding in {said}"),
@@ -248,6 +297,12 @@ mod tests {
         let expected =
             Order { campaigns: vec![Campaign::PowerCuts], minutes: 5, seed: Some(7), scale: 2 };
         assert_eq!(order, expected);
+    }
+
+    #[test]
+    fn questions_are_counted_by_what_tests_print() {
+        assert_eq!(asked_in("1375 of 4000 texts had rows"), Some(4000));
+        assert_eq!(asked_in("test a_test ... ok"), None);
     }
 
     #[test]

@@ -18,6 +18,9 @@ mod sync;
 
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "peers")]
+pub(crate) use questions::{answer_graph, answer_stored};
+
 use crate::arguments::Arguments;
 use crate::engine::Engine;
 use crate::error::BenchError;

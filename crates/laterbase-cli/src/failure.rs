@@ -92,6 +92,13 @@ impl Failure {
         self
     }
 
+    /// The same failure with another exit code.
+    #[must_use]
+    pub fn with_exit(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+
     /// A failure of which everything has been said already; only the exit code is left.
     #[must_use]
     pub fn said(exit: Exit) -> Self {

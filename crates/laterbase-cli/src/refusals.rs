@@ -148,7 +148,8 @@ pub(crate) fn appending(error: &AppendError) -> Failure {
         | AppendError::ConditionFailed { .. }
         | AppendError::IdempotencyConflict { .. }
         | AppendError::PartlyApplied { .. }
-        | AppendError::RepeatedKey { .. } => Exit::Conflict,
+        | AppendError::RepeatedKey { .. }
+        | AppendError::SchemaChanged => Exit::Conflict,
         AppendError::TooLarge(_) | AppendError::Stamp(_) => Exit::Refused,
         AppendError::Failed { .. } | AppendError::IndexesFull { .. } => Exit::Storage,
         AppendError::Read(error) => reading_exit(error),

@@ -46,6 +46,22 @@ pub(crate) enum Layout {
     Csv,
 }
 
+/// How an answer is written.
+#[cfg(feature = "query")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AnswerLayout {
+    /// Columns that fit the terminal
+    Table,
+    /// One JSON document
+    Json,
+    /// One JSON row on each line
+    Ndjson,
+    /// A header and rows
+    Csv,
+    /// Each row with the rows in it below it
+    Tree,
+}
+
 /// The order of a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OrderName {

@@ -314,6 +314,10 @@ fn a_question_is_answered_in_every_layout() {
     check(&sandbox, "query.json", &["query", "--json", "-e", text]);
     check(&sandbox, "query.ndjson", &["query", "--format", "ndjson", "-e", text]);
     check(&sandbox, "query.csv", &["query", "--format", "csv", "-e", text]);
+    let nested = "?{key, events: many {kind: type, at, effects: many {kind: other, of} \
+                  :- event{type: other, key: of, cause: id}} :- event{id, key, type, at} order by at} \
+                  :- event{root: \"shipment\", key}";
+    check(&sandbox, "query-tree.txt", &["query", "--format", "tree", "-e", nested]);
 }
 
 #[test]
@@ -383,6 +387,10 @@ fn the_shell_keeps_rules_and_parameters_for_what_follows() {
             ".last json",
             ".format csv",
             "?{n: count()} :- left{key};",
+            ".explain",
+            ".explain ?{key} :- left{key}, key != \"4711\"",
+            ".format tree",
+            "?{key, left: one {at} :- left{key, at}} :- shipment.booked{key};",
             ".rules",
             ".forget left",
             ".rules",

@@ -13,6 +13,8 @@
     reason = "a test that cannot go on, or is skipped, says so"
 )]
 
+#[path = "epcis/questions.rs"]
+mod questions;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -144,7 +144,22 @@ impl Remote {
         parsed(answer)
     }
 
-    /// The same with a body of any length, which is sent as it is read, and once.
+    /// Puts something in place of what there is; the document that answers it.
+    ///
+    /// # Errors
+    /// As [`Remote::post`].
+    pub fn put(&self, rest: &str, media_type: &str, body: &[u8]) -> Result<Value, RemoteError> {
+        let answer = patiently(|| {
+            let mut request = self.whole.put(self.address.url(rest)).content_type(media_type);
+            if let Some(token) = &self.token {
+                request = request.header("authorization", token.header());
+            }
+            request.send(body).map_err(|error| failed(error).into())
+        })?;
+        parsed(answer)
+    }
+
+    /// As [`Remote::post`], with a body of any length, which is sent as it is read, and once.
     ///
     /// # Errors
     /// As [`Remote::post`].

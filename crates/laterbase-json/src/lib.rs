@@ -17,6 +17,8 @@ mod event_out;
 mod minify;
 mod quarantined;
 mod recorded_in;
+#[cfg(feature = "query")]
+mod schema_out;
 pub mod time;
 
 pub use event_in::{EventIn, EventInError};
@@ -24,3 +26,5 @@ pub use event_out::{arrival_micros, is_json, payload_json, tx_micros, write_json
 pub use minify::minify_into;
 pub use quarantined::{quarantined, retried};
 pub use recorded_in::{RecordedIn, RecordedInError};
+#[cfg(feature = "query")]
+pub use schema_out::{schema, schema_change, schema_difference};

@@ -3,6 +3,8 @@
 //! Time is the host's: it stops a question through [`Cancel`], which is asked every few thousand
 //! steps.
 
+use crate::error::Usage;
+
 /// How much a question may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -43,6 +45,11 @@ impl Limits {
 pub trait Cancel {
     /// Whether to stop now. Asked every few thousand steps.
     fn is_cancelled(&self) -> bool;
+
+    /// What was used so far, told before each time that [`Cancel::is_cancelled`] is asked.
+    fn has_used(&self, usage: &Usage) {
+        let _ = usage;
+    }
 }
 
 impl<F: Fn() -> bool> Cancel for F {

@@ -268,3 +268,35 @@ fn a_limit_is_taken_behind_the_order() {
     let rows = run(&plan, &chains(1), &Limits::default(), &Never).unwrap();
     assert_eq!(ints(&rows), [[Value::Int(7), Value::Int(8)], [Value::Int(6), Value::Int(7)]]);
 }
+
+/// How many events of each number there are, or of all where `groups` is empty.
+fn count_of_events(groups: &[usize], mut body: Vec<Literal>) -> Vec<Vec<Value>> {
+    let columns = [("id", Place::Id), ("number", Place::Member("number".into()))];
+    let columns = columns.map(|(name, place)| StoredColumn { column: column(name), place });
+    let events =
+        Stored { name: Arc::from("edge"), source: Source::Events, columns: columns.into() };
+    let mut data = MemoryData::default();
+    data.insert("edge", (0..3_000).map(|at| vec![Value::Int(at), Value::Int(at % 3)]).collect());
+    body.push(atom(EDGE, &[v(0), v(1)]));
+    let mut asked = rule(groups, body);
+    let (aggregate, arguments, span) = (Aggregate::Count, Vec::new(), Span::default());
+    asked.head.push(HeadTerm::Aggregate { aggregate, arguments, span });
+    let answer = answer(asked);
+    let plan = Plan { stored: vec![events], derived: Vec::new(), strata: Vec::new(), answer };
+    let limits = Limits { rows_max: 10, ..Limits::default() };
+    let rows = run(&plan, &data, &limits, &Never).unwrap();
+    rows.iter().map(|row| row.values()).collect()
+}
+
+#[test]
+fn events_are_counted_without_being_held() {
+    let counts = [0, 1, 2].map(|number| vec![Value::Int(number), Value::Int(1_000)]);
+    assert_eq!(count_of_events(&[1], Vec::new()), counts);
+}
+
+#[test]
+fn what_is_computed_is_compared_with_what_an_event_has() {
+    let two = Expression::Value(Value::Int(2));
+    let is_two = Literal::Let(VariableId(1), two, Span::default());
+    assert_eq!(count_of_events(&[], vec![is_two]), [[Value::Int(1_000)]]);
+}

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use axum::body::{Body, Bytes};
 use axum::response::Response;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use laterbase::ask::{
     Answer, AskError, AskFault, Diagnostic, QueryError, RowsPlace, Severity, value_of_json,
     write_csv_header, write_csv_row, write_json_row, writes,
@@ -152,8 +152,8 @@ fn outcome(
 fn not_carried_out(error: &ExecuteError) -> Problem {
     let shown = |problem: Problem| {
         let told = error.diagnostics();
-        let told: Vec<Value> = told.iter().map(|it| told_of(it, error.text())).collect();
-        problem.field("mistakes", Value::from(told)).field("text", json!(error.render("query")))
+        let shown: Vec<Value> = told.iter().map(|it| self::told(it, error.text())).collect();
+        problem.field("mistakes", Value::from(shown)).field("text", json!(error.render("query")))
     };
     let problem = match &error.fault {
         ExecuteFault::Ask(AskFault::Mistakes(_)) => {
@@ -183,7 +183,7 @@ fn not_answered(error: &AskError) -> Problem {
             let first = mistakes.iter().find(|one| one.severity == Severity::Error);
             let detail = first.map_or_else(String::new, |one| one.message.clone());
             let told: Vec<Value> =
-                mistakes.iter().map(|mistake| told_of(mistake, error.text())).collect();
+                mistakes.iter().map(|mistake| told(mistake, error.text())).collect();
             Problem::new(Kind::Query)
                 .detail(detail)
                 .field("mistakes", Value::from(told))
@@ -211,7 +211,7 @@ fn not_asked(fault: &AskFault) -> Problem {
 }
 
 /// A mistake, and where it stands in the text.
-fn told_of(mistake: &Diagnostic, source: &str) -> Value {
+pub(crate) fn told(mistake: &Diagnostic, source: &str) -> Value {
     let (line, column) = mistake.span.line_and_column(source);
     json!({
         "detail": mistake.message,
@@ -258,7 +258,8 @@ fn response(outcome: Outcome, form: Form) -> Response {
         let rest = (!is_end).then(|| (place, answer, written, String::new()));
         Some((Ok::<_, io::Error>(Bytes::from(out)), rest))
     });
-    text(Body::from_stream(chunks), form.media_type())
+    // Who compresses an answer asks for more of it behind its end.
+    text(Body::from_stream(chunks.fuse()), form.media_type())
 }
 
 /// What a statement has written.

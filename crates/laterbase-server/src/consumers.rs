@@ -169,17 +169,19 @@ pub(crate) async fn fetch(mut call: Call) -> Result<Response, Problem> {
         return Err(wrong("limit", format_args!("1 to {FETCH_MAX} events at once")));
     }
     empty(&mut call.body, "`?limit=` says how many events are wanted").await?;
+    let database = call.hosted()?.database.clone();
     with_consumer(call, move |consumer| {
         let deliveries = consumer.fetch(limit).map_err(failed)?;
         let mut out = b"{\"deliveries\":[".to_vec();
-        for (at, delivery) in deliveries.iter().enumerate() {
+        for (at, delivery) in deliveries.into_iter().enumerate() {
             if at > 0 {
                 out.push(b',');
             }
             let (position, attempt) = (delivery.recorded.position.as_u64(), delivery.attempt);
             let head = format!("{{\"position\":{position},\"attempt\":{attempt},\"event\":");
             out.extend_from_slice(head.as_bytes());
-            write_json(&delivery.recorded, &Clockface::utc(), None, &mut out);
+            let recorded = database.with_names(delivery.recorded).map_err(|it| not_read(&it))?;
+            write_json(&recorded, &Clockface::utc(), None, &mut out);
             out.push(b'}');
         }
         out.extend_from_slice(b"]}\n");

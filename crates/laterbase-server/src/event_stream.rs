@@ -12,7 +12,7 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use laterbase::Position;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, sleep_until};
@@ -74,7 +74,7 @@ pub(crate) fn answer<C: Chunks>(
         _place: place,
     };
     let chunks = stream::unfold(stream, |stream| stream.next());
-    let mut response = text(Body::from_stream(chunks), Form::EventStream.media_type());
+    let mut response = text(Body::from_stream(chunks.fuse()), Form::EventStream.media_type());
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

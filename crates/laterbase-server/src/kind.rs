@@ -40,6 +40,7 @@ pub(crate) enum Kind {
     RefusedEvent,
     Query,
     QueryTooLarge,
+    Schema,
     RateLimit,
     HeadersTooLarge,
     Internal,
@@ -63,7 +64,7 @@ pub(crate) struct Facts {
 }
 
 /// All kinds, in the order of their declaration.
-pub(crate) const KINDS: [Facts; 41] = [
+pub(crate) const KINDS: [Facts; 42] = [
     Facts {
         kind: Kind::BadRequest,
         name: "bad-request",
@@ -294,6 +295,14 @@ pub(crate) const KINDS: [Facts; 41] = [
         status: StatusCode::UNPROCESSABLE_ENTITY,
         title: "The question takes more than a question may",
         advice: "`detail` names the part that grows: bind more of its fields, or ask for less.",
+    },
+    Facts {
+        kind: Kind::Schema,
+        name: "schema",
+        status: StatusCode::UNPROCESSABLE_ENTITY,
+        title: "The schema is wrong, or changes what may not change",
+        advice: "`mistakes` names each one with its line and column and what to do, `text` shows \
+                 them in their lines.",
     },
     Facts {
         kind: Kind::RateLimit,

@@ -55,6 +55,8 @@ mod read;
 mod representation;
 mod request;
 mod routes;
+#[cfg(feature = "query")]
+mod schema;
 mod server;
 mod sync_grant;
 mod sync_post;

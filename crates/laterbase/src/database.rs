@@ -350,6 +350,26 @@ impl Database {
         Ok(found)
     }
 
+    /// An event for people: a payload that was written by a schema as JSON, its fields by the names
+    /// that its writer gave them. Every other payload stays as it is.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the schema cannot be read.
+    #[cfg_attr(not(feature = "query"), expect(unused_mut, reason = "there is no schema"))]
+    pub fn with_names(&self, mut recorded: Recorded) -> Result<Recorded, ReadError> {
+        #[cfg(feature = "query")]
+        if recorded.event.content_type.starts_with(crate::declared::DECLARED_EVENT) {
+            let declared = self.handle.inner.declared()?;
+            let event = &recorded.event;
+            let names = (event.root.as_str(), event.type_name.as_str());
+            if let Some(json) = declared.payload_json(names, &event.content_type, &event.payload) {
+                recorded.event.payload = json.into_bytes();
+                recorded.event.content_type = crate::CONTENT_TYPE_JSON.to_owned();
+            }
+        }
+        Ok(recorded)
+    }
+
     /// The events that a query asks for.
     ///
     /// Sees everything acknowledged before the call; what comes later is not in the answer.

@@ -73,6 +73,8 @@ pub mod sync;
 mod table;
 mod terms;
 mod ticket;
+#[cfg(feature = "query")]
+pub mod typed;
 mod validator;
 mod verify;
 mod walk;

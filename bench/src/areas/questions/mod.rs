@@ -1,4 +1,4 @@
-//! Questions about a graph, answered in memory: recursion and triangles, beside other engines.
+//! Questions: about a graph, answered in memory, and about stored events; beside other engines.
 //!
 //! ```text
 //!   closure          tc{x, z} :- edge{x, y}, tc{y, z}          all pairs
@@ -8,19 +8,30 @@
 //! ```
 //! A graph of n nodes has ten times as many edges, at random. Each engine has the edges in memory
 //! already, in its own form, and counts the rows of the answer; none is read. ascent and datafrog
-//! are compiled for each question; DuckDB, SQLite and Cozo are asked by Python, on one thread.
+//! are compiled for each question; DuckDB, SQLite and Cozo are asked by Python, on one thread. Each
+//! answer is a process's only one, and the most memory of that process is told beside its time: of
+//! Python it includes the interpreter and its list of the edges.
+//!
+//! Questions about stored events are [`stored`].
 
 mod others;
 mod peers;
 mod plans;
 
+mod stored;
+
+use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
 
 use laterbase_query::{Limits, Never};
+use serde::{Deserialize, Serialize};
 
+pub(crate) use self::stored::answer as answer_stored;
 use super::{Context, SEED};
 use crate::engine::Engine;
 use crate::error::BenchError;
+use crate::machine::resident_bytes_max;
 use crate::measurement::{Better, Measurement};
 use crate::random::Random;
 use crate::report::{OURS, Report};
@@ -51,46 +62,92 @@ impl Question {
 
 type Edges = [(i64, i64)];
 
+/// What a process found out about a graph.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Line {
+    rows: u64,
+    seconds: f64,
+    peak_bytes: u64,
+}
+
+/// Who was asked, and nothing of those that did not answer.
+type Asked = Vec<(String, Option<Line>)>;
+
+/// Those that are asked by this program, each in a process of its own.
+const COMPILED: [&str; 3] = [OURS, "ascent", "datafrog"];
+
 pub(super) fn run(context: &Context, report: &mut Report) -> Result<(), BenchError> {
     let scratch = context.scratch(AREA)?;
-    let others = others::Others::find(scratch.path());
+    let others = others::Others::find();
     let sizes: &[u64] = if context.quick { &[300] } else { &[1_000, 2_000, 5_000] };
+    let file = scratch.path().join("edges");
     for nodes in sizes {
-        let edges = graph(*nodes);
+        let text: String = graph(*nodes).iter().map(|(a, b)| format!("{a} {b}\n")).collect();
+        std::fs::write(&file, text).map_err(|source| wrap(&file, source))?;
         for question in Question::ALL {
             let case = format!("{}, {nodes} nodes", question.name());
             let mut expected = None;
             for _ in 0..context.rounds {
-                for (subject, asked) in asked(question, &edges, &others)? {
-                    let Some((rows, seconds)) = asked else { continue };
-                    check(*expected.get_or_insert(rows), rows)?;
-                    report.add(Measurement {
-                        area: AREA,
-                        case: case.clone(),
-                        subject,
-                        unit: "ms",
-                        better: Better::Lower,
-                        samples: vec![seconds * 1e3],
-                    });
+                let mut asked: Asked = Vec::new();
+                for subject in COMPILED {
+                    asked.push((subject.to_owned(), ask_child(subject, question, &file)?));
+                }
+                asked.extend(others.ask(question, &file));
+                for (subject, line) in asked {
+                    let Some(line) = line else { continue };
+                    check(*expected.get_or_insert(line.rows), line.rows)?;
+                    add(&case, &subject, line, report);
                 }
             }
         }
     }
+    stored::run(context, &others, report)?;
     for missing in others.missing() {
         report.note(AREA, missing);
     }
     Ok(())
 }
 
-/// Who was asked; rows and seconds, nothing of those that did not answer.
-type Asked = Vec<(String, Option<(u64, f64)>)>;
+fn wrap(path: &Path, source: std::io::Error) -> BenchError {
+    BenchError::File { path: path.to_owned(), source }
+}
 
-fn asked(question: Question, edges: &Edges, others: &others::Others) -> Result<Asked, BenchError> {
-    let mut asked = vec![(OURS.to_owned(), Some(ours(question, edges)?))];
-    asked.push(("ascent".to_owned(), timed(|| peers::ascent_count(question, edges))));
-    asked.push(("datafrog".to_owned(), timed(|| peers::datafrog_count(question, edges))));
-    asked.extend(others.ask(question, edges)?);
-    Ok(asked)
+fn add(case: &str, subject: &str, line: Line, report: &mut Report) {
+    let mut sample = |case: String, unit, value| {
+        let (subject, better, samples) = (subject.to_owned(), Better::Lower, vec![value]);
+        report.add(Measurement { area: AREA, case, subject, unit, better, samples });
+    };
+    sample(case.to_owned(), "ms", line.seconds * 1e3);
+    sample(format!("{case}, memory"), "MiB", line.peak_bytes as f64 / 1_048_576.0);
+}
+
+fn ask_child(subject: &str, question: Question, edges: &Path) -> Result<Option<Line>, BenchError> {
+    let program = std::env::current_exe().unwrap_or_default();
+    let mut command = Command::new(program);
+    command.args(["child", "graph", subject, question.name()]).arg(edges);
+    others::say(&mut command)
+}
+
+/// What a child does: asks about a graph, and prints what it found.
+pub(crate) fn answer_graph(subject: &str, question: &str, edges: &Path) -> Result<(), BenchError> {
+    let text = std::fs::read_to_string(edges).map_err(|source| wrap(edges, source))?;
+    let edge = |line: &str| {
+        let (a, b) = line.split_once(' ')?;
+        Some((a.parse().ok()?, b.parse().ok()?))
+    };
+    let edges: Vec<(i64, i64)> = text.lines().filter_map(edge).collect();
+    let unknown = || BenchError::Usage(format!("there is no question `{question}`"));
+    let question = Question::ALL.into_iter().find(|it| it.name() == question);
+    let question = question.ok_or_else(unknown)?;
+    let asked = match subject {
+        OURS => Some(ours(question, &edges)?),
+        "ascent" => timed(|| peers::ascent_count(question, &edges)),
+        _ => timed(|| peers::datafrog_count(question, &edges)),
+    };
+    let peak_bytes = resident_bytes_max();
+    let line = asked.map(|(rows, seconds)| Line { rows, seconds, peak_bytes });
+    println!("{}", serde_json::to_string(&line).unwrap_or_default());
+    Ok(())
 }
 
 fn timed(count: impl FnOnce() -> Option<usize>) -> Option<(u64, f64)> {

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use super::{Asked, Edges, Question};
+use super::stored::Found;
+use super::{Asked, Question};
 use crate::error::BenchError;
 
 /// Subjects, and the packages of PyPI that they need, with versions.
@@ -22,13 +23,6 @@ const SECONDS_MAX: &str = "60";
 pub(super) struct Others {
     engines: Vec<(&'static str, PathBuf)>,
     missing: Vec<String>,
-    edges: PathBuf,
-}
-
-#[derive(Deserialize)]
-struct Line {
-    rows: u64,
-    seconds: f64,
 }
 
 fn repository() -> PathBuf {
@@ -37,7 +31,7 @@ fn repository() -> PathBuf {
 
 impl Others {
     /// Installs what is missing, if it can be.
-    pub(super) fn find(folder: &Path) -> Self {
+    pub(super) fn find() -> Self {
         let (mut engines, mut missing) = (Vec::new(), Vec::new());
         for (name, package) in ENGINES {
             match package.map_or(Ok(PathBuf::from("python3")), install) {
@@ -45,7 +39,7 @@ impl Others {
                 Err(why) => missing.push(format!("{name} was not measured: {why}")),
             }
         }
-        Self { engines, missing, edges: folder.join("edges") }
+        Self { engines, missing }
     }
 
     /// Who was not measured, and why.
@@ -53,27 +47,60 @@ impl Others {
         &self.missing
     }
 
-    /// Asks each; nothing of those that took too long.
-    pub(super) fn ask(&self, question: Question, edges: &Edges) -> Result<Asked, BenchError> {
-        let text: String = edges.iter().map(|(a, b)| format!("{a} {b}\n")).collect();
-        let wrap = |source| BenchError::File { path: self.edges.clone(), source };
-        std::fs::write(&self.edges, text).map_err(wrap)?;
-        let script = repository().join("bench/question-peers/measure.py");
-        let mut answers = Vec::new();
-        for (name, python) in &self.engines {
-            let output = Command::new("timeout")
-                .arg(SECONDS_MAX)
-                .arg(python)
-                .arg(&script)
-                .args([name, question.name()])
-                .arg(&self.edges)
-                .output()
-                .map_err(|error| BenchError::Child(error.to_string()))?;
-            let line: Option<Line> = serde_json::from_slice(&output.stdout).ok();
-            answers.push((name.to_string(), line.map(|line| (line.rows, line.seconds))));
-        }
-        Ok(answers)
+    /// Those that can be asked about stored events.
+    pub(super) fn stored(&self) -> impl Iterator<Item = &'static str> {
+        let can = |name: &&'static str| matches!(*name, "sqlite" | "duckdb");
+        self.engines.iter().map(|(name, _)| *name).filter(can)
     }
+
+    /// Makes an engine's database of the lists in a folder.
+    pub(super) fn load(&self, engine: &str, folder: &Path) -> Result<(), BenchError> {
+        let _: serde_json::Value = self.stored_script(engine, folder, "load")?;
+        Ok(())
+    }
+
+    /// Asks an engine the questions of a kind.
+    pub(super) fn found(
+        &self,
+        engine: &str,
+        folder: &Path,
+        kind: &str,
+    ) -> Result<Found, BenchError> {
+        self.stored_script(engine, folder, kind)
+    }
+
+    fn stored_script<T: DeserializeOwned>(
+        &self,
+        engine: &str,
+        folder: &Path,
+        word: &str,
+    ) -> Result<T, BenchError> {
+        let python = self.engines.iter().find(|(name, _)| *name == engine);
+        let python = python.map(|(_, python)| python.as_path()).unwrap_or(Path::new("python3"));
+        let script = repository().join("bench/question-peers/stored.py");
+        say(Command::new(python).arg(script).arg(engine).arg(folder).arg(word))
+    }
+
+    /// Asks each about a graph; nothing of those that took too long.
+    pub(super) fn ask(&self, question: Question, edges: &Path) -> Asked {
+        let script = repository().join("bench/question-peers/measure.py");
+        let each = self.engines.iter().map(|(name, python)| {
+            let mut command = Command::new("timeout");
+            command.arg(SECONDS_MAX).arg(python).arg(&script);
+            command.args([name, question.name()]).arg(edges);
+            (name.to_string(), say(&mut command).ok())
+        });
+        each.collect()
+    }
+}
+
+/// What a process says in one line of JSON.
+pub(super) fn say<T: DeserializeOwned>(command: &mut Command) -> Result<T, BenchError> {
+    let output = command.output().map_err(|error| BenchError::Child(error.to_string()))?;
+    serde_json::from_slice(&output.stdout).map_err(|error| {
+        let said = String::from_utf8_lossy(&output.stderr);
+        BenchError::Child(format!("{error}: {}", said.trim()))
+    })
 }
 
 fn install((name, version): (&str, &str)) -> Result<PathBuf, String> {

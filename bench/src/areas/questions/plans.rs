@@ -25,9 +25,12 @@ impl Data for Graph<'_> {
         take: &mut dyn FnMut(&[ValueRef<'_>]) -> ControlFlow<()>,
     ) -> Result<Scanned, DataError> {
         for (from, to) in self.0 {
-            let cell = |column: &usize| ValueRef::Int(if *column == 0 { *from } else { *to });
-            let cells: Vec<ValueRef<'_>> = request.columns.iter().map(cell).collect();
-            if take(&cells).is_break() {
+            let cell = |column: Option<&usize>| {
+                ValueRef::Int(if column == Some(&0) { *from } else { *to })
+            };
+            let mut columns = request.columns.iter();
+            let cells = [cell(columns.next()), cell(columns.next())];
+            if take(cells.get(..request.columns.len()).unwrap_or_default()).is_break() {
                 break;
             }
         }

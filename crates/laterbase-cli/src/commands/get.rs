@@ -22,7 +22,9 @@ impl Get {
             Place::Here(database) => {
                 let found = database.get_many(&self.ids);
                 let found = found.map_err(|error| refusals::reading(&error))?;
-                (found.events, found.missing)
+                let named = found.events.into_iter().map(|event| database.with_names(event));
+                let named: Result<Vec<_>, _> = named.collect();
+                (named.map_err(|error| refusals::reading(&error))?, found.missing)
             }
             #[cfg(feature = "remote")]
             Place::There(there) => crate::remote::found(&there, &self.ids)?,

@@ -10,7 +10,7 @@ use crate::remote::Pages;
 
 /// Events, one by one.
 pub(super) enum Listing {
-    Here(Box<laterbase::Events>),
+    Here(laterbase::Database, Box<laterbase::Events>),
     #[cfg(feature = "remote")]
     There(Box<Pages>),
 }
@@ -21,7 +21,7 @@ impl Listing {
         match place {
             Place::Here(database) => {
                 let events = database.read(query).map_err(|error| refusals::reading(&error))?;
-                Ok(Self::Here(Box::new(events)))
+                Ok(Self::Here(database, Box::new(events)))
             }
             #[cfg(feature = "remote")]
             Place::There(there) => Ok(Self::There(Box::new(Pages::new(there, query)))),
@@ -31,7 +31,7 @@ impl Listing {
     /// Where to go on behind what was read.
     pub(super) fn cursor(&self) -> Option<Cursor> {
         match self {
-            Self::Here(events) => events.cursor(),
+            Self::Here(_, events) => events.cursor(),
             #[cfg(feature = "remote")]
             Self::There(pages) => pages.cursor(),
         }
@@ -43,8 +43,8 @@ impl Iterator for Listing {
 
     fn next(&mut self) -> Option<Self::Item> {
         match self {
-            Self::Here(events) => {
-                let next = events.next()?;
+            Self::Here(database, events) => {
+                let next = events.next()?.and_then(|recorded| database.with_names(recorded));
                 Some(next.map_err(|error| refusals::reading(&error)))
             }
             #[cfg(feature = "remote")]

@@ -12,7 +12,11 @@ mod demo;
 #[cfg(feature = "sync")]
 mod ending;
 mod filters;
+#[cfg(feature = "query")]
+mod fmt;
 mod forks;
+#[cfg(feature = "generate")]
+mod generate;
 mod get;
 mod import;
 mod init;
@@ -28,6 +32,8 @@ mod read;
 mod repair;
 mod restore;
 mod sample;
+#[cfg(feature = "query")]
+mod schema;
 #[cfg(feature = "server")]
 mod serve;
 #[cfg(feature = "shell")]
@@ -41,8 +47,12 @@ mod tail;
 #[cfg(feature = "tokens")]
 mod token;
 mod verify;
+#[cfg(feature = "query")]
+mod waiting;
 #[cfg(feature = "sync")]
 mod why;
+#[cfg(feature = "query")]
+mod writing;
 
 use std::path::PathBuf;
 
@@ -127,8 +137,14 @@ pub(crate) enum Command {
     Get(get::Get),
     #[cfg(feature = "query")]
     Query(query::QueryCommand),
+    #[cfg(feature = "query")]
+    Schema(schema::SchemaCommand),
     #[cfg(feature = "shell")]
     Shell(shell::Shell),
+    #[cfg(feature = "query")]
+    Fmt(fmt::Fmt),
+    #[cfg(feature = "generate")]
+    Generate(generate::Generate),
     Tail(Box<tail::Tail>),
     Stats(stats::Stats),
     Verify(verify::Verify),
@@ -172,8 +188,14 @@ impl Command {
             Self::Get(command) => command.run(context),
             #[cfg(feature = "query")]
             Self::Query(command) => command.run(context),
+            #[cfg(feature = "query")]
+            Self::Schema(command) => command.run(context),
             #[cfg(feature = "shell")]
             Self::Shell(command) => command.run(context),
+            #[cfg(feature = "query")]
+            Self::Fmt(command) => command.run(context),
+            #[cfg(feature = "generate")]
+            Self::Generate(command) => command.run(context),
             Self::Tail(command) => command.run(context),
             Self::Stats(command) => command.run(context),
             Self::Verify(command) => command.run(context),

@@ -1,26 +1,29 @@
-//! `laterbase query`: questions in Laterlog.
+//! `laterbase query`: statements in Laterlog, questions and such that write.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use laterbase::ask::{Answer, AskError, AskFault, Schema, schema_of, value_of_json};
+use laterbase::ask::{Answer, AskError, AskFault, Schema, schema_of, value_of_json, writes};
 
+use super::waiting::Waiting;
+use super::writing::{Statements, carry_out};
 use super::{Context, Place};
 use crate::failure::{Exit, Failure};
 use crate::refusals;
 use crate::show::{Answered, write_answer};
-use crate::values::Layout;
+use crate::values::AnswerLayout;
 
-/// Ask a question in Laterlog
+/// Ask and write in Laterlog
 ///
-/// As in: laterbase query -e '?{key, port} :- shipment.departed{key, port} limit 10'
+/// As in: laterbase query -e '?{key, port} :- shipment.departed{key, port} limit 10', or
+/// laterbase query -e 'add shipment.departed{key: "4711", port: "NLRTM"}'
 #[derive(Debug, Args)]
 pub(crate) struct QueryCommand {
-    /// The question's text is in this file; `-` is standard input
+    /// The text is in this file; `-` is standard input
     #[arg(value_name = "FILE", required_unless_present = "text")]
     file: Option<PathBuf>,
-    /// The question's text
+    /// The text
     #[arg(short = 'e', long = "text", value_name = "TEXT", conflicts_with = "file")]
     text: Option<String>,
     /// A parameter: $NAME in the text is this value of JSON
@@ -30,15 +33,26 @@ pub(crate) struct QueryCommand {
     #[arg(long, value_name = "FILE")]
     schema: Option<PathBuf>,
     /// How to write the rows
-    #[arg(long, value_enum, default_value_t = Layout::Table, conflicts_with = "json")]
-    format: Layout,
+    #[arg(long, value_enum, default_value_t = AnswerLayout::Table, conflicts_with = "json")]
+    format: AnswerLayout,
 }
 
 impl QueryCommand {
     pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
-        let layout = if context.json() { Layout::Json } else { self.format };
+        let layout = if context.json() { AnswerLayout::Json } else { self.format };
         let (name, text) = self.text()?;
         let schema = self.schema.as_deref().map(read_schema).transpose()?;
+        if writes(&text) {
+            if schema.is_some() {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    "what is written is as the database declares",
+                )
+                .hint("leave --schema out, and apply the file: laterbase schema apply FILE"));
+            }
+            let statements = Statements { text: &text, name: &name, parameters: &self.parameters };
+            return carry_out(&statements, layout, &Waiting::new(None), context);
+        }
         match context.open_to_read()? {
             Place::Here(database) => {
                 let mut ask = database.query(text);
@@ -48,7 +62,10 @@ impl QueryCommand {
                 if let Some(schema) = &schema {
                     ask = ask.schema(schema);
                 }
-                let answer = ask.run().map_err(|error| refused(&error, &name))?;
+                let waiting = Waiting::new(None);
+                let answer = ask.cancel(&waiting).run();
+                waiting.done();
+                let answer = answer.map_err(|error| refused(&error, &name))?;
                 warn(&answer, &name);
                 write_answer(Answered::from(&answer), layout, context)
             }
@@ -74,7 +91,7 @@ impl QueryCommand {
     }
 }
 
-fn read_text(file: &Path) -> Result<String, Failure> {
+pub(super) fn read_text(file: &Path) -> Result<String, Failure> {
     let mut text = String::new();
     let read = if file == Path::new("-") {
         std::io::stdin().read_to_string(&mut text).map(|_| ())
@@ -101,17 +118,20 @@ fn warn(answer: &Answer, name: &str) {
     }
 }
 
+pub(super) fn refused(error: &AskError, name: &str) -> Failure {
+    let rendered = error.render(name);
+    of_asking(&error.fault, rendered.strip_prefix("error: ").unwrap_or(&rendered))
+}
+
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "the library may come to know more ways to fail"
 )]
-pub(super) fn refused(error: &AskError, name: &str) -> Failure {
-    let rendered = error.render(name);
-    let message = rendered.strip_prefix("error: ").unwrap_or(&rendered);
-    match &error.fault {
+pub(super) fn of_asking(fault: &AskFault, message: &str) -> Failure {
+    match fault {
         AskFault::Read(error) => refusals::reading(error),
         AskFault::Mistakes(_) => Failure::new(Exit::Usage, message),
-        AskFault::NoQuery => Failure::new(Exit::Usage, message)
+        AskFault::NoQuery | AskFault::NoStatement => Failure::new(Exit::Usage, message)
             .hint("as in ?{key, port} :- shipment.departed{key, port}"),
         _ => Failure::new(Exit::Refused, message),
     }

@@ -65,22 +65,32 @@ impl Status {
         let all = standings(&database, &heads, context)?;
         let (id, replica) = (database.id(), database.replica());
         let events = database.event_count().map_err(|error| refusals::reading(&error))?;
+        #[cfg(feature = "query")]
+        let (schema_line, schema) = super::schema::status_of(&database)?;
         if context.json() {
             let peers: Vec<Value> =
                 all.iter().map(|standing| self.document(standing, context)).collect();
-            return context.out.line(json!({
+            #[cfg_attr(not(feature = "query"), expect(unused_mut, reason = "there is no schema"))]
+            let mut document = json!({
                 "database": id.to_string(),
                 "replica": replica.to_string(),
                 "events": events,
                 "logs": heads.len(),
                 "peers": peers,
-            }));
+            });
+            #[cfg(feature = "query")]
+            if let Some(members) = document.as_object_mut() {
+                members.insert("schema".to_owned(), schema);
+            }
+            return context.out.line(document);
         }
         let style = context.out.style();
         for (name, value) in [
             ("database", id.to_string()),
             ("replica", replica.to_string()),
             ("events", format!("{} in {}", grouped(events), counted(heads.len() as u64, "log"))),
+            #[cfg(feature = "query")]
+            ("schema", schema_line),
         ] {
             let name = style.paint(Ink::Faint, &format!("{name:<9}"));
             context.out.line(format_args!("{name}  {value}"))?;

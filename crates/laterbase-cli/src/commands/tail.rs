@@ -86,6 +86,8 @@ impl Tail {
                 next = subscription.next(PAUSE).map_err(|error| refusals::reading(&error))?;
             }
             if let Some(recorded) = next {
+                let recorded = database.with_names(recorded);
+                let recorded = recorded.map_err(|error| refusals::reading(&error))?;
                 let cursor = Some(subscription.cursor());
                 show(&recorded, cursor, table.as_deref_mut(), context)?;
             }
@@ -151,6 +153,7 @@ impl Tail {
         let mut events = database.read(&newest).map_err(|error| refusals::reading(&error))?;
         let mut last: Vec<(Recorded, Option<Cursor>)> = Vec::new();
         while let Some(recorded) = events.next() {
+            let recorded = recorded.and_then(|recorded| database.with_names(recorded));
             let recorded = recorded.map_err(|error| refusals::reading(&error))?;
             last.push((recorded, events.cursor()));
         }

@@ -20,7 +20,7 @@ use laterbase_client::{PeerAddress, Problem, Remote, RemoteError, Token, WireErr
 use serde_json::Value;
 
 #[cfg(feature = "query")]
-pub(crate) use ask::ask;
+pub(crate) use ask::{ask, execute};
 pub(crate) use follow::{Came, Follow};
 pub(crate) use pages::{Pages, found};
 pub(crate) use sink::RemoteSink;
@@ -57,6 +57,13 @@ impl There {
         let body = body.map(Value::to_string).unwrap_or_default();
         let posted = self.remote.post(rest, "application/json", body.as_bytes());
         posted.map_err(|error| self.failed(&error))
+    }
+
+    /// Puts a text in place of what there is.
+    #[cfg(feature = "query")]
+    pub(crate) fn put(&self, rest: &str, media_type: &str, text: &str) -> Result<Value, Failure> {
+        let put = self.remote.put(rest, media_type, text.as_bytes());
+        put.map_err(|error| self.failed(&error))
     }
 
     /// Has what a file holds taken in.

@@ -1,14 +1,15 @@
-//! What a question answers: a table, JSON, lines of JSON, or CSV.
+//! What a question answers: a table, a tree, JSON, lines of JSON, or CSV.
 
 use laterbase::ask::{
     Answer, Column, Value, cell_text, write_csv_header, write_csv_row, write_json_row,
 };
 
+use super::tree::tree_of_row;
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::output::Ink;
 use crate::table::{Column as TableColumn, Table};
-use crate::values::Layout;
+use crate::values::AnswerLayout as Layout;
 
 const CHUNK_BYTES: usize = 64 << 10;
 /// A column is not cut below this while another can give more.
@@ -36,10 +37,12 @@ pub(crate) fn write_answer(
     context: &mut Context,
 ) -> Result<(), Failure> {
     if let (Some(text), true) = (&answered.explanation, layout != Layout::Json) {
+        context.page();
         return context.out.line(text.trim_end());
     }
     match layout {
         Layout::Table => table(answered, context),
+        Layout::Tree => tree(answered, context),
         Layout::Json => document(answered, context),
         Layout::Ndjson | Layout::Csv => lines(answered, layout, context),
     }
@@ -56,6 +59,22 @@ fn table(answered: Answered<'_>, context: &mut Context) -> Result<(), Failure> {
         count = count.saturating_add(1);
     }
     table.release(&mut context.out)?;
+    counted(count, context)
+}
+
+fn tree(answered: Answered<'_>, context: &mut Context) -> Result<(), Failure> {
+    context.page();
+    let style = context.out.style();
+    let mut count = 0_u64;
+    for row in answered.rows {
+        context.out.bytes(tree_of_row(&answered.columns, &row, style).as_bytes())?;
+        count = count.saturating_add(1);
+    }
+    counted(count, context)
+}
+
+/// How many rows there were, where a person looks.
+fn counted(count: u64, context: &mut Context) -> Result<(), Failure> {
     let style = context.out.style();
     if !style.terminal {
         return Ok(());

@@ -5,6 +5,8 @@ mod answer;
 mod card;
 mod csv;
 mod rows;
+#[cfg(feature = "query")]
+mod tree;
 
 #[cfg(feature = "query")]
 pub(crate) use answer::{Answered, write_answer};

@@ -10,5 +10,6 @@
 mod log;
 mod served;
 mod settings;
+mod statements;
 #[path = "../support/mod.rs"]
 mod support;

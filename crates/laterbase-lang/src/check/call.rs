@@ -292,7 +292,8 @@ impl Checker<'_> {
         (wanted, made): (&[Option<DataType>], DataType),
         span: Span,
     ) -> Option<Typing> {
-        let is_predicate = made == DataType::Bool && function != Function::ToBool;
+        // Absence is what these look at; a period with an open end is there.
+        let is_total = matches!(function, Function::Not | Function::IsNull | Function::Period);
         let mut is_optional = may_have_none(function);
         let mut all = Vec::new();
         for (argument, wanted) in arguments.into_iter().zip(wanted) {
@@ -303,8 +304,7 @@ impl Checker<'_> {
             is_optional |= argument.typed.is_optional;
             all.push(argument.expression);
         }
-        // Open ends of a period are absent; the period is there.
-        is_optional &= !is_predicate && function != Function::Period;
+        is_optional &= !is_total;
         self.folded(function, all, Typed { data_type: Some(made), is_optional }, span)
     }
 }

@@ -39,6 +39,36 @@ struct Made {
     span: Span,
 }
 
+impl Made {
+    /// The column in a head of aggregates alone, which has a row for no bindings too: of none there
+    /// is no least one, and no mean.
+    fn of_a_group(mut self, is_alone: bool) -> Self {
+        self.typed.is_optional |= is_alone
+            && match &self.aggregate {
+                Some(
+                    Aggregate::Average
+                    | Aggregate::Min
+                    | Aggregate::Max
+                    | Aggregate::First
+                    | Aggregate::Last
+                    | Aggregate::ArgMin
+                    | Aggregate::ArgMax,
+                ) => true,
+                Some(
+                    Aggregate::Count
+                    | Aggregate::CountDistinct
+                    | Aggregate::Sum
+                    | Aggregate::Collect
+                    | Aggregate::Union
+                    | Aggregate::Every
+                    | Aggregate::Some,
+                )
+                | None => false,
+            };
+        self
+    }
+}
+
 impl Checker<'_> {
     /// A rule of a relation; `None` after a mistake was told. The relation's columns take in what
     /// it says of their types.
@@ -61,9 +91,10 @@ impl Checker<'_> {
         let body = self.body(&mut scope, &syntax.body, times);
         let mut made = Vec::new();
         let mut is_wrong = body.is_none();
+        let is_alone = holds_aggregates_alone(&syntax.head);
         for field in &syntax.head.fields {
             match self.head_field(&mut scope, field, None) {
-                Some(column) => made.push(column),
+                Some(column) => made.push(column.of_a_group(is_alone)),
                 None => is_wrong = true,
             }
         }
@@ -387,7 +418,12 @@ impl Checker<'_> {
             | Aggregate::First
             | Aggregate::Last
             | Aggregate::ArgMin
-            | Aggregate::ArgMax => Typed { data_type: first.typed.data_type.clone(), is_optional },
+            | Aggregate::ArgMax => {
+                // By nothing but absent values there is no first one.
+                let data_type = first.typed.data_type.clone();
+                let is_optional = typings.iter().any(|typing| typing.typed.is_optional);
+                Typed { data_type, is_optional }
+            }
             Aggregate::Count | Aggregate::CountDistinct => some(DataType::Int),
         };
         Some(made)
@@ -438,7 +474,6 @@ impl Checker<'_> {
         let mut head = Vec::new();
         let mut columns: Vec<Column> = Vec::new();
         let mut is_wrong = body.is_none();
-        let has_aggregates = holds_aggregates(&select.head);
         let mut named: BTreeSet<&str> = BTreeSet::new();
         for field in &select.head.fields {
             if !named.insert(&field.name.text) {
@@ -449,7 +484,8 @@ impl Checker<'_> {
                 is_wrong = true;
                 continue;
             };
-            if has_aggregates && matches!(made.term, HeadTerm::Tree(_)) {
+            let made = made.of_a_group(holds_aggregates_alone(&select.head));
+            if holds_aggregates(&select.head) && matches!(made.term, HeadTerm::Tree(_)) {
                 self.tell(
                     Diagnostic::error(made.span, "a tree and an aggregate cannot share a head")
                         .help("aggregate in a rule of its own, and name that in the body"),
@@ -520,6 +556,13 @@ impl Checker<'_> {
         }
         count
     }
+}
+
+fn holds_aggregates_alone(head: &Head) -> bool {
+    head.fields.iter().all(|field| match &field.value {
+        Some(HeadValue::Expression(expression)) => is_aggregate(expression),
+        Some(HeadValue::Tree { .. }) | None => false,
+    })
 }
 
 fn holds_aggregates(head: &Head) -> bool {

@@ -48,7 +48,9 @@ impl Checker<'_> {
             Some(wanted) => self.as_type(second, &wanted)?,
             None => second,
         };
-        self.folded(Function::Contains, vec![first.expression, second.expression], truth(), span)
+        let is_optional = first.typed.is_optional || second.typed.is_optional;
+        let typed = Typed { is_optional, ..truth() };
+        self.folded(Function::Contains, vec![first.expression, second.expression], typed, span)
     }
 
     /// `a[i]`.

@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::{EventType, Field, Fields, Index, Root, Schema, Table};
+use super::{EventType, Field, Fields, Index, Root, Schema, Table, View};
 use crate::data_type::DataType;
 use crate::value::Value;
 
@@ -41,6 +41,13 @@ pub fn canonical(schema: &Schema) -> String {
         push(&mut text, format_args!("view {number} {} {}\n", name_text(&view.name), view.says));
     }
     crate::format(&text).unwrap_or(text)
+}
+
+/// A view's rule on one line.
+pub(super) fn rule_text(view: &View) -> String {
+    let rule = format!("{} {}", name_text(&view.name), view.says);
+    let lines = crate::format(&rule).unwrap_or(rule);
+    lines.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
 /// A name as it is written: between backticks if it needs them.

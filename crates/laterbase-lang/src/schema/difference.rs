@@ -10,17 +10,23 @@
 //!
 //! It may not
 //! - use a number again that was removed, or for another type;
-//! - make a field that may be absent one that may not;
+//! - make a field that may be absent one that may not, also by taking a default away;
+//! - give a field the name of another one that stays, since payloads by name would be read as it;
 //! - drop an event, a table or a field without `removed`;
 //! - change how a column is merged;
 //! - rename a root.
 //!
+//! A reference to a table is one to its number: a new name of the table is no other type. Another
+//! default changes what is read where nothing was said, and is told so.
+//!
 //! A new field of an event that is there already is optional or has a default: events that are
 //! stored do not have it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::canonical::rule_text;
 use super::{Field, Fields, Merge, Root, Schema};
 use crate::data_type::DataType;
 use crate::span::Span;
@@ -69,7 +75,18 @@ pub struct Refusal {
 /// What is different in a new schema, and what of it may not be.
 #[must_use]
 pub fn difference(old: &Schema, new: &Schema) -> (Vec<Change>, Vec<Refusal>) {
-    let mut comparison = Comparison::default();
+    let mut comparison = Comparison {
+        // The same table is the same target, whatever it is called.
+        targets: old
+            .tables
+            .iter()
+            .filter_map(|(number, table)| {
+                let now = new.tables.get(number)?;
+                Some((Arc::clone(&table.name), Arc::clone(&now.name)))
+            })
+            .collect(),
+        ..Comparison::default()
+    };
     comparison.roots(old, new);
     comparison.tables(old, new);
     comparison.views(old, new);
@@ -86,6 +103,8 @@ pub fn difference(old: &Schema, new: &Schema) -> (Vec<Change>, Vec<Refusal>) {
 struct Comparison {
     changes: Vec<Change>,
     refusals: Vec<Refusal>,
+    /// Names of tables before, and now.
+    targets: BTreeMap<Arc<str>, Arc<str>>,
 }
 
 impl Comparison {
@@ -216,6 +235,14 @@ impl Comparison {
                 continue;
             };
             self.field((*number, of), before, field);
+            let taken = old.field(&field.name).filter(|(other, _)| other != number);
+            if taken.is_some_and(|(other, _)| new.fields.contains_key(&other)) {
+                self.refuse(
+                    field.span,
+                    format!("`{of}.{}` was the name of another field, which stays", field.name),
+                    "take another name: payloads that name their fields would be read otherwise",
+                );
+            }
         }
         for (number, field) in &old.fields {
             if new.fields.contains_key(number) {
@@ -238,7 +265,8 @@ impl Comparison {
     fn field(&mut self, (number, of): (u32, &str), before: &Field, field: &Field) {
         let what = format!("field {of}.{}", field.name);
         self.renamed(what.clone(), &before.name, &field.name);
-        if before.merge != field.merge || !widens(&before.data_type, &field.data_type) {
+        let before_type = renamed_targets(&before.data_type, &self.targets);
+        if before.merge != field.merge || !widens(&before_type, &field.data_type) {
             self.refuse(
                 field.span,
                 format!(
@@ -249,16 +277,17 @@ impl Comparison {
                 ),
                 "add a field with a new number, and make this one `removed`",
             );
-        } else if before.data_type != field.data_type {
+        } else if before_type != field.data_type {
             let (from, to) = (before.data_type.to_string(), field.data_type.to_string());
             self.change(ChangeKind::Altered { from, to }, what.clone());
         }
-        let is_narrower = before.is_optional && !field.is_optional && field.default.is_none();
+        let may_lack = |it: &Field| it.is_optional || it.default.is_some();
+        let is_narrower = may_lack(before) && !may_lack(field);
         if is_narrower {
             self.refuse(
                 field.span,
                 format!("`{of}.{}` may be absent in what is stored", field.name),
-                "leave it optional, or give it a default with `= …`",
+                "make it optional with `?`, or give it a default with `= …`",
             );
         }
         if before.is_optional != field.is_optional && !is_narrower {
@@ -270,7 +299,8 @@ impl Comparison {
             let word = |it: &Option<crate::Value>| {
                 it.as_ref().map_or("no default".to_owned(), |it| format!("default {it}"))
             };
-            let (from, to) = (word(&before.default), word(&field.default));
+            let (from, mut to) = (word(&before.default), word(&field.default));
+            to.push_str(", also of what is stored without it");
             self.change(ChangeKind::Altered { from, to }, what);
         }
     }
@@ -279,7 +309,14 @@ impl Comparison {
         for (number, view) in &new.views {
             let what = format!("view {}", view.name);
             match old.views.get(number) {
-                Some(before) => self.renamed(what, &before.name, &view.name),
+                Some(before) => {
+                    self.renamed(what.clone(), &before.name, &view.name);
+                    if before.says != view.says {
+                        let words = |it| format!("`{}`", rule_text(it));
+                        let (from, to) = (words(before), words(view));
+                        self.change(ChangeKind::Altered { from, to }, what);
+                    }
+                }
                 None => self.change(ChangeKind::Added, what),
             }
         }
@@ -317,6 +354,28 @@ fn widens(old: &DataType, new: &DataType) -> bool {
             widens(old, new)
         }
         _ => old == new,
+    }
+}
+
+/// A type as it was, its references by today's names of tables.
+fn renamed_targets(data_type: &DataType, targets: &BTreeMap<Arc<str>, Arc<str>>) -> DataType {
+    match data_type {
+        DataType::Ref(target) => DataType::Ref(Arc::clone(targets.get(target).unwrap_or(target))),
+        DataType::List(of) => DataType::List(Arc::new(renamed_targets(of, targets))),
+        DataType::Set(of) => DataType::Set(Arc::new(renamed_targets(of, targets))),
+        DataType::Bool
+        | DataType::Int
+        | DataType::Decimal
+        | DataType::Float
+        | DataType::Text
+        | DataType::Bytes
+        | DataType::Time
+        | DataType::Date
+        | DataType::Duration
+        | DataType::Id
+        | DataType::Json
+        | DataType::Period
+        | DataType::Record(_) => data_type.clone(),
     }
 }
 

@@ -20,7 +20,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::canonical::{default_text, event_text, field_text, name_text, table_text, type_text};
+use super::canonical::{default_text, event_text, field_text, rule_text, table_text, type_text};
 use super::names::make_unique;
 use super::{EventType, Field, Fields, Merge, Root, Schema, Table, View};
 use crate::data_type::DataType;
@@ -217,9 +217,7 @@ impl Merger {
 
     fn view(&mut self, number: u32, three: Three<'_, View>) -> Option<View> {
         let text = |view: Option<&View>| {
-            view.map_or("missing".to_owned(), |view| {
-                format!("`{} {}`", name_text(&view.name), view.says)
-            })
+            view.map_or("missing".to_owned(), |view| format!("`{}`", rule_text(view)))
         };
         self.choose(|| format!("view {number}"), three, text).cloned()
     }
@@ -256,8 +254,7 @@ impl Merger {
         let [_, ours, theirs] = three;
         let kinds = three.map(|field| (field.data_type.clone(), field.merge));
         let [base_kind, our_kind, their_kind] = &kinds;
-        let kind =
-            self.part(|| what("type"), [base_kind, our_kind, their_kind], |kind| kind_text(kind));
+        let kind = self.part(|| what("type"), [base_kind, our_kind, their_kind], kind_text);
         let words = |it: &bool| if *it { "optional" } else { "always there" }.to_owned();
         let is_optional =
             self.part(|| what("absence"), three.map(|field| &field.is_optional), words);

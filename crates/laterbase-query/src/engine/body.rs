@@ -13,8 +13,8 @@ use laterbase_lang::plan::{Expression, Literal, Operand, Term};
 use super::Run;
 use super::context::Request;
 use super::goal::{Goal, Item, Target, items, rows_per_value};
-use super::machine::KEY_MAX;
-use super::program::{Action, Emit, LookupKey, Program, Source, Step, Take, Way};
+use super::machine::{KEY_MAX, LISTS_MAX};
+use super::program::{Action, Emit, ListWay, LookupKey, Program, Source, Step, Take, Way};
 use super::relation::Part;
 use crate::data::{Scan, ValidTime};
 use crate::error::{PlanError, QueryError};
@@ -65,7 +65,7 @@ impl<'p> Making<'p> {
     }
 }
 
-fn mark(slots: &mut [bool], slot: usize) {
+pub(super) fn mark(slots: &mut [bool], slot: usize) {
     if let Some(place) = slots.get_mut(slot) {
         *place = true;
     }
@@ -92,7 +92,8 @@ impl<'d> Run<'d> {
         Ok(Program { steps, emits, cut, slot_count })
     }
 
-    fn steps(
+    /// Steps for some items; which slots are bound before is said.
+    pub(super) fn steps(
         &mut self,
         items: Vec<Item<'d>>,
         bound: &[bool],
@@ -223,7 +224,11 @@ impl<'d> Run<'d> {
     }
 
     /// About how many rows the source has for a goal, whatever is bound.
-    fn stored_rows(&mut self, goal: &Goal<'d>, items: &[Item<'d>]) -> Result<u64, QueryError> {
+    pub(super) fn stored_rows(
+        &mut self,
+        goal: &Goal<'d>,
+        items: &[Item<'d>],
+    ) -> Result<u64, QueryError> {
         let Target::Stored(number) = goal.target else { return Ok(0) };
         let relation = self.plan.stored.get(number).ok_or(PlanError::UnknownNumber)?;
         let constraints = goal.constraints(relation, items);
@@ -381,15 +386,51 @@ impl<'d> Run<'d> {
         if meeting.len() < 2 {
             return Ok(false);
         }
-        let (mut ways, mut least) = (Vec::new(), f64::INFINITY);
+        let (mut goals, mut least) = (Vec::new(), f64::INFINITY);
         for at in meeting.iter().rev() {
             let Item::Goal(goal) = making.items.remove(*at) else { continue };
             least = least.min(self.growth(&goal, making)?);
-            ways.extend(self.way(making, &goal, slot));
+            goals.push(goal);
         }
+        let by_lists = (goals.len() <= LISTS_MAX)
+            .then(|| goals.iter().map(|goal| self.list_way(goal, slot)).collect());
+        let action = match by_lists.flatten() {
+            Some(ways) => Action::MeetLists { slot, ways },
+            None => {
+                let ways = goals.iter().filter_map(|goal| self.way(making, goal, slot)).collect();
+                Action::Meet { slot, ways }
+            }
+        };
         mark(&mut making.is_bound, slot);
-        making.push(Action::Meet { slot, ways }, least * 0.5, format!("meet {}", goal.name));
+        making.push(action, least * 0.5, format!("meet {}", goal.name));
         Ok(true)
+    }
+
+    /// The lists of a variable in a goal, if its relation is complete.
+    fn list_way(&mut self, goal: &Goal<'d>, slot: usize) -> Option<ListWay> {
+        let Target::Relation(number) = goal.target else { return None };
+        let mut sources = self.sources(goal);
+        let at = sources.iter().position(|(_, source)| *source == Source::Slot(slot))?;
+        let (column, _) = sources.remove(at);
+        let columns: Vec<usize> = sources.iter().map(|(column, _)| *column).collect();
+        let lists = self.relations.get_mut(number)?.lists_of(&columns, column)?;
+        let key = sources.into_iter().map(|(_, source)| source).collect();
+        Some(ListWay { relation: number, lists, key })
+    }
+
+    /// What stands in a goal's columns, in their order.
+    fn sources(&mut self, goal: &Goal<'d>) -> Vec<(usize, Source)> {
+        let dictionary = &mut self.context.dictionary;
+        let terms = goal.terms.iter().map(|term| {
+            let source = match &term.operand {
+                Operand::Value(value) => Source::Code(dictionary.encode_value(value)),
+                Operand::Variable(variable) => Source::Slot(variable.0),
+            };
+            (term.column, source)
+        });
+        let mut sources: Vec<(usize, Source)> = terms.collect();
+        sources.sort_by_key(|(column, _)| *column);
+        sources
     }
 
     /// The one variable of a goal that is not bound yet, where its rows can meet others.
@@ -408,19 +449,7 @@ impl<'d> Run<'d> {
 
     fn way(&mut self, making: &Making<'d>, goal: &Goal<'d>, slot: usize) -> Option<Way> {
         let Target::Relation(number) = goal.target else { return None };
-        let mut sources: Vec<(usize, Source)> = Vec::new();
-        for term in &goal.terms {
-            sources.push((
-                term.column,
-                match &term.operand {
-                    Operand::Value(value) => {
-                        Source::Code(self.context.dictionary.encode_value(value))
-                    }
-                    Operand::Variable(variable) => Source::Slot(variable.0),
-                },
-            ));
-        }
-        sources.sort_by_key(|(column, _)| *column);
+        let sources = self.sources(goal);
         debug_assert!(!making.is_bound(slot));
         let (column, _) = *sources.iter().find(|(_, source)| *source == Source::Slot(slot))?;
         let all: Vec<usize> = sources.iter().map(|(column, _)| *column).collect();
@@ -603,7 +632,7 @@ fn binds_any(action: &Action, needed: &[bool]) -> bool {
         Action::Scan { take, .. } | Action::Probe { take, .. } | Action::Lookup { take, .. } => {
             take.binds.iter().any(|(_, slot)| is_needed(slot))
         }
-        Action::Meet { slot, .. } => is_needed(slot),
+        Action::Meet { slot, .. } | Action::MeetLists { slot, .. } => is_needed(slot),
         Action::Let { slot, is_bound, .. } | Action::Each { slot, is_bound, .. } => {
             !is_bound && is_needed(slot)
         }

@@ -67,6 +67,7 @@ impl<'a> Meter<'a> {
     /// Many steps at once.
     pub(crate) fn steps(&mut self, count: u64) -> Result<(), QueryError> {
         self.usage.steps = self.usage.steps.saturating_add(count);
+        self.cancel.has_used(&self.usage);
         if self.cancel.is_cancelled() {
             return Err(QueryError::Cancelled);
         }

@@ -182,18 +182,22 @@ pub(crate) enum Keep {
     Enough,
 }
 
-impl Request<'_> {
-    /// Reads rows. `keep` says what became of each.
-    pub(crate) fn read(
-        &self,
-        data: &dyn Data,
-        dictionary: &mut Dictionary,
-        meter: &mut Meter<'_>,
-        keep: &mut dyn FnMut(&[Code], &mut Dictionary) -> Keep,
-    ) -> Result<(), QueryError> {
-        // Columns that are only checked stand behind those that are kept.
+/// Columns by their places among those that are read, and what they may be.
+pub(crate) type Checks = Vec<(usize, Vec<Code>)>;
+
+/// Whether a row is what its columns may be.
+#[inline]
+pub(crate) fn agrees(codes: &[Code], checks: &Checks) -> bool {
+    let mut checks = checks.iter();
+    checks.all(|(at, wanted)| codes.get(*at).is_some_and(|code| wanted.contains(code)))
+}
+
+impl<'a> Request<'a> {
+    /// The columns that are read, and what is checked of them: columns that are only checked stand
+    /// behind those that are kept.
+    pub(crate) fn checked(&self, dictionary: &mut Dictionary) -> (Vec<usize>, Checks) {
         let mut columns = self.columns.to_vec();
-        let mut checks: Vec<(usize, Vec<Code>)> = Vec::new();
+        let mut checks = Checks::new();
         for constraint in self.constraints {
             let Restriction::OneOf(values) = &constraint.is else { continue };
             let found = columns.iter().position(|column| *column == constraint.column);
@@ -204,26 +208,40 @@ impl Request<'_> {
             let codes = values.iter().map(|value| dictionary.encode_value(value));
             checks.push((at, codes.filter(|code| *code != NULL).collect()));
         }
-        let request = Scan {
+        (columns, checks)
+    }
+
+    /// What the source is asked for.
+    pub(crate) fn scan(&self, columns: &'a [usize]) -> Scan<'a> {
+        Scan {
             relation: self.stored,
-            columns: &columns,
+            columns,
             cut: self.cut,
             valid: self.valid,
             constraints: self.constraints,
             order: self.order,
             limit: self.limit,
-        };
+        }
+    }
+
+    /// Reads rows. `keep` says what became of each.
+    pub(crate) fn read(
+        &self,
+        data: &dyn Data,
+        dictionary: &mut Dictionary,
+        meter: &mut Meter<'_>,
+        keep: &mut dyn FnMut(&[Code], &mut Dictionary) -> Keep,
+    ) -> Result<(), QueryError> {
+        let (columns, checks) = self.checked(dictionary);
+        let request = self.scan(&columns);
         let mut codes = vec![NULL; columns.len()];
         let mut end = Ok(());
         let scanned = data.scan(&request, &mut |cells| {
             for (place, cell) in codes.iter_mut().zip(cells) {
                 *place = dictionary.encode(*cell);
             }
-            let agrees = checks
-                .iter()
-                .all(|(at, wanted)| codes.get(*at).is_some_and(|code| wanted.contains(code)));
             let kept = codes.get(..self.columns.len()).unwrap_or_default();
-            let what = if agrees { keep(kept, dictionary) } else { Keep::Known };
+            let what = if agrees(&codes, &checks) { keep(kept, dictionary) } else { Keep::Known };
             end = meter.step();
             if what == Keep::New && end.is_ok() {
                 end = meter.rows(1);

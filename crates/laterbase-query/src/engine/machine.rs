@@ -9,7 +9,8 @@ use std::cmp::Ordering;
 use laterbase_lang::{Function, Span, Value};
 
 use super::context::Context;
-use super::program::{Action, Program, Source, Take, Way};
+use super::lists::{Span as ListSpan, next_common};
+use super::program::{Action, ListWay, Program, Source, Take, Way};
 use super::relation::{Cursor, Part, Relation};
 use crate::code::{self, Code, NULL};
 use crate::error::QueryError;
@@ -19,6 +20,8 @@ use crate::error::QueryError;
 enum Frame {
     /// Among rows; for a meeting, of the way of that number.
     Rows(Cursor, usize),
+    /// Among lists that meet, one for each way.
+    Lists([ListSpan; LISTS_MAX]),
     Elements(std::vec::IntoIter<Code>),
     Done,
 }
@@ -46,6 +49,11 @@ impl<'p> Machine<'p> {
         let frames = program.steps.iter().map(|_| Frame::Done).collect();
         let passed = vec![0; program.steps.len()];
         Self { program, frames, depth: 0, is_entering: true, is_done: false, passed }
+    }
+
+    /// Begins anew, with other values in the slots.
+    pub(crate) fn start_again(&mut self) {
+        (self.depth, self.is_entering, self.is_done) = (0, true, false);
     }
 
     /// Goes on to the next way through; whether there is one. Its values are in the slots.
@@ -95,11 +103,14 @@ fn read(source: Source, slots: &[Code]) -> Code {
 }
 
 #[inline]
-fn write(slots: &mut [Code], slot: usize, code: Code) {
+pub(super) fn write(slots: &mut [Code], slot: usize, code: Code) {
     if let Some(place) = slots.get_mut(slot) {
         *place = code;
     }
 }
+
+/// How many lists may meet.
+pub(crate) const LISTS_MAX: usize = 4;
 
 /// Keys of more columns than this are looked up by their first ones alone, and checked.
 pub(crate) const KEY_MAX: usize = 8;
@@ -145,6 +156,10 @@ fn enter(
         }
         Action::Meet { ways, .. } => {
             *frame = meet(ways, world);
+            Ok(advance(action, frame, world))
+        }
+        Action::MeetLists { ways, .. } => {
+            *frame = meet_lists(ways, world);
             Ok(advance(action, frame, world))
         }
         Action::Compare { function, a, b, span } => {
@@ -194,6 +209,9 @@ fn advance(action: &Action, frame: &mut Frame, world: &mut World<'_, '_>) -> boo
         (Action::Meet { slot, ways }, Frame::Rows(cursor, way)) => {
             next_meeting(*slot, ways, *way, cursor, world)
         }
+        (Action::MeetLists { slot, ways }, Frame::Lists(spans)) => {
+            next_in_lists(*slot, ways, spans, world)
+        }
         (Action::Each { slot, is_bound, .. }, Frame::Elements(elements)) => {
             elements.any(|code| bind(*slot, *is_bound, code, world.slots))
         }
@@ -233,6 +251,41 @@ fn meet(ways: &[Way], world: &World<'_, '_>) -> Frame {
         }
     }
     best.1
+}
+
+/// The lists of the ways' keys.
+fn meet_lists(ways: &[ListWay], world: &World<'_, '_>) -> Frame {
+    let mut spans = [ListSpan::default(); LISTS_MAX];
+    for (way, span) in ways.iter().zip(&mut spans) {
+        let Some(relation) = world.relations.get(way.relation) else { return Frame::Done };
+        let Some(lists) = relation.lists(way.lists) else { return Frame::Done };
+        let found = with_key(&way.key, world.slots, |key| lists.find(relation, key));
+        match found {
+            Some(found) if found.from < found.until => *span = found,
+            Some(_) | None => return Frame::Done,
+        }
+    }
+    Frame::Lists(spans)
+}
+
+fn next_in_lists(
+    slot: usize,
+    ways: &[ListWay],
+    spans: &mut [ListSpan; LISTS_MAX],
+    world: &mut World<'_, '_>,
+) -> bool {
+    let Some(spans) = spans.get_mut(..ways.len()) else { return false };
+    let lists = |number: usize| {
+        let way = ways.get(number)?;
+        world.relations.get(way.relation)?.lists(way.lists)
+    };
+    match next_common(spans, lists) {
+        Some(code) => {
+            write(world.slots, slot, code);
+            true
+        }
+        None => false,
+    }
 }
 
 fn next_meeting(

@@ -16,11 +16,13 @@ mod context;
 mod first_rows;
 mod fixpoint;
 mod goal;
+mod lists;
 mod machine;
 mod matrix;
 mod program;
 mod relation;
 mod rule;
+mod stream;
 
 use laterbase_lang::plan::{Atom, Cut, Plan, Relation as RelationId, Stratum};
 

@@ -44,6 +44,14 @@ pub(crate) struct Way {
     pub(crate) all_key: Vec<Source>,
 }
 
+/// The same, of a relation that is complete: the lists of the variable's column, and their key.
+#[derive(Debug, Clone)]
+pub(crate) struct ListWay {
+    pub(crate) relation: usize,
+    pub(crate) lists: usize,
+    pub(crate) key: Vec<Source>,
+}
+
 #[derive(Debug, Clone)]
 pub(crate) enum Action {
     /// Every row of a relation.
@@ -55,6 +63,8 @@ pub(crate) enum Action {
     /// A variable that several relations bind at once: the values of the one with fewest rows that
     /// stand in all others (generic join).
     Meet { slot: usize, ways: Vec<Way> },
+    /// The same by sorted lists, of at most [`LISTS_MAX`](super::machine::LISTS_MAX) relations.
+    MeetLists { slot: usize, ways: Vec<ListWay> },
     /// A comparison of two sources.
     Compare { function: Function, a: Source, b: Source, span: Span },
     /// An expression that is true.

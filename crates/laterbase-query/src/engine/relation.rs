@@ -13,6 +13,7 @@
 use hashbrown::HashTable;
 use laterbase_lang::Aggregate;
 
+use super::lists::Lists;
 use super::matrix::Matrix;
 use crate::aggregate;
 use crate::code::{Code, Dictionary, NULL};
@@ -60,6 +61,9 @@ pub(crate) struct Relation {
     lattice: Vec<Option<Aggregate>>,
     dead: Vec<bool>,
     indexes: Vec<Index>,
+    lists: Vec<Lists>,
+    /// Whether all rows are there.
+    is_complete: bool,
     old: usize,
     seen: usize,
     /// The rows as bits instead, of a closure; rows are then numbered by their bits.
@@ -83,7 +87,8 @@ fn mix(hash: u64, code: Code) -> u64 {
     (wide as u64) ^ ((wide >> 64) as u64)
 }
 
-fn hash_codes(codes: impl Iterator<Item = Code>) -> u64 {
+#[inline]
+pub(super) fn hash_codes(codes: impl Iterator<Item = Code>) -> u64 {
     codes.fold(MIX, mix)
 }
 
@@ -179,6 +184,7 @@ impl Relation {
         self.matrix.as_ref().map_or(0, |matrix| matrix.bytes())
             + (self.cells.len() * 8 + self.set.len() * 8 + self.dead.len()) as u64
             + indexes.sum::<usize>() as u64
+            + self.lists.iter().map(Lists::bytes).sum::<u64>()
     }
 
     /// Adds a row, unless it is there; whether it was not, or was merged into a better one.
@@ -206,6 +212,7 @@ impl Relation {
         let number = self.count as u32;
         self.cells.extend_from_slice(row);
         self.count += 1;
+        self.is_complete = false;
         if !self.dead.is_empty() {
             self.dead.push(false);
         }
@@ -299,6 +306,8 @@ impl Relation {
         self.set = HashTable::new();
         self.old = 0;
         self.see_all();
+        self.lists.clear();
+        self.is_complete = true;
     }
 
     /// The index over some columns, in ascending order; made if there is none.
@@ -317,6 +326,24 @@ impl Relation {
         }
         self.indexes.push(index);
         self.indexes.len() - 1
+    }
+
+    /// The lists of a column's values by all other columns, which are given in ascending order; made
+    /// if there are none. `None` while rows may still be added, and of bits.
+    pub(crate) fn lists_of(&mut self, columns: &[usize], column: usize) -> Option<usize> {
+        if !self.is_complete || self.is_matrix() {
+            return None;
+        }
+        let found = self.lists.iter().position(|lists| lists.columns == columns);
+        found.or_else(|| {
+            let lists = Lists::new(self, columns, column);
+            self.lists.push(lists);
+            Some(self.lists.len() - 1)
+        })
+    }
+
+    pub(crate) fn lists(&self, number: usize) -> Option<&Lists> {
+        self.lists.get(number)
     }
 
     /// How many different values some columns have, about: counted in a sample.

@@ -12,6 +12,7 @@ use laterbase_lang::{Column, Function, Span, Value};
 use rustc_hash::FxBuildHasher;
 
 use super::Run;
+use super::context::Context;
 use super::goal::{Goal, Item, Target, items};
 use super::machine::{Machine, World};
 use super::program::{Emit, Program};
@@ -25,7 +26,15 @@ use crate::variables;
 const BATCH: usize = 1_024;
 
 /// Aggregates on their way, by what they are grouped by.
-type Groups = HashMap<Vec<Code>, Vec<Fold>, FxBuildHasher>;
+pub(super) type Groups = HashMap<Vec<Code>, Vec<Fold>, FxBuildHasher>;
+
+/// What folding uses again for each binding, and the bytes that the groups hold.
+#[derive(Debug, Default)]
+pub(super) struct Folding {
+    row: Vec<Code>,
+    values: Vec<Value>,
+    held: u64,
+}
 
 /// Rows around a tree: a relation, and the variables inside that its columns are.
 #[derive(Debug, Clone, Copy)]
@@ -85,10 +94,25 @@ impl<'d> Run<'d> {
             let program = self.program(goals, slot_count, layout.emits, Some(&needed))?;
             return self.collect(&program, into);
         }
+        let is_free = outer.is_none() && !self.is_dry;
+        let stream = is_free.then(|| self.stream(&goals, &layout.emits, slot_count)).flatten();
+        if let Some(stream) = stream {
+            let mut groups = self.groups(&layout, None);
+            self.fold_stream(stream, &layout, &mut groups)?;
+            return self.finish(groups, &layout, into);
+        }
         let goals = self.whole(goals)?;
         let emits = layout.emits.clone();
         let program = self.program(goals, slot_count, emits, None)?;
-        self.group(&program, &layout, outer, into)
+        if self.is_dry {
+            return self.assume(&program, into);
+        }
+        let mut groups = self.groups(&layout, outer);
+        let mut machine = Machine::new(&program);
+        let done = self.fold(&mut machine, &program, &layout, &mut groups);
+        self.explain_program(&program, Some(&machine.passed));
+        done?;
+        self.finish(groups, &layout, into)
     }
 
     /// Adds every row that a program emits to a relation.
@@ -173,34 +197,22 @@ impl<'d> Run<'d> {
         Ok(())
     }
 
-    fn group(
-        &mut self,
-        program: &Program,
-        layout: &Layout<'_>,
-        outer: Option<Outer<'_>>,
-        into: usize,
-    ) -> Result<(), QueryError> {
-        if self.is_dry {
-            return self.assume(program, into);
-        }
+    /// The groups that there are even of no bindings.
+    fn groups(&self, layout: &Layout<'_>, outer: Option<Outer<'_>>) -> Groups {
         let mut groups = Groups::default();
-        let outer_width = outer.map_or(0, |outer| outer.variables.len());
-        if layout.key_width == outer_width {
-            // A head of aggregates alone has one row for each row around it, even of no bindings.
-            match outer.and_then(|outer| self.relations.get(outer.relation)) {
-                Some(rows) => (0..rows.seen()).for_each(|row| {
-                    groups.insert(rows.row(row).to_vec(), layout.folds());
-                }),
-                None => {
-                    groups.insert(Vec::new(), layout.folds());
-                }
+        if layout.key_width != outer.map_or(0, |outer| outer.variables.len()) {
+            return groups;
+        }
+        // A head of aggregates alone has one row for each row around it, even of no bindings.
+        match outer.and_then(|outer| self.relations.get(outer.relation)) {
+            Some(rows) => (0..rows.seen()).for_each(|row| {
+                groups.insert(rows.row(row).to_vec(), layout.folds());
+            }),
+            None => {
+                groups.insert(Vec::new(), layout.folds());
             }
         }
-        let mut machine = Machine::new(program);
-        let done = self.fold(&mut machine, program, layout, &mut groups);
-        self.explain_program(program, Some(&machine.passed));
-        done?;
-        self.finish(groups, layout, into)
+        groups
     }
 
     /// Folds every binding into its group.
@@ -212,35 +224,48 @@ impl<'d> Run<'d> {
         groups: &mut Groups,
     ) -> Result<(), QueryError> {
         let mut slots = vec![NULL; program.slot_count];
-        let (mut row, mut values, mut held) = (Vec::new(), Vec::new(), 0);
+        let mut folding = Folding::default();
         loop {
             let (context, relations) = (&mut self.context, self.relations.as_slice());
             if !machine.next(&mut World { context, relations, slots: &mut slots })? {
                 return Ok(());
             }
-            row.clear();
-            self.emit(&program.emits, &slots, &mut row)?;
-            let key = row.get(..layout.key_width).unwrap_or_default();
-            if !groups.contains_key(key) {
-                held += 64 + 8 * key.len() as u64 + 96 * layout.aggregates.len() as u64;
-                self.context.meter.rows(1)?;
-                self.context.meter.bytes(held)?;
-                groups.insert(key.to_vec(), layout.folds());
-            }
-            let Some(folds) = groups.get_mut(key) else { continue };
-            let before = held;
-            for (call, fold) in layout.aggregates.iter().zip(folds) {
-                let codes = row.get(call.first..call.first + call.count).unwrap_or_default();
-                values.clear();
-                values.extend(codes.iter().map(|code| self.context.dictionary.value(*code)));
-                held -= fold.bytes();
-                fold.add(&values);
-                held += fold.bytes();
-            }
-            if held > before {
-                self.context.meter.bytes(held)?;
-            }
+            self.fold_binding(&program.emits, &slots, layout, groups, &mut folding)?;
         }
+    }
+
+    /// Folds one binding into its group.
+    pub(super) fn fold_binding(
+        &mut self,
+        emits: &[Emit],
+        slots: &[Code],
+        layout: &Layout<'_>,
+        groups: &mut Groups,
+        folding: &mut Folding,
+    ) -> Result<(), QueryError> {
+        let Folding { row, values, held } = folding;
+        row.clear();
+        self.emit(emits, slots, row)?;
+        let Context { dictionary, meter, .. } = &mut self.context;
+        let before = *held;
+        let key = row.get(..layout.key_width).unwrap_or_default();
+        let folds = match groups.get_mut(key) {
+            Some(folds) => folds,
+            None => {
+                *held += 64 + 8 * key.len() as u64 + 96 * layout.aggregates.len() as u64;
+                meter.rows(1)?;
+                groups.entry(key.to_vec()).or_insert_with(|| layout.folds())
+            }
+        };
+        for (call, fold) in layout.aggregates.iter().zip(folds) {
+            let codes = row.get(call.first..call.first + call.count).unwrap_or_default();
+            values.clear();
+            values.extend(codes.iter().map(|code| dictionary.value(*code)));
+            *held -= fold.bytes();
+            fold.add(values);
+            *held += fold.bytes();
+        }
+        if *held > before { meter.bytes(*held) } else { Ok(()) }
     }
 
     fn finish(

@@ -12,6 +12,8 @@ pub(super) fn compute(function: Function, arguments: &[Value]) -> Computed {
     use Function as F;
     match (function, arguments) {
         (F::Concatenate, [a, b]) => concatenate(a, b),
+        // A comparison: what is absent is in nothing, and nothing is in what is absent.
+        (F::In, [Value::Null, _] | [_, Value::Null]) => Ok(Value::Bool(false)),
         (F::In, [a, b]) => Ok(holds(b, a)),
         (F::Contains, [Value::Text(a), Value::Text(b)]) => Ok(Value::Bool(a.contains(b.as_ref()))),
         (F::Contains, [a, b]) => Ok(holds(a, b)),

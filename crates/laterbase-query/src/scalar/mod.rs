@@ -232,6 +232,7 @@ fn takes_absent(function: Function) -> bool {
             | Function::LessOrEqual
             | Function::Greater
             | Function::GreaterOrEqual
+            | Function::In
             | Function::And
             | Function::Or
             | Function::Not

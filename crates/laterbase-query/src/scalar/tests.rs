@@ -70,6 +70,8 @@ fn comparisons_and_logic() {
         (F::Otherwise, &[Null, Int(1)], Ok(Int(1))),
         (F::Least, &[Null, Int(1)], Ok(Int(1))),
         (F::In, &[decimal("2"), list(&[1, 2])], Ok(Bool(true))),
+        (F::In, &[Value::Null, list(&[1, 2])], Ok(Bool(false))),
+        (F::In, &[decimal("2"), Value::Null], Ok(Bool(false))),
         (F::In, &[Value::Time(5), Value::Period(Some(5), None)], Ok(Bool(true))),
         (F::In, &[Value::Time(5), Value::Period(None, Some(5))], Ok(Bool(false))),
     ]);

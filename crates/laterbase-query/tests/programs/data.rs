@@ -78,12 +78,20 @@ pub fn stored(random: &mut Random, number: usize, data: &mut MemoryData) -> Stor
     if random.chance(20) {
         places[0] = Place::Key;
     }
+    // Rows with an id are told apart by it.
+    let has_id = random.chance(25);
+    if has_id {
+        (places[0], fillings[0]) = (Place::Id, Filling::Ints);
+    }
     let rows = (0..random.between(1, 9))
-        .map(|_| {
+        .map(|number| {
             let mut row: Vec<Value> =
                 fillings.iter().map(|filling| cell(random, *filling)).collect();
             if places.last() == Some(&Place::Validity) {
                 *row.last_mut().unwrap() = period(random);
+            }
+            if has_id {
+                row[0] = Value::Int(number as i64);
             }
             row
         })

@@ -37,6 +37,8 @@ pub(super) fn answer(reading: &Reading, form: Form) -> Result<Response, Problem>
         found.events.retain(|recorded| !elsewhere(recorded));
     }
     settle(database)?;
+    let named = found.events.into_iter().map(|event| database.with_names(event));
+    found.events = named.collect::<Result<_, _>>().map_err(|error| not_read(&error))?;
     if matches!(form, Form::CloudEvent | Form::BinaryCloudEvent) {
         return match (found.events.as_slice(), ids.len()) {
             ([one], 1) => Ok(forms::cloud_event(form, one, &reading.hosted.name)),

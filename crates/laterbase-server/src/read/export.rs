@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::http::HeaderValue;
 use axum::response::Response;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::reader::Reader;
@@ -60,7 +60,7 @@ pub(super) async fn answer(reading: Reading, selection: Selection) -> Result<Res
             })
         }
     });
-    let mut response = text(Body::from_stream(lines), Form::Ndjson.media_type());
+    let mut response = text(Body::from_stream(lines.fuse()), Form::Ndjson.media_type());
     if let Some(bound) = bound
         && let Ok(value) = HeaderValue::from_str(&bound.to_string())
     {

@@ -161,6 +161,7 @@ fn follow(
             continue;
         }
         let place = Place::Plain(database.cursor_behind(&recorded, Order::Arrival));
+        let recorded = database.with_names(recorded).map_err(|error| not_read(&error))?;
         send(&place, &recorded, &mut out);
         count += 1;
     }

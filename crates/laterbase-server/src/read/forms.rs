@@ -38,7 +38,7 @@ pub(super) fn page(
         Form::CloudEvents | Form::CloudEvent | Form::BinaryCloudEvent => {
             Ok(cloud_events_page(events, database))
         }
-        Form::Json | Form::Ndjson | Form::Csv | Form::EventStream => {
+        Form::Json | Form::Ndjson | Form::Csv | Form::Text | Form::EventStream => {
             let mut out = b"{\"events\":".to_vec();
             list(events, &mut out);
             for (name, end) in [("next", &ends.next), ("vv", &ends.vv), ("cursor", &ends.cursor)] {
@@ -75,7 +75,7 @@ pub(super) fn found(
             events.iter().for_each(|recorded| line(recorded, &mut out));
             Ok(with_missing(text(out, Form::Ndjson.media_type()), missing))
         }
-        Form::Json | Form::Csv | Form::EventStream => {
+        Form::Json | Form::Csv | Form::Text | Form::EventStream => {
             let mut out = b"{\"events\":".to_vec();
             list(events, &mut out);
             let ids: Vec<String> = missing.iter().map(|id| format!("\"{id}\"")).collect();

@@ -117,6 +117,7 @@ impl Reading {
             Form::Json
             | Form::Cbor
             | Form::Csv
+            | Form::Text
             | Form::CloudEvents
             | Form::CloudEvent
             | Form::BinaryCloudEvent => {

@@ -119,7 +119,8 @@ impl Reader {
         }
         // Nobody is told of what a power cut could take back.
         settle(&self.database)?;
-        Ok(events)
+        let named = events.into_iter().map(|event| self.database.with_names(event));
+        named.collect::<Result<_, _>>().map_err(|error| not_read(&error))
     }
 
     /// The place behind an event.

@@ -126,6 +126,15 @@ pub(super) const IF_MATCH: Parameter = header(
 );
 pub(super) const IF_NONE_MATCH_WRITE: Parameter =
     header("If-None-Match", "Star", "`*`: the one stream of the body must have no events.");
+#[cfg(feature = "query")]
+pub(super) const DRY_RUN: Parameter =
+    query("dry_run", "Flag", "`true`: says what would change, and changes nothing.");
+#[cfg(feature = "query")]
+pub(super) const IF_MATCH_SCHEMA: Parameter =
+    header("If-Match", "HeaderText", "The hash that the schema must have, as its entity tag.");
+#[cfg(feature = "query")]
+pub(super) const IF_NONE_MATCH_SCHEMA: Parameter =
+    header("If-None-Match", "HeaderText", "304 if the schema still has this hash.");
 pub(super) const CE_SPECVERSION: Parameter =
     header("ce-specversion", "CeSpecversion", "CloudEvents in binary mode: `1.0`.");
 pub(super) const CE_ID: Parameter = header("ce-id", "CeText", "CloudEvents: id.");

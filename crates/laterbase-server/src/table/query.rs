@@ -1,10 +1,10 @@
-//! The route of statements in Laterlog.
+//! The routes of statements in Laterlog, and of schemas.
 
 use super::parts::*;
 use super::{Answer, Content, Method, RootOf, Route};
 use crate::access::Verb;
-use crate::ask;
 use crate::problem::Kind;
+use crate::{ask, schema};
 
 const FORMS: &[Content] =
     &[content(JSON, "QueryRows"), content(NDJSON, "Text"), content("text/csv", "Text")];
@@ -12,7 +12,49 @@ const FORMS: &[Content] =
 const ANSWERS: &[Answer] =
     &[ok("The rows of the last query of the text, and what each other statement wrote.", FORMS)];
 
-pub(super) const ROUTES: &[Route] = &[Route {
+const SCHEMA: &[Content] = &[content(JSON, "Schema"), content("text/plain", "Text")];
+
+const TAG: &[&str] = &["ETag"];
+
+const SHOWN: &[Answer] = &[
+    Answer { headers: TAG, ..ok("The schema, its conflicts and its history.", SCHEMA) },
+    Answer { status: 304, about: "It is as it was.", contents: &[], headers: TAG },
+];
+
+const APPLIED: &[Answer] =
+    &[Answer { headers: TAG, ..ok("What it changed.", &[content(JSON, "SchemaChange")]) }];
+
+pub(super) const ROUTES: &[Route] = &[QUESTIONS, SHOW, APPLY];
+
+const SHOW: Route = Route {
+    verb: Verb::Read,
+    parameters: &[IF_NONE_MATCH_SCHEMA],
+    answers: SHOWN,
+    problems: &[Kind::NoSuchDatabase, Kind::NotAcceptable],
+    run: |call| Box::pin(schema::show(call)),
+    ..get("show-schema", "/db/{db}/schema", "Shows what the database may hold.")
+};
+
+const APPLY: Route = Route {
+    method: Method::Put,
+    verb: Verb::Admin,
+    parameters: &[DRY_RUN, IF_MATCH_SCHEMA],
+    bodies: &[content("text/plain", "Text")],
+    body_required: true,
+    answers: APPLIED,
+    problems: &[
+        Kind::NoSuchDatabase,
+        Kind::Precondition,
+        Kind::Schema,
+        Kind::TooLarge,
+        Kind::MediaType,
+        Kind::Storage,
+    ],
+    run: |call| Box::pin(schema::apply(call)),
+    ..get("apply-schema", "/db/{db}/schema", "Makes a text the schema of the database.")
+};
+
+const QUESTIONS: Route = Route {
     method: Method::Post,
     short: Some("/q"),
     verb: Verb::Read,
@@ -33,4 +75,4 @@ pub(super) const ROUTES: &[Route] = &[Route {
     ],
     run: |call| Box::pin(ask::ask(call)),
     ..get("query", "/db/{db}/q", "Asks and writes in Laterlog.")
-}];
+};

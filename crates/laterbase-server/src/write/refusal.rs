@@ -61,7 +61,8 @@ pub(crate) fn not_appended(
         AppendError::Failed { .. } | AppendError::IndexesFull { .. } => {
             Problem::failed(error).of_kind(Kind::Storage)
         }
-        AppendError::Closed => Problem::busy(),
+        // Sent again, its events are held against the schema that there is now.
+        AppendError::Closed | AppendError::SchemaChanged => Problem::busy(),
         _ => Problem::failed(error),
     }
 }

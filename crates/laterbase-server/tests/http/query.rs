@@ -197,3 +197,19 @@ fn a_statement_writes_where_the_token_says() {
     // What may not be read is to it as if it were not there.
     assert_eq!(ask(&token, "add truck.seen{key: k} :- truck.seen{key: k}").0, 422);
 }
+
+#[test]
+fn a_compressed_answer_comes_to_its_end() {
+    let asked = Asked::new(ServerConfig::default());
+    let body = "?{key, at} :- shipment.a{key, at}";
+    let head = "host: localhost\r\nconnection: close\r\naccept-encoding: gzip\r\n";
+    for request in [
+        format!("POST /q HTTP/1.1\r\n{head}{TEXT}\r\ncontent-length: {}\r\n\r\n{body}", body.len()),
+        format!("GET /e HTTP/1.1\r\n{head}accept: application/x-ndjson\r\n\r\n"),
+    ] {
+        let answer = asked.server.raw(request.as_bytes());
+        assert!(answer.contains("content-encoding: gzip"), "{answer}");
+        // The last chunk, which an answer that breaks off does not have.
+        assert!(answer.ends_with("\r\n0\r\n\r\n"), "{answer:?}");
+    }
+}

@@ -105,30 +105,31 @@ pub fn value_of_json(json: &serde_json::Value) -> Value {
     }
 }
 
-/// Rows as values of a type: a struct with the columns' names, or a tuple in their order.
+/// Rows as values of a type: a struct with the columns' names, or a tuple in their order. They are
+/// read from their JSON, in which no number has lost a digit.
 pub(super) fn rows_as<T: DeserializeOwned>(rows: &Rows) -> Result<Vec<T>, AskError> {
     let mut found = Vec::new();
+    let mut text = String::new();
     for (at, row) in rows.iter().enumerate() {
         let values = row.values();
-        let failed = |error: serde_json::Error| {
-            AskError::from(AskFault::Row { row: at, reason: error.to_string() })
-        };
-        let cells: Result<Vec<serde_json::Value>, serde_json::Error> =
-            values.iter().map(|value| serde_json::to_value(AsJson(value))).collect();
-        let cells = cells.map_err(failed)?;
-        let named: serde_json::Map<String, serde_json::Value> = rows
-            .columns()
-            .iter()
-            .map(|column| column.name.to_string())
-            .zip(cells.iter().cloned())
-            .collect();
-        let as_struct = serde_json::from_value(serde_json::Value::Object(named));
-        let read = match as_struct {
+        text.clear();
+        write_json_row(rows.columns(), &values, &mut text);
+        let read = match serde_json::from_str(&text) {
             Ok(read) => read,
-            Err(error) => serde_json::from_value(serde_json::Value::Array(cells))
-                .map_err(|_| failed(error))?,
+            Err(error) => {
+                let cells: Vec<AsJson<'_>> = values.iter().map(AsJson).collect();
+                let as_tuple =
+                    serde_json::to_string(&cells).and_then(|cells| serde_json::from_str(&cells));
+                as_tuple.map_err(|_| AskFault::Row { row: at, reason: reason(&error) })?
+            }
         };
         found.push(read);
     }
     Ok(found)
+}
+
+/// What is wrong, without where in a text that nobody sees.
+fn reason(error: &serde_json::Error) -> String {
+    let told = error.to_string();
+    told.rsplit_once(" at line ").map_or(told.as_str(), |(told, _)| told).to_owned()
 }

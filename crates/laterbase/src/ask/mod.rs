@@ -23,16 +23,17 @@ pub use error::{AskError, AskFault};
 pub use json::{AsJson, value_of_json, write_json_row};
 use laterbase_event::EventId;
 use laterbase_lang::plan::Plan;
-pub use laterbase_lang::schema::Schema;
 use laterbase_lang::schema::{self, Lineage};
+pub use laterbase_lang::schema::{Schema, canonical};
 use laterbase_lang::syntax::{QueryMode, QuerySyntax, RuleSyntax, Statement, StatementKind};
 pub use laterbase_lang::{
-    Column, DataType, Diagnostic, Piece, Severity, Value, completions, is_incomplete, pieces,
+    Column, DataType, Diagnostic, Piece, Severity, Value, completions, format as format_text,
+    is_incomplete, pieces, render_all,
 };
 use laterbase_lang::{Context, Span, check_query, has_errors, parse};
-pub use laterbase_query::{Cancel, Limits, Never, QueryError, Rows, RowsPlace};
+pub use laterbase_query::{Cancel, Limits, Never, QueryError, Rows, RowsPlace, Usage};
 use laterbase_query::{Explanation, run, run_explained, why};
-pub(crate) use payload::{Form, form, json_members, read_as};
+pub(crate) use payload::{Form, field as payload_field, form, json_members, read_as};
 use serde::de::DeserializeOwned;
 
 pub(crate) use self::moment::Moment;
@@ -360,6 +361,27 @@ pub fn rule_names(text: &str) -> Result<Option<Vec<Arc<str>>>, AskError> {
         | StatementKind::Transaction(_) => None,
     };
     Ok(parsed.statements.iter().map(name).collect())
+}
+
+/// The text with its last query asking for its plan: `explain ?{…}` where `?{…}` stood. `None` if
+/// there is no query in it, or if it cannot be read.
+#[must_use]
+pub fn explained(text: &str) -> Option<String> {
+    let parsed = parse(text);
+    let query = parsed.statements.iter().rev().find_map(|it| match &it.kind {
+        StatementKind::Query(query) => Some((query.mode, it.span)),
+        StatementKind::Declaration(_)
+        | StatementKind::Rule(_)
+        | StatementKind::Mutation(_)
+        | StatementKind::Transaction(_) => None,
+    });
+    let (mode, span) = query.filter(|_| !has_errors(&parsed.diagnostics))?;
+    if mode == QueryMode::Explain {
+        return Some(text.to_owned());
+    }
+    let (before, rest) = text.split_at_checked(span.start as usize)?;
+    let (_, question) = rest.split_once('?')?;
+    Some(format!("{before}explain ?{question}"))
 }
 
 /// The schema that a text declares.

@@ -164,6 +164,24 @@ pub(super) struct Wanted {
     pub(super) is_former: bool,
 }
 
+/// A field read as a declared type; nothing if it is none.
+pub(crate) fn field(
+    content_type: &str,
+    payload: &[u8],
+    name: &Arc<str>,
+    data_type: &DataType,
+) -> Value {
+    let mut cells = [Cell::default()];
+    let wanted = Wanted { name: Arc::clone(name), cell: 0, is_former: false };
+    fields(content_type, payload, &[wanted], &mut cells);
+    let [cell] = cells;
+    match cell.read_as(data_type) {
+        Cell::Absent => Value::Null,
+        Cell::Text(text) => Value::text(text),
+        Cell::Value(value) => value,
+    }
+}
+
 /// The fields of some names, each in its place of `cells`.
 pub(super) fn fields<'a>(
     content_type: &str,

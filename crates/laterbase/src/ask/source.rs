@@ -106,7 +106,8 @@ impl<'a> StoredData<'a> {
         }
         base.cut = cut_of(request.cut)?;
         narrow_valid(&mut base.valid, request.valid);
-        let mut reads = Reads { queries: vec![base], is_ordered: false, is_selective: false };
+        let is_selective = !base.valid.is_open();
+        let mut reads = Reads { queries: vec![base], is_ordered: false, is_selective };
         // The root first: a key is looked up under it.
         for constraint in request.constraints {
             if let Some(column) = request.relation.columns.get(constraint.column) {
@@ -291,7 +292,10 @@ impl Reads {
                     query.direction = direction;
                 });
             }
-            None => self.each(|query| query.order = Order::Arrival),
+            // By arrival, a range of transaction time would be found by reading all the log.
+            None => self.each(|query| {
+                query.order = if query.tx.is_open() { Order::Arrival } else { Order::Tx };
+            }),
         }
     }
 }
@@ -420,7 +424,9 @@ impl StoredData<'_> {
         take: &mut dyn FnMut(&[ValueRef<'_>]) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let needs_payload = !columns.kinds.is_empty() || columns.needs_payload;
-        let mut fields = vec![Cell::default(); columns.kinds.len()];
+        let mut few_fields = [const { Cell::Absent }; FEW];
+        let mut many_fields = Vec::new();
+        let fields = of_size(&mut few_fields, &mut many_fields, columns.kinds.len());
         let upcast = if needs_payload {
             FoldEvent::new(event, &self.inner.options.upcasters).ok()
         } else {
@@ -430,9 +436,9 @@ impl StoredData<'_> {
         let payload = upcast.as_ref().map_or(event.payload(), FoldEvent::payload);
         let written = if needs_payload { self.written(event, payload) } else { None };
         if let Some(written) = &written {
-            columns.read_written(written, self.reader, &mut fields);
+            columns.read_written(written, self.reader, fields);
         } else if upcast.is_some() {
-            payload::fields(event.content_type(), payload, &columns.names, &mut fields);
+            payload::fields(event.content_type(), payload, &columns.names, fields);
         }
         for (cell, kind) in fields.iter_mut().zip(&columns.kinds) {
             let read = std::mem::take(cell).read_as(&kind.data_type);
@@ -445,26 +451,35 @@ impl StoredData<'_> {
             Some(written) => written.whole(),
             None => payload::whole(event.content_type(), payload),
         });
-        let made: Vec<Value> = columns
-            .cells
-            .iter()
-            .map(|cell| match cell {
-                CellKind::Made(place) => made(place, event, whole.as_ref()),
-                CellKind::Plain(_) | CellKind::Field(_) => Value::Null,
-            })
-            .collect();
-        let cells: Vec<ValueRef<'_>> = columns
-            .cells
-            .iter()
-            .zip(&made)
-            .map(|(cell, made)| match cell {
+        let made = columns.cells.iter().filter_map(|cell| match cell {
+            CellKind::Made(place) => Some(made(place, event, whole.as_ref())),
+            CellKind::Plain(_) | CellKind::Field(_) => None,
+        });
+        let made: Vec<Value> = made.collect();
+        let mut made = made.iter();
+        let (mut few, mut many) = ([ValueRef::Null; FEW], Vec::new());
+        let cells = of_size(&mut few, &mut many, columns.cells.len());
+        for (place, cell) in cells.iter_mut().zip(&columns.cells) {
+            *place = match cell {
                 CellKind::Plain(place) => plain(place, event, arrival, version),
                 CellKind::Field(at) => fields.get(*at).map_or(ValueRef::Null, Cell::as_ref),
-                CellKind::Made(_) => ValueRef::from(made),
-            })
-            .collect();
-        take(&cells)
+                CellKind::Made(_) => made.next().map_or(ValueRef::Null, ValueRef::from),
+            };
+        }
+        take(cells)
     }
+}
+
+/// So many columns of a row, and no more, are held without allocating.
+const FEW: usize = 8;
+
+/// As many places as are wanted, of a few or of many.
+fn of_size<'v, T: Clone>(few: &'v mut [T; FEW], many: &'v mut Vec<T>, size: usize) -> &'v mut [T] {
+    if size > FEW {
+        many.extend(few.iter().cycle().take(size).cloned());
+        return many;
+    }
+    few.get_mut(..size).unwrap_or_default()
 }
 
 /// The columns that a scan wants, sorted by where their values come from.

@@ -20,6 +20,7 @@ mod schema_hash;
 mod state;
 mod strict;
 mod value;
+mod write;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ use laterbase_lang::schema::{Lineage, Schema};
 pub(crate) use read::Written;
 pub use schema_hash::SchemaHash;
 pub(crate) use state::SchemaState;
-pub(crate) use value::{decode_value, encode_value, json_of_cbor, json_of_float};
+pub(crate) use value::{decode_value, encode_map, encode_value, json_of_cbor, json_of_float};
 
 /// The media type of events that are written by their schema; behind it stands which one.
 pub(crate) const DECLARED_EVENT: &str = "application/vnd.laterbase.event+cbor";

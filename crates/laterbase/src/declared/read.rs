@@ -59,8 +59,9 @@ impl Declared {
         names: (&str, &str),
         content_type: &str,
         payload: &[u8],
-    ) -> Option<Value> {
-        self.written(names, content_type, payload).map(|written| written.whole())
+    ) -> Option<String> {
+        let whole = self.written(names, content_type, payload)?.whole();
+        serde_json::to_string(&crate::ask::AsJson(&whole)).ok()
     }
 }
 

@@ -30,7 +30,7 @@ const TAG_BIG: u64 = 2;
 const TAG_BIG_NEGATIVE: u64 = 3;
 
 /// A map of fields by number and members by name.
-pub(super) fn encode_map(fields: &[(u32, Value)], members: &[(Arc<str>, Value)]) -> Vec<u8> {
+pub(crate) fn encode_map(fields: &[(u32, Value)], members: &[(Arc<str>, Value)]) -> Vec<u8> {
     let mut fields: Vec<&(u32, Value)> = fields.iter().filter(|(_, it)| !it.is_null()).collect();
     fields.sort_by_key(|(number, _)| *number);
     let mut members: Vec<&(Arc<str>, Value)> = members.iter().collect();

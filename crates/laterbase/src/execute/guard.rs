@@ -3,7 +3,7 @@
 //! The condition may name more than was read, never less: an event that it names and that was not
 //! read makes the statement be decided once more, and changes nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use laterbase_event::{Tag, TypeName};
 use laterbase_lang::Value;
@@ -16,12 +16,17 @@ use crate::condition::{After, AppendCondition, ConditionItem, ConditionMatch};
 use crate::cursor::Cursor;
 use crate::table;
 
+/// Rows of one table that are named one by one; of more, all operations of tables are meant.
+const ROWS_MAX: usize = 64;
+
 /// Which events would change what was read.
 #[derive(Debug, Default)]
 pub(super) struct Guard {
     has_read_all: bool,
     /// Types, and a tag if it is known which thing they concern.
     items: BTreeSet<(Vec<TypeName>, Option<Tag>)>,
+    /// Rows, by their table.
+    rows: BTreeMap<u32, BTreeSet<Tag>>,
 }
 
 impl Guard {
@@ -50,9 +55,9 @@ impl Guard {
     pub(super) fn row(&mut self, table: u32, key: &str) {
         let root = table::root_of(table);
         match format!("{root}:{key}").parse() {
-            Ok(tag) => self.items.insert((Vec::new(), Some(tag))),
-            Err(_) => std::mem::replace(&mut self.has_read_all, true),
-        };
+            Ok(tag) => drop(self.rows.entry(table).or_default().insert(tag)),
+            Err(_) => self.has_read_all = true,
+        }
     }
 
     fn atom(&mut self, plan: &Plan, atom: &Atom, now: i64) {
@@ -83,11 +88,7 @@ impl Guard {
                 let types = names.filter_map(|name| TypeName::try_from(name.as_ref()).ok());
                 (root.to_string(), types.collect())
             }
-            Source::Table { number } => {
-                let types = [table::PUT, table::DELETE].into_iter();
-                let types = types.filter_map(|name| TypeName::try_from(name).ok());
-                (table::root_of(*number).to_string(), types.collect())
-            }
+            Source::Table { number } => (table::root_of(*number).to_string(), operations()),
         };
         // A key that is no tag is no key of anything.
         let tag = key.and_then(|key| format!("{root}:{key}").parse().ok());
@@ -95,7 +96,14 @@ impl Guard {
     }
 
     /// Makes a commit depend on that nothing has changed since.
-    pub(super) fn protect(self, commit: &mut Commit, since: Cursor) {
+    pub(super) fn protect(mut self, commit: &mut Commit, since: Cursor) {
+        for tags in std::mem::take(&mut self.rows).into_values() {
+            if tags.len() > ROWS_MAX {
+                self.items.insert((operations(), None));
+            } else {
+                self.items.extend(tags.into_iter().map(|tag| (Vec::new(), Some(tag))));
+            }
+        }
         let matches = if self.has_read_all {
             ConditionMatch::All
         } else if self.items.is_empty() {
@@ -109,4 +117,10 @@ impl Guard {
         };
         commit.fail_if(AppendCondition { matches, after: After::Cursor(since) });
     }
+}
+
+/// The types of what is done to rows.
+fn operations() -> Vec<TypeName> {
+    let names = [table::PUT, table::DELETE].into_iter();
+    names.filter_map(|name| TypeName::try_from(name).ok()).collect()
 }

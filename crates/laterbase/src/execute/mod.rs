@@ -256,7 +256,7 @@ impl<'a> Execute<'a> {
                 let events = appended.len() as u64;
                 Ok(Some(Written { events, appended: Some(appended) }))
             }
-            Err(AppendError::ConditionFailed { .. }) => Ok(None),
+            Err(AppendError::ConditionFailed { .. } | AppendError::SchemaChanged) => Ok(None),
             Err(error) => Err(planned.refused(error, text).unwrap_or_else(fault)),
         }
     }

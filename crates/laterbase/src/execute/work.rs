@@ -22,7 +22,7 @@ use crate::table;
 
 /// A statement that is carried out.
 pub(super) enum Work {
-    Query(QuerySyntax),
+    Query(Box<QuerySyntax>),
     Steps(Steps),
 }
 
@@ -44,7 +44,7 @@ pub(super) fn sort(statements: Vec<Statement>) -> (Vec<RuleSyntax>, Vec<Work>, V
             StatementKind::Query(query) if query.mode == QueryMode::Live => {
                 told.push(not_live(span));
             }
-            StatementKind::Query(query) => works.push(Work::Query(query)),
+            StatementKind::Query(query) => works.push(Work::Query(Box::new(query))),
             StatementKind::Mutation(mutation) => {
                 let times = TimesSyntax::default();
                 let steps = vec![Step::Mutation(mutation)];

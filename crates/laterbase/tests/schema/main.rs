@@ -13,6 +13,8 @@
 
 mod applying;
 mod copies;
+mod hostile;
+mod reading;
 mod strict;
 #[path = "../support/mod.rs"]
 mod support;

@@ -3,6 +3,8 @@
 //! Every line that begins with `$` is a command that is really run, on files that are really
 //! written, in a temporary directory; what follows it is its output.
 
+#[cfg(feature = "query")]
+mod questions;
 mod stage;
 
 use std::path::PathBuf;
@@ -92,6 +94,9 @@ impl Demo {
             "--valid-until",
             "2026-03-02T12:00:00Z",
         ])?;
+
+        #[cfg(feature = "query")]
+        questions::play(&mut stage, &monday)?;
 
         stage.say("The same import again adds nothing.")?;
         stage.run(&import(scanner.0))?;

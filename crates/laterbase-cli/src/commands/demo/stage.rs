@@ -152,10 +152,16 @@ fn folded(program: &str, arguments: &[&str]) -> String {
             used = 0;
         }
         text.push(' ');
-        text.push_str(word);
+        text.push_str(&quoted(word));
         used = used.saturating_add(word.len()).saturating_add(1);
     }
     text
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "-_./:=,@+".contains(letter);
+    if word.chars().all(is_plain) { word.to_owned() } else { format!("'{word}'") }
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {

@@ -21,7 +21,7 @@ use self::session::{Next, Session};
 use super::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::complain;
-use crate::values::Layout;
+use crate::values::AnswerLayout;
 
 /// Ask questions in Laterlog, one after the other
 ///
@@ -32,13 +32,13 @@ pub(crate) struct Shell {
     #[arg(long, value_name = "FILE")]
     schema: Option<PathBuf>,
     /// How to write the rows
-    #[arg(long, value_enum, default_value_t = Layout::Table, conflicts_with = "json")]
-    format: Layout,
+    #[arg(long, value_enum, default_value_t = AnswerLayout::Table, conflicts_with = "json")]
+    format: AnswerLayout,
 }
 
 impl Shell {
     pub(super) fn run(self, context: &mut Context) -> Result<(), Failure> {
-        let layout = if context.json() { Layout::Json } else { self.format };
+        let layout = if context.json() { AnswerLayout::Json } else { self.format };
         let mut session = Session::open(context, self.schema.as_deref(), layout)?;
         if std::io::stdin().is_terminal() && context.out.style().terminal {
             on_terminal(&mut session, context)

@@ -4,20 +4,19 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use laterbase::ask::{Answer, Schema, rule_names, value_of_json};
+use laterbase::ask::{Answer, Schema, explained, rule_names, schema_of, value_of_json, writes};
 use serde_json::Value;
 
 use super::super::query::{parameter, read_schema, refused};
+use super::super::waiting::Waiting;
+use super::super::writing::{Statements, carry_out};
 use super::super::{Context, Place};
 use crate::failure::{Exit, Failure};
 use crate::output::{Ink, Output, complain};
 use crate::show::{Answered, write_answer};
-use crate::values::Layout;
-
-/// A question that takes longer says so on a terminal.
-const SAY_AFTER: Duration = Duration::from_secs(2);
+use crate::values::AnswerLayout as Layout;
 
 const HELP: &str = "\
 A statement is asked once it is complete; an empty line behind it ends it, too.
@@ -30,8 +29,9 @@ A statement is asked once it is complete; an empty line behind it ends it, too.
   .rules              the rules that are kept
   .forget [NAME]      forgets the rules of a name, or all
   .set NAME JSON      gives the parameter $NAME a value; without JSON, takes it away
-  .format FORMAT      table, json, ndjson or csv
+  .format FORMAT      table, tree, json, ndjson or csv
   .last [FORMAT]      shows the last answer again
+  .explain [QUESTION] shows how it is answered; without one, how the last one was
   .timing on|off      says how long an answer took, and how much it read
   .quit               leaves; so does Ctrl-D
 ";
@@ -46,13 +46,16 @@ pub(super) enum Next {
 /// What the shell remembers.
 pub(super) struct Session {
     place: Place,
-    schema: Schema,
+    /// In place of that of the database.
+    schema: Option<Schema>,
     layout: Layout,
     /// Rules by name, as they were typed.
     rules: Vec<(Arc<str>, String)>,
     parameters: BTreeMap<String, Value>,
     is_timing: bool,
     last: Option<Answer>,
+    /// What was asked last.
+    question: Option<String>,
     /// Somebody pressed Ctrl-C.
     interrupted: Arc<AtomicBool>,
 }
@@ -63,7 +66,7 @@ impl Session {
         schema: Option<&Path>,
         layout: Layout,
     ) -> Result<Self, Failure> {
-        let schema = schema.map(read_schema).transpose()?.unwrap_or_default();
+        let schema = schema.map(read_schema).transpose()?;
         let interrupted = Arc::new(AtomicBool::new(false));
         let heard =
             signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&interrupted));
@@ -78,12 +81,23 @@ impl Session {
             parameters: BTreeMap::new(),
             is_timing: false,
             last: None,
+            question: None,
             interrupted,
         })
     }
 
     pub(super) fn schema(&self) -> Schema {
-        self.schema.clone()
+        match (&self.schema, &self.place) {
+            (Some(schema), _) => schema.clone(),
+            (None, Place::Here(database)) => {
+                database.schema().map(|schema| schema.schema).unwrap_or_default()
+            }
+            #[cfg(feature = "remote")]
+            (None, Place::There(there)) => {
+                let document = there.document("/schema").unwrap_or_default();
+                schema_of(document["text"].as_str().unwrap_or_default()).unwrap_or_default()
+            }
+        }
     }
 
     /// The roots that hold events.
@@ -117,7 +131,10 @@ impl Session {
                 }
                 Ok(Next::GoOn)
             }
-            None => self.ask(text, context).map(|()| Next::GoOn),
+            None => {
+                self.question = Some(text.trim_end().to_owned());
+                self.ask(text, context).map(|()| Next::GoOn)
+            }
         }
     }
 
@@ -130,20 +147,24 @@ impl Session {
             whole.push_str(";\n");
             whole.push_str(rule);
         }
-        let began = Instant::now();
         self.interrupted.store(false, Ordering::Relaxed);
+        let interrupted = Arc::clone(&self.interrupted);
+        let waiting = Waiting::new(Some(&interrupted));
+        if writes(text) {
+            let parameters: Vec<(String, Value)> = self.parameters.clone().into_iter().collect();
+            let statements = Statements { text: &whole, name: "shell", parameters: &parameters };
+            carry_out(&statements, self.layout, &waiting, context)?;
+            return self.time(waiting.took(), context);
+        }
         match &self.place {
             Place::Here(database) => {
                 // What another process has recorded since.
                 let refreshed = database.refresh();
                 refreshed.map_err(|error| crate::refusals::reading(&error))?;
-                let is_terminal = context.out.style().terminal;
-                let waiting = Waiting::new(began, is_terminal);
-                let is_over = || {
-                    waiting.tell();
-                    self.interrupted.load(Ordering::Relaxed)
-                };
-                let mut ask = database.query(whole).schema(&self.schema).cancel(&is_over);
+                let mut ask = database.query(whole).cancel(&waiting);
+                if let Some(schema) = &self.schema {
+                    ask = ask.schema(schema);
+                }
                 for (name, value) in &self.parameters {
                     ask = ask.bind(name, value_of_json(value));
                 }
@@ -154,17 +175,32 @@ impl Session {
                     complain(&format!("{warning}\n"));
                 }
                 self.last = Some(answer);
+                let took = waiting.took();
                 self.show(self.layout, context)?;
+                self.time(took, context)
             }
             #[cfg(feature = "remote")]
             Place::There(there) => {
                 let parameters: Vec<(String, Value)> =
                     self.parameters.clone().into_iter().collect();
                 let answered = crate::remote::ask(there, &whole, &parameters)?;
+                let took = waiting.took();
                 shown(answered, self.layout, context)?;
+                self.time(took, context)
             }
         }
-        self.time(began, context)
+    }
+
+    /// Asks how a question is answered.
+    fn explain(&mut self, question: &str, context: &mut Context) -> Result<(), Failure> {
+        let asked = if question.is_empty() { self.question.clone() } else { None };
+        let Some(text) = asked.or((!question.is_empty()).then(|| question.to_owned())) else {
+            return Err(Failure::new(Exit::Usage, "nothing was asked yet")
+                .hint("ask a question, or write one behind it: .explain ?{…} :- …"));
+        };
+        // What cannot be read is asked as it is, which tells why.
+        let text = explained(&text).unwrap_or(text);
+        self.ask(&text, context)
     }
 
     fn show(&self, layout: Layout, context: &mut Context) -> Result<(), Failure> {
@@ -174,11 +210,11 @@ impl Session {
         }
     }
 
-    fn time(&self, began: Instant, context: &mut Context) -> Result<(), Failure> {
+    fn time(&self, took: Duration, context: &mut Context) -> Result<(), Failure> {
         if !self.is_timing {
             return Ok(());
         }
-        let took = began.elapsed().as_secs_f64() * 1000.0;
+        let took = took.as_secs_f64() * 1000.0;
         let read = self.last.as_ref().map_or(0, |answer| answer.rows.usage().rows_read);
         let text = format!("{took:.1} ms, {read} rows read");
         let line = context.out.style().paint(Ink::Faint, &text);
@@ -202,6 +238,7 @@ impl Session {
             "format" => self.layout = layout(rest)?,
             "last" if rest.is_empty() => self.show(self.layout, context)?,
             "last" => self.show(layout(rest)?, context)?,
+            "explain" => self.explain(rest, context)?,
             "timing" => match rest {
                 "on" => self.is_timing = true,
                 "off" => self.is_timing = false,
@@ -227,18 +264,19 @@ impl Session {
     }
 
     fn describe(&self, context: &mut Context) -> Result<(), Failure> {
-        for (name, root) in &self.schema.roots {
+        let schema = self.schema();
+        for (name, root) in &schema.roots {
             let events: Vec<&str> = root.events.values().map(|event| event.name.as_ref()).collect();
             context.out.line(format_args!("root {name}: {}", events.join(", ")))?;
         }
-        for table in self.schema.tables.values() {
+        for table in schema.tables.values() {
             let columns: Vec<&str> = table.fields.names().collect();
             context.out.line(format_args!("table {}: {}", table.name, columns.join(", ")))?;
         }
-        for view in self.schema.views.values() {
+        for view in schema.views.values() {
             context.out.line(format_args!("view {}", view.name))?;
         }
-        let is_declared = |root: &String| self.schema.roots.contains_key(root.as_str());
+        let is_declared = |root: &String| schema.roots.contains_key(root.as_str());
         for root in self.roots().iter().filter(|root| !is_declared(root)) {
             context.out.line(format_args!("root {root}, not declared"))?;
         }
@@ -260,34 +298,6 @@ fn shown(answered: Answered<'_>, layout: Layout, context: &mut Context) -> Resul
 fn layout(name: &str) -> Result<Layout, Failure> {
     <Layout as clap::ValueEnum>::from_str(name, false).map_err(|_| {
         Failure::new(Exit::Usage, format_args!("`{name}` is no format"))
-            .hint("formats are table, json, ndjson and csv")
+            .hint("formats are table, tree, json, ndjson and csv")
     })
-}
-
-/// Says on a terminal that a question takes its time.
-struct Waiting {
-    began: Instant,
-    is_terminal: bool,
-    told: std::cell::Cell<u64>,
-}
-
-impl Waiting {
-    fn new(began: Instant, is_terminal: bool) -> Self {
-        Self { began, is_terminal, told: std::cell::Cell::new(0) }
-    }
-
-    fn tell(&self) {
-        let took = self.began.elapsed();
-        if self.is_terminal && took >= SAY_AFTER && took.as_secs() > self.told.get() {
-            self.told.set(took.as_secs());
-            complain(&format!("\r{} s; Ctrl-C stops it", took.as_secs()));
-        }
-    }
-
-    /// Takes the line away again.
-    fn done(&self) {
-        if self.told.get() > 0 {
-            complain("\r\x1b[K");
-        }
-    }
 }
