@@ -48,7 +48,7 @@ pub(super) fn structs(
 fn put(table: &Table, members: &[Member<'_>], named: &str, out: &mut Writer) -> Result<(), Clash> {
     let of = format!("a put into the table `{}`", table.name);
     let mut scope = Scope::default();
-    for own in ["new", "valid_from", "valid_until", "statement"] {
+    for own in ["new", "valid_from", "valid_until", "statement", "run"] {
         scope.take(own, format!("`{own}` of {of}"))?;
     }
     out.line("");
@@ -84,6 +84,17 @@ fn put(table: &Table, members: &[Member<'_>], named: &str, out: &mut Writer) -> 
     out.line("#[must_use]");
     out.open("pub fn statement(&self) -> ::laterbase::typed::Statement {");
     out.line("self.0.statement()");
+    out.close("}");
+    out.line("");
+    out.line("/// Puts it.");
+    out.line("///");
+    out.line("/// # Errors");
+    out.line("/// [`ExecuteError`](::laterbase::execute::ExecuteError) says why it cannot be put.");
+    out.open("pub fn run(");
+    out.line("&self,");
+    out.line("database: &::laterbase::Database,");
+    out.reopen(") -> Result<::laterbase::execute::Done, ::laterbase::execute::ExecuteError> {");
+    out.line("self.0.statement().run(database)");
     out.close("}");
     out.close("}");
     Ok(())
