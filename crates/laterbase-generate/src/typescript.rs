@@ -223,12 +223,12 @@ fn type_of(data_type: &DataType) -> String {
 
 fn kind_of(field: &Field) -> String {
     fn kind(data_type: &DataType) -> String {
-        match data_type {
-            DataType::List(of) | DataType::Set(of) => format!("{{ of: {} }}", kind(of)),
-            DataType::Ref(_) => "\"text\"".to_owned(),
-            DataType::Record(_) => "\"json\"".to_owned(),
-            other => format!("\"{other}\""),
+        if let DataType::List(of) | DataType::Set(of) = data_type {
+            return format!("{{ of: {} }}", kind(of));
         }
+        let data_type =
+            if let DataType::Record(_) = data_type { &DataType::Json } else { data_type.base() };
+        format!("\"{data_type}\"")
     }
     kind(&field.data_type)
 }

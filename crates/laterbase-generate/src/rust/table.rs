@@ -115,9 +115,11 @@ fn column(member: &Member<'_>, of: &str, scope: &mut Scope, out: &mut Writer) ->
         out.close("}");
         Ok(())
     };
-    let argument = |data_type: &DataType, in_set: bool| match data_type {
-        DataType::Text | DataType::Ref(_) => (": impl Into<String>".to_owned(), ".into()"),
-        other => (format!(": {}", type_of(other, in_set)), ""),
+    let argument = |data_type: &DataType, in_set: bool| {
+        if matches!(data_type, DataType::Text | DataType::Ref(_)) {
+            return (": impl Into<String>".to_owned(), ".into()");
+        }
+        (format!(": {}", type_of(data_type, in_set)), "")
     };
     match field.merge {
         Merge::Counter => {

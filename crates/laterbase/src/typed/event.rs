@@ -142,10 +142,10 @@ impl<'a> EventFields<'a> {
         name: &str,
         default: &str,
     ) -> Result<T, TypedError> {
-        let value = match self.value::<T>(number, name) {
-            Value::Null => json::read(default, &T::data_type()).unwrap_or_default(),
-            value => value,
-        };
+        let mut value = self.value::<T>(number, name);
+        if value.is_null() {
+            value = json::read(default, &T::data_type()).unwrap_or_default();
+        }
         T::from_value(&value).ok_or_else(|| no_field::<T>(name))
     }
 
