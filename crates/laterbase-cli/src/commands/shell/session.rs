@@ -95,7 +95,8 @@ impl Session {
             #[cfg(feature = "remote")]
             (None, Place::There(there)) => {
                 let document = there.document("/schema").unwrap_or_default();
-                schema_of(document["text"].as_str().unwrap_or_default()).unwrap_or_default()
+                let text = document.get("text").and_then(Value::as_str).unwrap_or_default();
+                schema_of(text).unwrap_or_default()
             }
         }
     }
