@@ -115,9 +115,12 @@ fn column(member: &Member<'_>, of: &str, scope: &mut Scope, out: &mut Writer) ->
         out.close("}");
         Ok(())
     };
-    let argument = |data_type: &DataType, in_set: bool| match data_type {
-        DataType::Text | DataType::Ref(_) => (": impl Into<String>".to_owned(), ".into()"),
-        other => (format!(": {}", type_of(other, in_set)), ""),
+    let argument = |data_type: &DataType, in_set: bool| {
+        if matches!(data_type.base(), DataType::Text) {
+            (": impl Into<String>".to_owned(), "Into::<String>::into(value)")
+        } else {
+            (format!(": {}", type_of(data_type, in_set)), "value")
+        }
     };
     match field.merge {
         Merge::Counter => {
@@ -127,8 +130,7 @@ fn column(member: &Member<'_>, of: &str, scope: &mut Scope, out: &mut Writer) ->
         Merge::LastWriter => {
             let (kind, into) = argument(&field.data_type, false);
             let comment = format!("Sets `{}`.", field.name);
-            let call = format!("set({wire:?}, value{into})")
-                .replace("value.into()", "Into::<String>::into(value)");
+            let call = format!("set({wire:?}, {into})");
             method(&name, &comment, &format!(", value{kind}"), &call, out)?;
             if !field.is_optional {
                 return Ok(());
@@ -138,7 +140,6 @@ fn column(member: &Member<'_>, of: &str, scope: &mut Scope, out: &mut Writer) ->
         }
         Merge::ObservedRemove => {
             let (kind, into) = argument(element(&field.data_type), true);
-            let into = if into.is_empty() { "value" } else { "Into::<String>::into(value)" };
             let whole = format!(", values: {}", type_of(&field.data_type, false));
             let comment = format!("Says all that is in `{}`.", field.name);
             method(&name, &comment, &whole, &format!("replace({wire:?}, values)"), out)?;
