@@ -226,9 +226,9 @@ fn kind_of(field: &Field) -> String {
         if let DataType::List(of) | DataType::Set(of) = data_type {
             return format!("{{ of: {} }}", kind(of));
         }
-        let data_type =
-            if let DataType::Record(_) = data_type { &DataType::Json } else { data_type.base() };
-        format!("\"{data_type}\"")
+        let is_record = matches!(data_type, DataType::Record(_));
+        let plain = if is_record { &DataType::Json } else { data_type.base() };
+        format!("\"{plain}\"")
     }
     kind(&field.data_type)
 }

@@ -4,13 +4,12 @@
 
 use std::collections::BTreeSet;
 
-use laterbase::ask::{Value, canonical, schema_of};
+use laterbase::ask::Value;
 use laterbase::typed::{Bytes, Date, Decimal, Float, Period, Span, TypedError};
-use laterbase::{Database, NewEvent, Options, Query, Recorded, SchemaHash, Timestamp};
+use laterbase::{Database, NewEvent, Options, Query, Recorded, Timestamp};
 use laterbase_example_typed::schema::sensor::Measured;
 use laterbase_example_typed::schema::shipment::{Booked, Closed, Departed};
 use laterbase_example_typed::schema::{self, Customer, CustomerPut};
-use laterbase_generate::Source;
 
 fn database() -> (tempfile::TempDir, Database) {
     let dir = tempfile::tempdir().unwrap();
@@ -44,26 +43,6 @@ fn measured() -> Measured {
         limits: BTreeSet::from([Float(2.5), Float(f64::NEG_INFINITY)]),
         r#type: "probe".to_owned(),
     }
-}
-
-#[test]
-fn the_module_is_what_the_generator_makes_of_the_schema() {
-    let text = include_str!("../schema.later");
-    let schema = schema_of(text).unwrap();
-    let canonical = canonical(&schema);
-    let hash = SchemaHash::of(&canonical).to_string();
-    let source =
-        Source { name: "schema.later", text, schema: &schema, canonical: &canonical, hash: &hash };
-    let made = laterbase_generate::rust(&source).unwrap();
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/schema.rs");
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(file, made).unwrap();
-        return;
-    }
-    assert!(
-        made == include_str!("../src/schema.rs"),
-        "make it again: laterbase generate rust examples/typed/schema.later --out {file}"
-    );
 }
 
 #[test]

@@ -116,10 +116,11 @@ fn column(member: &Member<'_>, of: &str, scope: &mut Scope, out: &mut Writer) ->
         Ok(())
     };
     let argument = |data_type: &DataType, in_set: bool| {
-        if matches!(data_type, DataType::Text | DataType::Ref(_)) {
-            return (": impl Into<String>".to_owned(), ".into()");
+        if matches!(data_type.base(), DataType::Text) {
+            (": impl Into<String>".to_owned(), "Into::<String>::into(value)")
+        } else {
+            (format!(": {}", type_of(data_type, in_set)), "value")
         }
-        (format!(": {}", type_of(data_type, in_set)), "")
     };
     match field.merge {
         Merge::Counter => {
@@ -129,8 +130,7 @@ fn column(member: &Member<'_>, of: &str, scope: &mut Scope, out: &mut Writer) ->
         Merge::LastWriter => {
             let (kind, into) = argument(&field.data_type, false);
             let comment = format!("Sets `{}`.", field.name);
-            let call = format!("set({wire:?}, value{into})")
-                .replace("value.into()", "Into::<String>::into(value)");
+            let call = format!("set({wire:?}, {into})");
             method(&name, &comment, &format!(", value{kind}"), &call, out)?;
             if !field.is_optional {
                 return Ok(());
@@ -140,7 +140,6 @@ fn column(member: &Member<'_>, of: &str, scope: &mut Scope, out: &mut Writer) ->
         }
         Merge::ObservedRemove => {
             let (kind, into) = argument(element(&field.data_type), true);
-            let into = if into.is_empty() { "value" } else { "Into::<String>::into(value)" };
             let whole = format!(", values: {}", type_of(&field.data_type, false));
             let comment = format!("Says all that is in `{}`.", field.name);
             method(&name, &comment, &whole, &format!("replace({wire:?}, values)"), out)?;

@@ -81,10 +81,8 @@ impl Put {
     /// Adds to a counter; several times is their sum.
     #[must_use]
     pub fn count(mut self, column: &'static str, by: i64) -> Self {
-        let before = match self.columns.get(column) {
-            Some(Change::Count(before)) => *before,
-            _ => 0,
-        };
+        let before = self.columns.get(column);
+        let before = if let Some(Change::Count(before)) = before { *before } else { 0 };
         self.columns.insert(column, Change::Count(before.saturating_add(by)));
         self
     }
