@@ -1,10 +1,11 @@
 //! The HTTP interface against its own description, and against clients of others: schemathesis
 //! sends what the OpenAPI document allows, and what it forbids, and holds every answer against it;
-//! the SDK of CloudEvents sends events and reads them back; a module of TypeScript that is made of a
-//! schema is compiled, and used.
+//! the SDK of CloudEvents sends events and reads them back; a module of TypeScript that is made of
+//! a schema is compiled, and used.
 //!
 //! The work is done by `scripts/schemathesis/run`, `scripts/cloudevents/run` and
-//! `scripts/typescript/run`, which can be run by hand as well. They install pinned versions, and say `SKIPPED` where that cannot be.
+//! `scripts/typescript/run`, which can be run by hand as well. They install pinned versions, and
+//! say `SKIPPED` where that cannot be.
 
 use crate::failure::Failure;
 use crate::process::{Invocation, cargo};

@@ -315,7 +315,8 @@ fn a_question_is_answered_in_every_layout() {
     check(&sandbox, "query.ndjson", &["query", "--format", "ndjson", "-e", text]);
     check(&sandbox, "query.csv", &["query", "--format", "csv", "-e", text]);
     let nested = "?{key, events: many {kind: type, at, effects: many {kind: other, of} \
-                  :- event{type: other, key: of, cause: id}} :- event{id, key, type, at} order by at} \
+                  :- event{type: other, key: of, cause: id}} \
+                  :- event{id, key, type, at} order by at} \
                   :- event{root: \"shipment\", key}";
     check(&sandbox, "query-tree.txt", &["query", "--format", "tree", "-e", nested]);
 }

@@ -5,8 +5,8 @@
 //!                                                └▶ a module of TypeScript, with its client
 //! ```
 //! The same schema gives the same bytes. What the modules need at run time is in
-//! `laterbase::typed`, or stands in the module itself. Left out: reading files, and what the hash of
-//! a schema is.
+//! `laterbase::typed`, or stands in the module itself. Left out: reading files, and what the hash
+//! of a schema is.
 #![forbid(unsafe_code)]
 
 mod comments;

@@ -39,6 +39,12 @@ const PACKAGES: &[Package] = &[
         outside: &["hashbrown", "jiff", "regex", "rust_decimal", "rustc-hash", "thiserror"],
     },
     Package {
+        name: "laterbase-generate",
+        folder: "crates/laterbase-generate",
+        level: Some(2),
+        outside: &["thiserror"],
+    },
+    Package {
         name: "laterbase-sync",
         folder: "crates/laterbase-sync",
         level: Some(1),
@@ -169,6 +175,12 @@ const PACKAGES: &[Package] = &[
         folder: "examples/fleet",
         level: None,
         outside: &["serde", "serde_json"],
+    },
+    Package {
+        name: "laterbase-example-typed",
+        folder: "examples/typed",
+        level: None,
+        outside: &["serde"],
     },
     Package {
         name: "laterbase-bench",

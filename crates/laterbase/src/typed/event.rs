@@ -42,8 +42,8 @@ pub enum TypedError {
     },
     /// It was written by another schema, whose numbers may mean other fields.
     #[error(
-        "the event was written by the schema {found}, not by {wanted}: ask a question for it, which \
-         knows both, or generate the module from the schema of the database"
+        "the event was written by the schema {found}, not by {wanted}: ask a question for it, \
+         which knows both, or generate the module from the schema of the database"
     )]
     OtherSchema {
         /// The schema of the program.

@@ -109,7 +109,10 @@ typed!(EventId, DataType::Id, self => Value::Id(*self), Value::Id(it) => *it);
 typed!(
     Period,
     DataType::Period,
-    self => Value::Period(self.from.map(Timestamp::as_micros), self.until.map(Timestamp::as_micros)),
+    self => {
+        let micros = |end: Option<Timestamp>| end.map(Timestamp::as_micros);
+        Value::Period(micros(self.from), micros(self.until))
+    },
     Value::Period(from, until) => Self {
         from: from.map(Timestamp::from_micros),
         until: until.map(Timestamp::from_micros),

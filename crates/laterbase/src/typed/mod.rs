@@ -7,7 +7,8 @@
 //! | `decimal` | [`Decimal`], exact |
 //! | `text`, `ref` | `String` |
 //! | `bytes` | [`Bytes`] |
-//! | `time`, `date`, `duration`, `period` | [`Timestamp`](crate::Timestamp), [`Date`], [`Span`], [`Period`] |
+//! | `time`, `date` | [`Timestamp`](crate::Timestamp), [`Date`] |
+//! | `duration`, `period` | [`Span`], [`Period`] |
 //! | `id` | [`EventId`](crate::EventId) |
 //! | `list T`, `set T` | `Vec<T>`, `BTreeSet<T>` |
 //! | `json` | [`Json`] |
@@ -54,7 +55,8 @@ pub fn serialize<T: Typed, S: Serializer>(value: &T, serializer: S) -> Result<S:
     AsJson(&value.to_value()).serialize(serializer)
 }
 
-/// Reads a value as questions answer it; from JSON, since only that hands on all digits of a number.
+/// Reads a value as questions answer it; from JSON, since only that hands on all digits of a
+/// number.
 ///
 /// # Errors
 /// What the deserializer fails with, and where the value is not of the type.

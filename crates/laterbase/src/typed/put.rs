@@ -137,8 +137,8 @@ impl Put {
         self
     }
 
-    /// The statement. What is taken from a set while something else is added to it is a statement of
-    /// its own, in one transaction.
+    /// The statement. What is taken from a set while something else is added to it is a statement
+    /// of its own, in one transaction.
     #[must_use]
     pub fn statement(&self) -> Statement {
         let mut parameters = vec![("key".to_owned(), Value::text(&self.key))];
@@ -159,7 +159,9 @@ impl Put {
                         first.push(format!("{column}: +{added}"));
                     }
                     if !remove.is_empty() {
-                        let taken = bind(Value::set(remove.clone()));
+                        // A minus before a parameter would be that of a number.
+                        let taken: Vec<String> = remove.iter().cloned().map(&mut bind).collect();
+                        let taken = format!("[{}]", taken.join(", "));
                         let of = if insert.is_empty() { &mut first } else { &mut second };
                         of.push(format!("{column}: -{taken}"));
                     }
