@@ -10,6 +10,8 @@ const TEXT: &str = "content-type: text/plain";
 const PATH: &str = "/db/default/schema";
 const FIRST: &str = "root shipment {\n    event 1 departed { 1 port: text }\n}\n";
 
+const CANONICAL: &str = "root shipment { event 1 departed { 1 port: text } }\n";
+
 fn served() -> (Running, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     Database::create(directory.path(), Options::default()).unwrap().close().unwrap();
@@ -28,14 +30,14 @@ fn a_schema_is_put_and_read_back_with_its_hash_as_entity_tag() {
     let (status, change) = put(&server, PATH, &[], FIRST);
     assert_eq!((status, change["changes"].as_array().unwrap().len()), (200, 2), "{change}");
     let (status, headers, body) = server.ask_whole("GET", PATH, &["accept: text/plain"], b"");
-    assert_eq!((status, body.as_str()), (200, FIRST));
+    assert_eq!((status, body.as_str()), (200, CANONICAL));
     let tag = format!("\"{}\"", change["hash"].as_str().unwrap());
     assert_eq!(headers["etag"], tag);
     let same = server.ask("GET", PATH, &[&format!("if-none-match: {tag}")], b"");
     assert_eq!(same.0, 304);
     let (status, body) = server.ask("GET", PATH, &[], b"");
     let shown: Value = serde_json::from_str(&body).unwrap();
-    assert_eq!((status, &shown["text"], &shown["conflicts"]), (200, &json!(FIRST), &json!([])));
+    assert_eq!((status, &shown["text"], &shown["conflicts"]), (200, &json!(CANONICAL), &json!([])));
     assert_eq!(shown["history"][0]["event"], change["event"]);
     let (status, again) = put(&server, PATH, &[], FIRST);
     assert_eq!((status, &again["event"]), (200, &Value::Null));
@@ -77,7 +79,6 @@ fn a_dry_run_says_what_would_change_and_changes_nothing() {
     let changes = json!(["+ root shipment", "+ event shipment.departed"]);
     assert_eq!((status, &told["changes"]), (200, &changes));
     assert_eq!(server.ask("GET", PATH, &["accept: text/plain"], b""), (200, String::new()));
-    assert_eq!(put(&server, PATH, &["content-type: image/png"], FIRST).0, 400);
     assert_eq!(server.ask("PUT", PATH, &["content-type: image/png"], b"x").0, 415);
     assert_eq!(server.ask("PUT", PATH, &[TEXT], b"\xff").0, 400);
 }
