@@ -8,8 +8,8 @@
 //! @ 2027-03-02 sync a b     the two copies sync
 //! @ 2027-03-05 vector v a   `$v` is from now on what `a` holds
 //! ```
-//! What is expected of a question stands behind a line `--`, a row to a line. Cases of public suites
-//! are data alone: their steps in this language, their rows as they say them.
+//! What is expected of a question stands behind a line `--`, a row to a line. Cases of public
+//! suites are data alone: their steps in this language, their rows as they say them.
 //!
 //! Breaks that this test catches: what was known taken for what had been recorded, and the other
 //! way round.

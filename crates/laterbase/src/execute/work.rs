@@ -23,7 +23,7 @@ use crate::table;
 /// A statement that is carried out.
 pub(super) enum Work {
     Query(Box<QuerySyntax>),
-    Steps(Steps),
+    Steps(Box<Steps>),
 }
 
 /// What is carried out as one.
@@ -48,10 +48,10 @@ pub(super) fn sort(statements: Vec<Statement>) -> (Vec<RuleSyntax>, Vec<Work>, V
             StatementKind::Mutation(mutation) => {
                 let times = TimesSyntax::default();
                 let steps = vec![Step::Mutation(mutation)];
-                works.push(Work::Steps(Steps(Transaction { times, steps })));
+                works.push(Work::Steps(Box::new(Steps(Transaction { times, steps }))));
             }
             StatementKind::Transaction(transaction) => {
-                works.push(Work::Steps(Steps(transaction)));
+                works.push(Work::Steps(Box::new(Steps(transaction))));
             }
             StatementKind::Declaration(_) => told.push(
                 Diagnostic::error(span, "a schema is not declared among statements")
