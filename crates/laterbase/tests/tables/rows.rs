@@ -3,7 +3,10 @@
 use std::thread;
 
 use laterbase::ask::Value;
-use laterbase::{Cut, TableError, TimeRange, Timestamp};
+use laterbase::{
+    After, AppendCondition, AppendError, ConditionItem, ConditionMatch, Cut, NewEvent, TableError,
+    TimeRange, Timestamp,
+};
 use serde::Deserialize;
 
 use crate::support::at;
@@ -247,4 +250,28 @@ fn columns_of_a_lax_table_that_are_not_declared_are_kept() {
         ask(&fixture.db, "?{port, depth_m} :- place{port, depth_m}"),
         [r#"{"depth_m":24,"port":"NLRTM"}"#]
     );
+}
+
+#[test]
+fn a_condition_fails_when_a_row_has_changed() {
+    let fixture = declared();
+    let customers = fixture.db.table("customer").unwrap();
+    customers.put("c1").set("name", "Acme").run().unwrap();
+    let row = ConditionItem { tags: vec!["_table.1:c1".parse().unwrap()], types: Vec::new() };
+    let puts = ConditionItem { tags: Vec::new(), types: vec!["put".try_into().unwrap()] };
+    for (matches, key, is_touched) in [
+        (ConditionMatch::Items(vec![row.clone()]), "c1", true),
+        (ConditionMatch::Items(vec![row]), "c2", false),
+        (ConditionMatch::Items(vec![puts]), "c2", true),
+        (ConditionMatch::All, "c2", true),
+    ] {
+        let after = After::Cursor(fixture.db.cursor());
+        customers.put(key).set("name", "Acme").run().unwrap();
+        let mut commit = fixture.db.commit();
+        commit.push(&NewEvent::new("invoice", "i1", "sent")).unwrap();
+        commit.fail_if(AppendCondition { matches: matches.clone(), after });
+        let appended = fixture.db.append(&mut commit).map(drop);
+        let failed = matches!(appended, Err(AppendError::ConditionFailed { .. }));
+        assert_eq!(failed, is_touched, "{matches:?} {key}: {appended:?}");
+    }
 }
