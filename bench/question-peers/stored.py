@@ -18,23 +18,23 @@ INSIDE = """with recursive inside(item) as (
     select item from box where key = {first} {cut}
     union select box.item from inside join box on box.key = inside.item {and_cut})"""
 ALL = {"cut": "", "and_cut": ""}
-CUT = {"cut": "and tx <= $tx", "and_cut": "and box.tx <= $tx"}
+CUT = {"cut": "and tx_us <= $tx", "and_cut": "and box.tx_us <= $tx"}
 
 SELECTIVE = {
     "key": "key = $key",
-    "key, as of": "key = $key and tx <= $tx",
-    "key, valid": "key = $key and at >= $from and at < $until",
-    "key, as of, valid": "key = $key and tx <= $tx and at >= $from and at < $until",
-    "last one of a key": "key = $key order by at desc, port limit 1",
-    "range of valid time": "at >= $from and at < $soon",
-    "range of valid time, as of": "at >= $from and at < $soon and tx <= $tx",
-    "range of transaction time": "tx >= $commit and tx < $next",
+    "key, as of": "key = $key and tx_us <= $tx",
+    "key, valid": "key = $key and at_us >= $from and at_us < $until",
+    "key, as of, valid": "key = $key and tx_us <= $tx and at_us >= $from and at_us < $until",
+    "last one of a key": "key = $key order by at_us desc, port limit 1",
+    "range of valid time": "at_us >= $from and at_us < $soon",
+    "range of valid time, as of": "at_us >= $from and at_us < $soon and tx_us <= $tx",
+    "range of transaction time": "tx_us >= $commit and tx_us < $next",
 }
 
 QUESTIONS = {
     "selective": {
         name: "select distinct "
-        + ("key, at" if "range" in name else "at, port")
+        + ("key, at_us" if "range" in name else "at_us, port")
         + " from shipment where type = 'departed' and "
         + where
         for name, where in SELECTIVE.items()
@@ -51,21 +51,21 @@ QUESTIONS = {
             group by port""",
         "weight by carrier": """select carrier, sum(weight_kg) from shipment
             where type = 'departed' group by carrier""",
-        "one seal, no index": """select distinct key, at from shipment
+        "one seal, no index": """select distinct key, at_us from shipment
             where type = 'departed' and seal = $seal""",
     },
 }
 
 COLUMNS = {
-    "shipment": "type {t}, key {t}, at {i}, port {t}, carrier {t}, weight_kg {d}, gate {i}, "
-    "seal {t}, driver {t}, tx {i}",
-    "box": "key {t}, item {t}, at {i}, tx {i}",
+    "shipment": "type {t}, key {t}, at_us {i}, port {t}, carrier {t}, weight_kg {d}, gate {i}, "
+    "seal {t}, driver {t}, tx_us {i}",
+    "box": "key {t}, item {t}, at_us {i}, tx_us {i}",
 }
 
 INDEXES = [
     "create index shipment_key on shipment(key)",
-    "create index shipment_at on shipment(at)",
-    "create index shipment_tx on shipment(tx)",
+    "create index shipment_at on shipment(at_us)",
+    "create index shipment_tx on shipment(tx_us)",
     "create index box_key on box(key)",
 ]
 

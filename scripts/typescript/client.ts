@@ -47,11 +47,20 @@ for (const [name, value] of Object.entries({ ...measured, ...absent })) {
 same((await client.events(ShipmentClosed)).length, 1);
 
 const own = "?{port, carrier} :- shipment.departed{key: $key, port, carrier}";
-same(await client.askAs(ShipmentDeparted, own, { key: "4711" }), [{ port: departed.port, carrier: null }]);
+const asked = await client.askAs(ShipmentDeparted, own, { key: "4711" });
+same(asked, [{ port: departed.port, carrier: null }]);
 const answer = await client.ask("?{n: count(), big: max(p)} :- shipment.booked{pieces: p}");
 same(answer.rows, [{ n: 1, big: 9007199254740993n }]);
 const refused = await client.ask("?{n} :- nothing").catch((error: unknown) => error);
 if (!(refused instanceof Problem) || refused.type !== "/problems/query") throw refused;
-const none: Customer[] = [];
-same(none, []);
+
+const put =
+  "put customer{key: $key, name: $name, points: +$points, tags: +$tags, credit: decimal($credit)}";
+const acme = { key: "c1", name: "Acme", points: 9007199254740993n, tags: ["cold"], credit: "0.125" };
+await client.ask(put, acme);
+const customers: Customer[] = await client.rows(Customer);
+same(customers, [{ ...acme, region: "EU", note: null }].map(({ key, name, ...rest }) => ({
+  key, name, region: rest.region, points: rest.points, tags: rest.tags, note: rest.note,
+  credit: rest.credit,
+})));
 console.log("events of a schema, there and back: ok");

@@ -19,7 +19,8 @@ use laterbase::{
 use crate::failure::{Exit, Failure};
 
 /// Nobody but the database records there.
-pub(crate) const RESERVED: &str = "roots that begin with `_` are the database's own";
+pub(crate) const RESERVED: &str = "roots that begin with `_` are the database's own; rows of \
+                                   tables are written by `put` and `delete`";
 
 /// A database was not opened or created.
 pub(crate) fn opening(error: &OpenError, directory: &Path) -> Failure {

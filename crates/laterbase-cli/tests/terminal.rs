@@ -3,7 +3,13 @@
 //! What is typed waits for what was expected to show before it; nothing waits for a time to pass.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says where")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test that cannot go on says where"
+)]
 
 mod support;
 

@@ -99,8 +99,5 @@ pub(crate) fn tables(schema: &Schema) -> Vec<(u32, &Table)> {
 
 /// What a set or a list is of.
 pub(crate) fn element(data_type: &DataType) -> &DataType {
-    match data_type {
-        DataType::List(of) | DataType::Set(of) => of,
-        other => other,
-    }
+    if let DataType::List(of) | DataType::Set(of) = data_type { of } else { data_type }
 }

@@ -223,12 +223,12 @@ fn type_of(data_type: &DataType) -> String {
 
 fn kind_of(field: &Field) -> String {
     fn kind(data_type: &DataType) -> String {
-        match data_type {
-            DataType::List(of) | DataType::Set(of) => format!("{{ of: {} }}", kind(of)),
-            DataType::Ref(_) => "\"text\"".to_owned(),
-            DataType::Record(_) => "\"json\"".to_owned(),
-            other => format!("\"{other}\""),
+        if let DataType::List(of) | DataType::Set(of) = data_type {
+            return format!("{{ of: {} }}", kind(of));
         }
+        let is_record = matches!(data_type, DataType::Record(_));
+        let plain = if is_record { &DataType::Json } else { data_type.base() };
+        format!("\"{plain}\"")
     }
     kind(&field.data_type)
 }

@@ -167,7 +167,9 @@ proptest! {
     }
 
     #[test]
-    fn the_one_who_knows_all_has_its_way(plan in prop::collection::vec((edits(), any::<u16>()), 1..6)) {
+    fn the_one_who_knows_all_has_its_way(
+        plan in prop::collection::vec((edits(), any::<u16>()), 1..6),
+    ) {
         let mut plan = plan;
         plan.last_mut().unwrap().1 = u16::MAX;
         let changes = history(&plan);

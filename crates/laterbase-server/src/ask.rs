@@ -145,10 +145,6 @@ fn outcome(
     carried_out.map(|()| outcome).map_err(|error| not_carried_out(&error))
 }
 
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "the library may come to know more ways to fail"
-)]
 fn not_carried_out(error: &ExecuteError) -> Problem {
     let shown = |problem: Problem| {
         let told = error.diagnostics();

@@ -123,10 +123,6 @@ fn expected(headers: &HeaderMap) -> Result<Option<SchemaHash>, Problem> {
     hash.map(Some).ok_or_else(unknown)
 }
 
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "the library may come to know more ways to fail"
-)]
 fn not_applied(error: &SchemaError, text: &str) -> Problem {
     match error {
         SchemaError::Mistakes(_) => mistaken(error.diagnostics(), text, error.render("schema")),

@@ -199,7 +199,7 @@ fn model(operations: &[&Operation], at: i64) -> Option<String> {
     let name = names.max_by_key(|(place, _)| *place).and_then(|(_, name)| name.as_text());
     let name = name.map_or_else(|| "null".to_owned(), |name| format!("{name:?}"));
     let added = |it: &&&Operation| it.cells.get(&2).and_then(Cbor::as_integer).map(i128::from);
-    let points: i128 = alive().filter_map(|it| added(&it)).sum();
+    let points: i128 = alive().filter_map(added).sum();
     let mut adds: BTreeSet<(String, EventId)> = BTreeSet::new();
     let mut removed: BTreeSet<(String, EventId)> = BTreeSet::new();
     let text = |value: &Cbor| value.as_text().unwrap_or_default().to_owned();

@@ -393,13 +393,7 @@ impl Opening {
             #[cfg(feature = "query")]
             schema: crate::declared::SchemaState::starting_at(system_upto),
         });
-        let threads = if inner.options.threads {
-            Threads::start(&inner).map_err(OpenError::Threads)?
-        } else {
-            Threads::default()
-        };
-        inner.bell.ring_maintenance();
-        Ok(Database::new(inner, threads, report))
+        started(inner, report)
     }
 }
 
@@ -409,6 +403,17 @@ impl OpenReport {
         self.torn_tail.clone_from(&recovery.torn_tail);
         self.damages.clone_from(&recovery.damages);
     }
+}
+
+/// With the threads that it wants.
+fn started(inner: Arc<Inner>, report: OpenReport) -> Result<Database, OpenError> {
+    let threads = if inner.options.threads {
+        Threads::start(&inner).map_err(OpenError::Threads)?
+    } else {
+        Threads::default()
+    };
+    inner.bell.ring_maintenance();
+    Ok(Database::new(inner, threads, report))
 }
 
 /// The highest time that this replica gave out, or saw arrive.

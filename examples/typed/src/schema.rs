@@ -461,4 +461,15 @@ impl CustomerPut {
     pub fn statement(&self) -> ::laterbase::typed::Statement {
         self.0.statement()
     }
+
+    /// Puts it.
+    ///
+    /// # Errors
+    /// [`ExecuteError`](::laterbase::execute::ExecuteError) says why it cannot be put.
+    pub fn run(
+        &self,
+        database: &::laterbase::Database,
+    ) -> Result<::laterbase::execute::Done, ::laterbase::execute::ExecuteError> {
+        self.0.statement().run(database)
+    }
 }

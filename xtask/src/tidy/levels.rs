@@ -161,7 +161,7 @@ const PACKAGES: &[Package] = &[
         name: "laterbase-sim",
         folder: "crates/laterbase-sim",
         level: None,
-        outside: &["serde"],
+        outside: &["ciborium", "serde"],
     },
     Package { name: "xtask", folder: "xtask", level: None, outside: &[] },
     Package {

@@ -104,26 +104,26 @@ fn shown(context: &Context) -> Result<Value, Failure> {
 }
 
 fn apply(file: &Path, context: &mut Context) -> Result<(), Failure> {
-    let (name, text) = (file.display().to_string(), read_text(file)?);
+    let (name, read) = (file.display().to_string(), read_text(file)?);
     let change = match context.open_or_forward()? {
         Place::Here(database) => {
-            let change = database.apply_schema(&text);
+            let change = database.apply_schema(&read);
             let change = change.map_err(|error| not_applied(&error, &name))?;
             database.close().map_err(|error| refusals::closing(&error))?;
             laterbase_json::schema_change(&change)
         }
         #[cfg(feature = "remote")]
-        Place::There(there) => there.put("/schema", "text/plain", &text)?,
+        Place::There(there) => there.put("/schema", "text/plain", &read)?,
     };
     if context.json() {
         return context.out.line(change);
     }
     show_changes(&change, context)?;
-    let hash = change["hash"].as_str().unwrap_or_default();
-    if change["event"].is_null() {
+    let hash = text(&change, "hash").to_owned();
+    if text(&change, "event").is_empty() {
         return context.out.line(format_args!("the schema is {hash} already"));
     }
-    let settled = change["settled"].as_u64().unwrap_or_default();
+    let settled = change.get("settled").and_then(Value::as_u64).unwrap_or_default();
     let settled = match settled {
         0 => String::new(),
         settled => format!(", {} settled", counted(settled, "conflict")),
@@ -132,30 +132,29 @@ fn apply(file: &Path, context: &mut Context) -> Result<(), Failure> {
 }
 
 fn diff(file: &Path, context: &mut Context) -> Result<(), Failure> {
-    let (name, text) = (file.display().to_string(), read_text(file)?);
+    let (name, read) = (file.display().to_string(), read_text(file)?);
     let difference = match context.open_to_read()? {
         Place::Here(database) => {
-            let difference = database.schema_difference(&text);
+            let difference = database.schema_difference(&read);
             let difference = difference.map_err(|error| not_applied(&error, &name))?;
             if !difference.is_allowed() {
-                let rendered = difference.render_refusals(&name, &text);
+                let rendered = difference.render_refusals(&name, &read);
                 let message = rendered.strip_prefix("error: ").unwrap_or(&rendered);
                 return Err(Failure::new(Exit::Refused, message.trim_end()));
             }
             laterbase_json::schema_difference(&difference)
         }
         #[cfg(feature = "remote")]
-        Place::There(there) => there.put("/schema?dry_run=true", "text/plain", &text)?,
+        Place::There(there) => there.put("/schema?dry_run=true", "text/plain", &read)?,
     };
     if context.json() {
         return context.out.line(difference);
     }
     show_changes(&difference, context)?;
-    if difference["hash"] == difference["base"] {
+    let (base, hash) = (text(&difference, "base"), text(&difference, "hash"));
+    if hash == base {
         return context.out.line("nothing changes");
     }
-    let (base, hash) = (&difference["base"], &difference["hash"]);
-    let (base, hash) = (base.as_str().unwrap_or_default(), hash.as_str().unwrap_or_default());
     context.out.line(format_args!("the schema {base} would become {hash}"))
 }
 
@@ -167,13 +166,13 @@ fn show_changes(document: &Value, context: &mut Context) -> Result<(), Failure> 
 }
 
 fn show_text(schema: &Value, context: &mut Context) -> Result<(), Failure> {
-    let text = schema["text"].as_str().unwrap_or_default();
-    if text.is_empty() {
+    let shown = text(schema, "text");
+    if shown.is_empty() {
         return context.out.line("no schema: anything may be recorded");
     }
     context.page();
-    context.out.bytes(text.as_bytes())?;
-    let conflicts = schema["conflicts"].as_array().map_or(0, Vec::len);
+    context.out.bytes(shown.as_bytes())?;
+    let conflicts = rows(schema, "conflicts").len();
     if conflicts > 0 {
         let told = format!(
             "// {}: see `laterbase schema show --conflicts`",
@@ -186,12 +185,12 @@ fn show_text(schema: &Value, context: &mut Context) -> Result<(), Failure> {
 }
 
 fn show_conflicts(schema: &Value, context: &mut Context) -> Result<(), Failure> {
-    let all = schema["conflicts"].as_array().cloned().unwrap_or_default();
+    let all = rows(schema, "conflicts");
     if all.is_empty() {
         return context.out.line("no conflicts");
     }
     let mut table = Table::new(&CONFLICTS);
-    for conflict in &all {
+    for conflict in all {
         let row = ["what", "kept", "other", "event"];
         let row = row.map(|name| text(conflict, name).to_owned());
         table.row(row.to_vec(), &mut context.out)?;
@@ -201,13 +200,13 @@ fn show_conflicts(schema: &Value, context: &mut Context) -> Result<(), Failure> 
 }
 
 fn show_history(schema: &Value, context: &mut Context) -> Result<(), Failure> {
-    let all = schema["history"].as_array().cloned().unwrap_or_default();
+    let all = rows(schema, "history");
     if all.is_empty() {
         return context.out.line("no schema was ever applied");
     }
     let clock = context.clock();
     let mut table = Table::new(&HISTORY);
-    for applied in &all {
+    for applied in all {
         let at = text(applied, "at");
         let at = laterbase_json::time::parse(at).map_or(at.to_owned(), |at| clock.format(at));
         let rest = ["replica", "hash", "base", "event"].map(|name| text(applied, name).to_owned());
@@ -227,19 +226,19 @@ fn text<'v>(document: &'v Value, name: &str) -> &'v str {
 }
 
 fn texts<'v>(document: &'v Value, name: &str) -> impl Iterator<Item = &'v str> {
-    document[name].as_array().into_iter().flatten().filter_map(Value::as_str)
+    rows(document, name).iter().filter_map(Value::as_str)
 }
 
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "the library may come to know more ways to fail"
-)]
+fn rows<'v>(document: &'v Value, name: &str) -> &'v [Value] {
+    document.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
 fn not_applied(error: &SchemaError, name: &str) -> Failure {
     match error {
         SchemaError::Mistakes(error) => refused(error, name).with_exit(Exit::Refused),
         SchemaError::Append(error) => refusals::appending(error),
         SchemaError::Read(error) => refusals::reading(error),
-        other => Failure::new(Exit::Conflict, other),
+        other @ (SchemaError::Changed { .. } | _) => Failure::new(Exit::Conflict, other),
     }
 }
 

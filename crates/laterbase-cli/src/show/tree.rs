@@ -60,32 +60,20 @@ impl Tree {
     fn branch(&mut self, rest: &str, is_last: bool, entry: &Entry<'_>) {
         let (first, rest) = forks(rest, is_last);
         let name = visible(entry.name);
-        match entry.value {
-            Value::Record(_) => {
-                let entries = members(entry.value, entry.data_type);
-                self.row(&first, &rest, &name, entries);
-            }
-            Value::List(rows) => {
-                let label = self.style.paint(Ink::Name, &format!("{name}:"));
-                let count =
-                    if rows.is_empty() { "none".to_owned() } else { rows.len().to_string() };
-                let count = self.style.paint(Ink::Faint, &count);
-                self.text.push_str(&format!("{first}{label} {count}\n"));
-                let of = match entry.data_type {
-                    Some(DataType::List(of)) => Some(of.as_ref()),
-                    _ => None,
-                };
-                let last = rows.len().saturating_sub(1);
-                for (at, row) in rows.iter().enumerate() {
-                    let (first, rest) = forks(&rest, at == last);
-                    self.row(&first, &rest, "", members(row, of));
-                }
-            }
-            _ => {
-                let label = self.style.paint(Ink::Name, &format!("{name}:"));
-                let none = self.style.paint(Ink::Faint, "none");
-                self.text.push_str(&format!("{first}{label} {none}\n"));
-            }
+        if let Value::Record(_) = entry.value {
+            let entries = members(entry.value, entry.data_type);
+            return self.row(&first, &rest, &name, entries);
+        }
+        let rows: &[Value] = if let Value::List(rows) = entry.value { rows } else { &[] };
+        let label = self.style.paint(Ink::Name, &format!("{name}:"));
+        let count = if rows.is_empty() { "none".to_owned() } else { rows.len().to_string() };
+        let count = self.style.paint(Ink::Faint, &count);
+        self.text.push_str(&format!("{first}{label} {count}\n"));
+        let of = if let Some(DataType::List(of)) = entry.data_type { Some(&**of) } else { None };
+        let last = rows.len().saturating_sub(1);
+        for (at, row) in rows.iter().enumerate() {
+            let (first, rest) = forks(&rest, at == last);
+            self.row(&first, &rest, "", members(row, of));
         }
     }
 
@@ -103,10 +91,9 @@ impl Tree {
             let name = visible(entry.name);
             let comma = if at.saturating_add(1) == entries.len() { "" } else { "," };
             let around = display_width(&name).saturating_add(2).saturating_add(comma.len());
-            let mut value = match entry.value {
-                Value::Null => "none".to_owned(),
-                value => visible(&cell_text(value)),
-            };
+            let is_none = entry.value.is_null();
+            let mut value =
+                if is_none { "none".to_owned() } else { visible(&cell_text(entry.value)) };
             if let Some(width) = self.style.width {
                 let room = width.saturating_sub(indent).saturating_sub(around);
                 value = truncate(&value, room.max(VALUE_WIDTH_MIN));
@@ -121,7 +108,7 @@ impl Tree {
                 self.text.push(' ');
                 used = used.saturating_add(1);
             }
-            let ink = if entry.value.is_null() { Ink::Faint } else { Ink::Plain };
+            let ink = if is_none { Ink::Faint } else { Ink::Plain };
             let name = self.style.paint(Ink::Faint, &format!("{name}:"));
             self.text.push_str(&format!("{name} {}{comma}", self.style.paint(ink, &value)));
             used = used.saturating_add(width);
@@ -142,44 +129,30 @@ fn forks(rest: &str, is_last: bool) -> (String, String) {
 
 /// Whether it is a row or rows of its own, and no plain value.
 fn is_branch(entry: &Entry<'_>) -> bool {
-    let is_typed = match entry.data_type {
-        Some(DataType::Record(_)) => true,
-        Some(DataType::List(of)) => matches!(of.as_ref(), DataType::Record(_)),
-        _ => false,
-    };
+    let is_record = |of: &DataType| matches!(of, DataType::Record(_));
+    let is_typed = entry
+        .data_type
+        .is_some_and(|it| is_record(it) || matches!(it, DataType::List(of) if is_record(of)));
     // A server tells its rows in JSON, which has no types.
-    let is_rows = |values: &[Value]| {
-        !values.is_empty() && values.iter().all(|value| matches!(value, Value::Record(_)))
-    };
-    match entry.value {
-        Value::Record(_) => true,
-        Value::List(values) => is_typed || is_rows(values),
-        Value::Null => is_typed,
-        _ => false,
+    let is_row = |value: &Value| matches!(value, Value::Record(_));
+    if let Value::List(values) = entry.value {
+        return is_typed || (!values.is_empty() && values.iter().all(is_row));
     }
+    is_row(entry.value) || (is_typed && entry.value.is_null())
 }
 
 /// The fields of a row, in the order of its type where that is known.
 fn members<'a>(row: &'a Value, data_type: Option<&'a DataType>) -> Vec<Entry<'a>> {
-    match (row, data_type) {
-        (_, Some(DataType::Record(columns))) => {
-            let entry = |column: &'a Column| Entry {
-                name: &column.name,
-                value: row.field(&column.name),
-                data_type: Some(&column.data_type),
-            };
-            columns.iter().map(entry).collect()
-        }
-        (Value::Record(fields), _) => {
-            let entry = |(name, value): &'a (std::sync::Arc<str>, Value)| Entry {
-                name,
-                value,
-                data_type: None,
-            };
-            fields.iter().map(entry).collect()
-        }
-        _ => Vec::new(),
+    if let Some(DataType::Record(columns)) = data_type {
+        let entry = |column: &'a Column| Entry {
+            name: &column.name,
+            value: row.field(&column.name),
+            data_type: Some(&column.data_type),
+        };
+        return columns.iter().map(entry).collect();
     }
+    let Value::Record(fields) = row else { return Vec::new() };
+    fields.iter().map(|(name, value)| Entry { name, value, data_type: None }).collect()
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ pub(super) fn structs(
 fn put(table: &Table, members: &[Member<'_>], named: &str, out: &mut Writer) -> Result<(), Clash> {
     let of = format!("a put into the table `{}`", table.name);
     let mut scope = Scope::default();
-    for own in ["new", "valid_from", "valid_until", "statement"] {
+    for own in ["new", "valid_from", "valid_until", "statement", "run"] {
         scope.take(own, format!("`{own}` of {of}"))?;
     }
     out.line("");
@@ -85,6 +85,17 @@ fn put(table: &Table, members: &[Member<'_>], named: &str, out: &mut Writer) -> 
     out.open("pub fn statement(&self) -> ::laterbase::typed::Statement {");
     out.line("self.0.statement()");
     out.close("}");
+    out.line("");
+    out.line("/// Puts it.");
+    out.line("///");
+    out.line("/// # Errors");
+    out.line("/// [`ExecuteError`](::laterbase::execute::ExecuteError) says why it cannot be put.");
+    out.open("pub fn run(");
+    out.line("&self,");
+    out.line("database: &::laterbase::Database,");
+    out.reopen(") -> Result<::laterbase::execute::Done, ::laterbase::execute::ExecuteError> {");
+    out.line("self.0.statement().run(database)");
+    out.close("}");
     out.close("}");
     Ok(())
 }
@@ -104,9 +115,12 @@ fn column(member: &Member<'_>, of: &str, scope: &mut Scope, out: &mut Writer) ->
         out.close("}");
         Ok(())
     };
-    let argument = |data_type: &DataType, in_set: bool| match data_type {
-        DataType::Text | DataType::Ref(_) => (": impl Into<String>".to_owned(), ".into()"),
-        other => (format!(": {}", type_of(other, in_set)), ""),
+    let argument = |data_type: &DataType, in_set: bool| {
+        if matches!(data_type.base(), DataType::Text) {
+            (": impl Into<String>".to_owned(), "Into::<String>::into(value)")
+        } else {
+            (format!(": {}", type_of(data_type, in_set)), "value")
+        }
     };
     match field.merge {
         Merge::Counter => {
@@ -116,8 +130,7 @@ fn column(member: &Member<'_>, of: &str, scope: &mut Scope, out: &mut Writer) ->
         Merge::LastWriter => {
             let (kind, into) = argument(&field.data_type, false);
             let comment = format!("Sets `{}`.", field.name);
-            let call = format!("set({wire:?}, value{into})")
-                .replace("value.into()", "Into::<String>::into(value)");
+            let call = format!("set({wire:?}, {into})");
             method(&name, &comment, &format!(", value{kind}"), &call, out)?;
             if !field.is_optional {
                 return Ok(());
@@ -127,7 +140,6 @@ fn column(member: &Member<'_>, of: &str, scope: &mut Scope, out: &mut Writer) ->
         }
         Merge::ObservedRemove => {
             let (kind, into) = argument(element(&field.data_type), true);
-            let into = if into.is_empty() { "value" } else { "Into::<String>::into(value)" };
             let whole = format!(", values: {}", type_of(&field.data_type, false));
             let comment = format!("Says all that is in `{}`.", field.name);
             method(&name, &comment, &whole, &format!("replace({wire:?}, values)"), out)?;

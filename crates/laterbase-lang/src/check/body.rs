@@ -455,7 +455,7 @@ impl<'a> Checker<'a> {
         let before = scope.typed(found);
         let base = |typed: &Typed| typed.data_type.as_ref().map(|it| it.base().clone());
         match (base(&before), base(&typed)) {
-            (Some(a), Some(b)) if a != b => {
+            (Some(a), Some(b)) if a != b && !equals_by_value(&a, &b) => {
                 let other = scope.fresh(typed.clone(), name.span);
                 let side = |id, typed| Typing {
                     expression: Expression::Variable(id),
@@ -673,4 +673,11 @@ fn is_plain(value: &Value) -> bool {
         | Value::Period(..)
         | Value::Set(_) => false,
     }
+}
+
+/// Whether values of two types are equal exactly when they are one value. Numbers are equal by what
+/// they say, and JSON holds any of them; a text in it equals a text that is declared.
+fn equals_by_value(a: &DataType, b: &DataType) -> bool {
+    let is_one = |it: &DataType| matches!(it, DataType::Text | DataType::Bool | DataType::Id);
+    matches!((a, b), (DataType::Json, other) | (other, DataType::Json) if is_one(other))
 }

@@ -200,7 +200,8 @@ mod tests {
         let texts = [
             "",
             "root r {}",
-            "root `a.b-c` lax { event 1 `x y` { 1 `ü`: list ref `a.b-c`?, removed 2, 3 }, removed 9 }",
+            "root `a.b-c` lax { event 1 `x y` { 1 `ü`: list ref `a.b-c`?, removed 2, 3 }, \
+             removed 9 }",
             "table 3 t lax { 1 n: counter, 2 s: set text, removed 4 }\ntable 1 u {}",
             "root r { event 1 a { 1 x: time = \"@9223372036854775807us\", 2 y: decimal = 10.00, \
              3 z: float = 1, 4 t: text = \"a\\n\\\"`\\u{1}\", 5 b: bytes = x\"00ff\", \

@@ -230,6 +230,9 @@ impl<'d> Run<'d> {
             rows.assume(expected as f64);
             return Ok(self.add_relation(rows));
         }
+        if !has_id {
+            rows.reserve(expected);
+        }
         request.read(*data, dictionary, meter, &mut |cells, dictionary| {
             if has_id {
                 rows.push(cells);

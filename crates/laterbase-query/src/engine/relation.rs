@@ -187,6 +187,15 @@ impl Relation {
             + self.lists.iter().map(Lists::bytes).sum::<u64>()
     }
 
+    /// Makes room for about so many rows, of which few may come.
+    pub(crate) fn reserve(&mut self, rows: u64) {
+        const ROWS_MAX: u64 = 1 << 16;
+        let (cells, width, key_width) = (&self.cells, self.width, self.key_width);
+        let hash_at =
+            |other: &u32| hash_codes(key_at(cells, width, key_width, *other).iter().copied());
+        self.set.reserve(rows.min(ROWS_MAX) as usize, hash_at);
+    }
+
     /// Adds a row, unless it is there; whether it was not, or was merged into a better one.
     pub(crate) fn insert(&mut self, row: &[Code], dictionary: &mut Dictionary) -> bool {
         if !self.lattice.is_empty() {

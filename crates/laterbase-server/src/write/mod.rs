@@ -185,7 +185,8 @@ pub(crate) async fn append(call: Call) -> Result<Response, Problem> {
     let root = call.root()?;
     if root.is_some_and(|root| root.is_reserved()) {
         return Err(Problem::bad_request(
-            "roots that begin with `_` are the database's own: record under another one",
+            "roots that begin with `_` are the database's own: record under another one; rows of \
+             tables are written by `put` and `delete`",
         ));
     }
     if let Some(batch) = batch {
@@ -352,9 +353,6 @@ fn push(
     let mut refused = Vec::new();
     for (at, event) in events.iter().enumerate() {
         let pushed = match event {
-            Ok(event) if event.root.starts_with('_') => {
-                Err("roots that begin with `_` are the database's own".to_owned())
-            }
             Ok(event) => commit.push(event).map(drop).map_err(|error| error.to_string()),
             Err(detail) => Err(detail.clone()),
         };

@@ -22,6 +22,8 @@ mod penetration;
 #[cfg(feature = "query")]
 mod query;
 mod read;
+#[cfg(feature = "query")]
+mod schema;
 mod support;
 mod sync;
 #[cfg(feature = "tokens")]

@@ -1,8 +1,9 @@
 //! What a commit is held against while events are pushed, and when it is appended.
 //!
-//! A commit remembers by which schema its events were checked. If `_sys` has grown since, the append
-//! looks whether the schema is another one by now; then the commit is refused, since its events may
-//! not be appended any more. The last look is under the front's lock, so nothing slips in between.
+//! A commit remembers by which schema its events were checked. If `_sys` has grown since, the
+//! append looks whether the schema is another one by now; then the commit is refused, since its
+//! events may not be appended any more. The last look is under the front's lock, so nothing slips
+//! in between.
 
 use std::sync::Arc;
 

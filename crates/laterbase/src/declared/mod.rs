@@ -2,13 +2,13 @@
 //!
 //! ```text
 //!   apply ─▶ `_sys` / schema: {text, base} ─▶ fold in the order of ids ─▶ Declared
-//!                                                                          │ strict: what may be appended
-//!                                                                          │ encode: values ─▶ CBOR by number
-//!                                                                          └ decode: by the writer's schema
+//!                                                    strict: what may be appended ─┤
+//!                                                encode: values ─▶ CBOR by number ─┤
+//!                                                decode: by the writer's schema ───┘
 //! ```
-//! A schema is a row of events like any other, so it comes by sync, and every copy with the same
-//! events has the same schema. Every text that was applied, and every one that it was made of, stays
-//! known by its hash: an event names the schema by which it was written.
+//! A schema is made of events like everything else, so it comes by sync, and every copy with the
+//! same events has the same schema. Every text that was applied, and every one that it was made of,
+//! stays known by its hash: an event names the schema by which it was written.
 //!
 //! Left out: what a schema may change (`laterbase_lang::schema`), tables.
 

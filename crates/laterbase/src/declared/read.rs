@@ -49,7 +49,7 @@ impl Declared {
         root: &str,
         stored: &str,
     ) -> Option<(u32, &EventType)> {
-        let writer: &Schema = self.known.get(&hash)?;
+        let writer: &Schema = self.schema_of(hash)?;
         self.lineage.event_of_writer(writer, root, stored)
     }
 

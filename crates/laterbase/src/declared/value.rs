@@ -175,10 +175,11 @@ fn int(value: &Cbor) -> Option<i64> {
 fn decimal(value: &Cbor) -> Option<Decimal> {
     let Cbor::Tag(TAG_DECIMAL, inner) = value else { return int(value).map(Decimal::from) };
     let [exponent, mantissa] = inner.as_array()?.as_slice() else { return None };
-    let mantissa = match mantissa {
-        Cbor::Tag(TAG_BIG, bytes) => big_of(bytes)?,
-        Cbor::Tag(TAG_BIG_NEGATIVE, bytes) => -1 - big_of(bytes)?,
-        other => i128::from(other.as_integer()?),
+    let mantissa = match mantissa.as_tag() {
+        Some((TAG_BIG, bytes)) => big_of(bytes)?,
+        Some((TAG_BIG_NEGATIVE, bytes)) => -1 - big_of(bytes)?,
+        Some(_) => return None,
+        None => i128::from(mantissa.as_integer()?),
     };
     let scale = u32::try_from(int(exponent)?.checked_neg()?).ok()?;
     Decimal::try_from_i128_with_scale(mantissa, scale).ok()

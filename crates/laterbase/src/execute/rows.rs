@@ -231,9 +231,11 @@ fn change((cell, value): (&Cell, Value)) -> (ColumnName, Change) {
         | CellPlace::From
         | CellPlace::Until => ColumnName::Member(Arc::clone(&cell.name)),
     };
-    let elements = |value: Value, are_many: bool| match value {
-        Value::List(values) | Value::Set(values) if are_many => values.to_vec(),
-        one => vec![one],
+    let elements = |value: Value, are_many: bool| {
+        if let (true, Value::List(values) | Value::Set(values)) = (are_many, &value) {
+            return values.to_vec();
+        }
+        vec![value]
     };
     let change = match (cell.change, value) {
         (CellChange::Count, Value::Int(count)) => Change::Add(count),

@@ -22,8 +22,8 @@ use crate::table;
 
 /// A statement that is carried out.
 pub(super) enum Work {
-    Query(QuerySyntax),
-    Steps(Steps),
+    Query(Box<QuerySyntax>),
+    Steps(Box<Steps>),
 }
 
 /// What is carried out as one.
@@ -44,14 +44,14 @@ pub(super) fn sort(statements: Vec<Statement>) -> (Vec<RuleSyntax>, Vec<Work>, V
             StatementKind::Query(query) if query.mode == QueryMode::Live => {
                 told.push(not_live(span));
             }
-            StatementKind::Query(query) => works.push(Work::Query(query)),
+            StatementKind::Query(query) => works.push(Work::Query(Box::new(query))),
             StatementKind::Mutation(mutation) => {
                 let times = TimesSyntax::default();
                 let steps = vec![Step::Mutation(mutation)];
-                works.push(Work::Steps(Steps(Transaction { times, steps })));
+                works.push(Work::Steps(Box::new(Steps(Transaction { times, steps }))));
             }
             StatementKind::Transaction(transaction) => {
-                works.push(Work::Steps(Steps(transaction)));
+                works.push(Work::Steps(Box::new(Steps(transaction))));
             }
             StatementKind::Declaration(_) => told.push(
                 Diagnostic::error(span, "a schema is not declared among statements")

@@ -114,10 +114,8 @@ impl<'a> EventFields<'a> {
             let (wanted, found) = (schema_hash.to_owned(), found.to_string());
             return Err(TypedError::OtherSchema { wanted, found });
         }
-        let fields = match ciborium::from_reader(event.payload.as_slice()) {
-            Ok(Cbor::Map(fields)) => fields,
-            _ => Vec::new(),
-        };
+        let read: Result<Cbor, _> = ciborium::from_reader(event.payload.as_slice());
+        let fields = if let Ok(Cbor::Map(fields)) = read { fields } else { Vec::new() };
         let numbered = fields.into_iter().filter_map(|(number, value)| {
             Some((u32::try_from(i128::from(number.as_integer()?)).ok()?, value))
         });
@@ -142,10 +140,10 @@ impl<'a> EventFields<'a> {
         name: &str,
         default: &str,
     ) -> Result<T, TypedError> {
-        let value = match self.value::<T>(number, name) {
-            Value::Null => json::read(default, &T::data_type()).unwrap_or_default(),
-            value => value,
-        };
+        let mut value = self.value::<T>(number, name);
+        if value.is_null() {
+            value = json::read(default, &T::data_type()).unwrap_or_default();
+        }
         T::from_value(&value).ok_or_else(|| no_field::<T>(name))
     }
 

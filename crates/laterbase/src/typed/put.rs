@@ -6,6 +6,8 @@ use laterbase_event::Timestamp;
 use laterbase_lang::Value;
 
 use super::Typed;
+use crate::database::Database;
+use crate::execute::{Done, ExecuteError};
 
 /// A text in Laterlog, and the values of its parameters by name.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +16,20 @@ pub struct Statement {
     pub text: String,
     /// The parameters: `$p1` is under `p1`.
     pub parameters: Vec<(String, Value)>,
+}
+
+impl Statement {
+    /// Carries it out.
+    ///
+    /// # Errors
+    /// As [`Execute::run`](crate::execute::Execute::run).
+    pub fn run(&self, database: &Database) -> Result<Done, ExecuteError> {
+        let mut execute = database.execute(self.text.as_str());
+        for (name, value) in &self.parameters {
+            execute = execute.bind(name, value.clone());
+        }
+        execute.run()
+    }
 }
 
 /// The columns that are put into one row of a table.
@@ -65,10 +81,8 @@ impl Put {
     /// Adds to a counter; several times is their sum.
     #[must_use]
     pub fn count(mut self, column: &'static str, by: i64) -> Self {
-        let before = match self.columns.get(column) {
-            Some(Change::Count(before)) => *before,
-            _ => 0,
-        };
+        let before = self.columns.get(column);
+        let before = if let Some(Change::Count(before)) = before { *before } else { 0 };
         self.columns.insert(column, Change::Count(before.saturating_add(by)));
         self
     }

@@ -1,8 +1,8 @@
 //! Schemas in a database: applied, synced, held against what is appended, read by.
 //!
-//! Breaks that these tests catch: a change that is lost or judged by what it was not made of, copies
-//! with the same events and other schemas, an undeclared event that slips in, an event that is read
-//! by another schema than it was written by.
+//! Breaks that these tests catch: a change that is lost or judged by what it was not made of,
+//! copies with the same events and other schemas, an undeclared event that slips in, an event that
+//! is read by another schema than it was written by.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,6 +13,7 @@
 
 mod applying;
 mod copies;
+mod fixture;
 mod hostile;
 mod reading;
 mod strict;

@@ -28,6 +28,17 @@ pub(super) struct Stored {
     takes: &'static [&'static str],
 }
 
+/// What the fields are.
+pub(super) const SCHEMA: &str = "
+root box { event 1 packed { 1 item: text } }
+root shipment {
+    event 1 departed {
+        1 port: text, 2 carrier: text, 3 weight_kg: decimal, 4 gate: int, 5 seal: text,
+        6 driver: text
+    }
+}
+";
+
 macro_rules! inside {
     ($text:literal) => {
         concat!(

@@ -158,7 +158,7 @@ pub(super) fn make(folder: &Path, total: u64, known_count: u64) -> Result<Made, 
 
 fn record(folder: &Path, total: u64, known_count: u64) -> Result<Made, StoreError> {
     let database = Database::create(folder.join("laterbase"), Options::default())?;
-    let list = |name| File::create(folder.join(name)).map(|file| BufWriter::new(file));
+    let list = |name| File::create(folder.join(name)).map(BufWriter::new);
     let (mut shipments, mut boxes) = (list("shipment.csv")?, list("box.csv")?);
     let mut maker = Maker {
         random: Random::new(SEED),

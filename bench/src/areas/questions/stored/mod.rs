@@ -15,11 +15,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use laterbase::ask::Value;
+use laterbase::ask::{Schema, Value, schema_of};
 use laterbase::{Database, Options};
 use serde::{Deserialize, Serialize};
 
-use self::asked::{Parameter, Parameters, QUESTIONS, Stored};
+use self::asked::{Parameter, Parameters, QUESTIONS, SCHEMA, Stored};
 use super::others::{Others, say};
 use super::{AREA, check};
 use crate::areas::Context;
@@ -132,18 +132,19 @@ fn found(folder: &Path, kind: &str) -> Result<Found, StoreError> {
     let text = std::fs::read_to_string(folder.join("parameters.json"))?;
     let parameters: BTreeMap<String, Vec<Parameters>> = serde_json::from_str(&text)?;
     let database = Database::open(folder.join(OURS), Options::default())?;
+    let schema = schema_of(SCHEMA)?;
     let mut answers = BTreeMap::new();
     for question in QUESTIONS.iter().filter(|it| it.is_whole == (kind == "whole")) {
         let asked = parameters.get(question.name).map(Vec::as_slice).unwrap_or_default();
         if !question.is_whole {
             for parameters in asked.iter().take(TIMES_BEFORE) {
-                ask(&database, question, parameters)?;
+                ask(&database, &schema, question, parameters)?;
             }
         }
         let (mut rows, mut seconds) = (0, Vec::new());
         for parameters in asked {
             let start = Instant::now();
-            rows += ask(&database, question, parameters)?;
+            rows += ask(&database, &schema, question, parameters)?;
             seconds.push(start.elapsed().as_secs_f64());
         }
         let seconds = median(&seconds);
@@ -153,8 +154,13 @@ fn found(folder: &Path, kind: &str) -> Result<Found, StoreError> {
 }
 
 /// Asks, and reads the rows; how many there are.
-fn ask(database: &Database, question: &Stored, parameters: &Parameters) -> Result<u64, StoreError> {
-    let mut ask = database.query(question.text);
+fn ask(
+    database: &Database,
+    schema: &Schema,
+    question: &Stored,
+    parameters: &Parameters,
+) -> Result<u64, StoreError> {
+    let mut ask = database.query(question.text).schema(schema);
     for (name, value) in parameters {
         ask = match value {
             Parameter::Time(us) => ask.bind(name, Value::Time(*us)),

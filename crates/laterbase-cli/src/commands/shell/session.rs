@@ -95,7 +95,8 @@ impl Session {
             #[cfg(feature = "remote")]
             (None, Place::There(there)) => {
                 let document = there.document("/schema").unwrap_or_default();
-                schema_of(document["text"].as_str().unwrap_or_default()).unwrap_or_default()
+                let text = document.get("text").and_then(Value::as_str).unwrap_or_default();
+                schema_of(text).unwrap_or_default()
             }
         }
     }
@@ -132,7 +133,7 @@ impl Session {
                 Ok(Next::GoOn)
             }
             None => {
-                self.question = Some(text.trim_end().to_owned());
+                self.question = (!writes(text)).then(|| text.trim_end().to_owned());
                 self.ask(text, context).map(|()| Next::GoOn)
             }
         }
@@ -153,7 +154,9 @@ impl Session {
         if writes(text) {
             let parameters: Vec<(String, Value)> = self.parameters.clone().into_iter().collect();
             let statements = Statements { text: &whole, name: "shell", parameters: &parameters };
-            carry_out(&statements, self.layout, &waiting, context)?;
+            let done = carry_out(&statements, self.layout, &waiting, context);
+            leave_pager(context)?;
+            done?;
             return self.time(waiting.took(), context);
         }
         match &self.place {
@@ -198,6 +201,10 @@ impl Session {
             return Err(Failure::new(Exit::Usage, "nothing was asked yet")
                 .hint("ask a question, or write one behind it: .explain ?{…} :- …"));
         };
+        if writes(&text) {
+            return Err(Failure::new(Exit::Usage, "only questions are explained")
+                .hint("ask for what the statement reads: .explain ?{…} :- …"));
+        }
         // What cannot be read is asked as it is, which tells why.
         let text = explained(&text).unwrap_or(text);
         self.ask(&text, context)
@@ -287,12 +294,18 @@ impl Session {
 /// Shows an answer, through a pager of its own on a terminal.
 fn shown(answered: Answered<'_>, layout: Layout, context: &mut Context) -> Result<(), Failure> {
     let written = write_answer(answered, layout, context);
-    if context.out.style().terminal {
-        let style = context.out.style();
+    leave_pager(context)?;
+    written
+}
+
+/// Waits until the pager is left, if there is one, and goes on without.
+fn leave_pager(context: &mut Context) -> Result<(), Failure> {
+    let style = context.out.style();
+    if style.terminal {
         context.out.finish()?;
         context.out = Output::to(Box::new(std::io::stdout()), style);
     }
-    written
+    Ok(())
 }
 
 fn layout(name: &str) -> Result<Layout, Failure> {
