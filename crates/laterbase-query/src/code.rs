@@ -126,6 +126,16 @@ impl Dictionary {
         place_code(place)
     }
 
+    /// The code of a value, if it has one already.
+    pub(crate) fn find(&self, value: ValueRef<'_>) -> Option<Code> {
+        let value = simplest(value);
+        inline(value).or_else(|| {
+            let is_same =
+                |place: &u32| self.values.get(*place as usize).is_some_and(|v| same(value, v));
+            self.table.find(hash_of(value), is_same).map(|place| place_code(*place))
+        })
+    }
+
     /// The code of a value of its own.
     pub(crate) fn encode_value(&mut self, value: &Value) -> Code {
         self.encode(ValueRef::from(value))

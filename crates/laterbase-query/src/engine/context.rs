@@ -12,7 +12,7 @@ use super::budget::Meter;
 use super::program::LookupKey;
 use super::relation::{Cursor, Relation};
 use crate::code::{Code, Dictionary, NULL};
-use crate::data::{Constraint, Data, Restriction, Scan, ScanOrder, ValidTime};
+use crate::data::{Constraint, Data, Restriction, Scan, ScanOrder, ValidTime, ValueRef};
 use crate::error::{PlanError, QueryError};
 use crate::scalar::{Binding, Scalars};
 use crate::times;
@@ -185,11 +185,15 @@ pub(crate) enum Keep {
 /// Columns by their places among those that are read, and what they may be.
 pub(crate) type Checks = Vec<(usize, Vec<Code>)>;
 
-/// Whether a row is what its columns may be.
+/// Whether a row is what its columns may be. Looked at before the row is encoded, so that what is
+/// not wanted is not kept in the dictionary.
 #[inline]
-pub(crate) fn agrees(codes: &[Code], checks: &Checks) -> bool {
-    let mut checks = checks.iter();
-    checks.all(|(at, wanted)| codes.get(*at).is_some_and(|code| wanted.contains(code)))
+pub(crate) fn agrees(cells: &[ValueRef<'_>], checks: &Checks, dictionary: &Dictionary) -> bool {
+    let is_wanted = |at: usize, wanted: &[Code]| {
+        let code = cells.get(at).and_then(|cell| dictionary.find(*cell));
+        code.is_some_and(|code| wanted.contains(&code))
+    };
+    checks.iter().all(|(at, wanted)| is_wanted(*at, wanted))
 }
 
 impl<'a> Request<'a> {
@@ -237,11 +241,12 @@ impl<'a> Request<'a> {
         let mut codes = vec![NULL; columns.len()];
         let mut end = Ok(());
         let scanned = data.scan(&request, &mut |cells| {
-            for (place, cell) in codes.iter_mut().zip(cells) {
+            let is_it = agrees(cells, &checks, dictionary);
+            for (place, cell) in codes.iter_mut().zip(cells).take_while(|_| is_it) {
                 *place = dictionary.encode(*cell);
             }
             let kept = codes.get(..self.columns.len()).unwrap_or_default();
-            let what = if agrees(&codes, &checks) { keep(kept, dictionary) } else { Keep::Known };
+            let what = if is_it { keep(kept, dictionary) } else { Keep::Known };
             end = meter.step();
             if what == Keep::New && end.is_ok() {
                 end = meter.rows(1);

@@ -4,9 +4,10 @@
 //!   heads   hash of a key → group g                 key(g) is that of the row keys[g]
 //!   values  │ 3 7 9 │ 1 7 │ 2 … │                   group g is values[ends[g] .. ends[g + 1]]
 //! ```
-//! What several lists have in common is found by leaps: whoever is behind seeks the value of whoever
+//! What several lists have in common is found by leaps: whoever is behind seeks the value of who
 //! is ahead, by steps that double, so that two lists of a and b values take about
-//! min(a, b)·log(max / min) comparisons; two of about one size are gone along side by side. Absent values equal nothing and are in no list. Left out: growing. Lists are
+//! min(a, b)·log(max / min) comparisons; two of about one size are gone along side by side. Absent
+//! values equal nothing and are in no list. Left out: growing. Lists are
 //! made of relations that are complete.
 
 use hashbrown::HashTable;

@@ -337,8 +337,8 @@ impl Relation {
         self.indexes.len() - 1
     }
 
-    /// The lists of a column's values by all other columns, which are given in ascending order; made
-    /// if there are none. `None` while rows may still be added, and of bits.
+    /// The lists of a column's values by all other columns, given in ascending order; made if
+    /// there are none. `None` while rows may still be added, and of bits.
     pub(crate) fn lists_of(&mut self, columns: &[usize], column: usize) -> Option<usize> {
         if !self.is_complete || self.is_matrix() {
             return None;

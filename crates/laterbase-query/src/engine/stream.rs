@@ -117,12 +117,12 @@ impl<'d> Run<'d> {
         let mut machine = Machine::new(&program);
         let data = self.context.data;
         let scanned = data.scan(&request.scan(&read), &mut |cells| {
-            for (place, cell) in codes.iter_mut().zip(cells) {
-                *place = self.context.dictionary.encode(*cell);
-            }
             end = self.context.meter.step();
-            if end.is_ok() && agrees(&codes, &checks) {
+            if end.is_ok() && agrees(cells, &checks, &self.context.dictionary) {
                 found += 1;
+                for (place, cell) in codes.iter_mut().zip(cells) {
+                    *place = self.context.dictionary.encode(*cell);
+                }
                 for (slot, code) in bound.iter().zip(&codes) {
                     write(&mut slots, *slot, *code);
                 }

@@ -1,7 +1,7 @@
 //! The stored events: shipments that come through ports, and what is packed into what.
 //!
 //! ```text
-//!   four in five   shipment  S-0000123   departed, arrived, scanned   about twenty of each shipment
+//!   four in five   shipment  S-0000123   departed, arrived, scanned   about twenty of each one
 //!   one in five    box       truck ▶ 10 pallets ▶ 100 crates ▶ 1,000 shipments       packed
 //! ```
 //! Things happen about a quarter of a second apart; one in twenty is recorded up to three days
