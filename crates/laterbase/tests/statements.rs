@@ -321,7 +321,9 @@ fn rows_are_put_and_deleted_for_their_valid_times() {
         .iter()
         .map(|(from, until, name, region, points, tags)| {
             format!(
-                r#"{{"name":"{name}","p":{{"from":"{from}T00:00:00Z","until":"{until}T00:00:00Z"}},"points":{points},"region":"{region}","tags":{tags}}}"#
+                "{{\"name\":\"{name}\",\"p\":{{\"from\":\"{from}T00:00:00Z\",\
+                 \"until\":\"{until}T00:00:00Z\"}},\"points\":{points},\
+                 \"region\":\"{region}\",\"tags\":{tags}}}"
             )
         })
         .collect();
@@ -404,7 +406,8 @@ fn only_what_is_allowed_is_read_and_written() {
         "add note.written{key: \"n\", text: \"t\"}",
         "put place{key: \"n\", port: \"t\"}",
         "add shipment.arrived{key: \"1\", port: t} :- note.written{text: t}",
-        "transaction { expect none :- note.written{}; add shipment.arrived{key: \"1\", port: \"X\"} }",
+        "transaction { expect none :- note.written{}
+            add shipment.arrived{key: \"1\", port: \"X\"} }",
         "transaction { expect note \"n\" none; add shipment.arrived{key: \"1\", port: \"X\"} }",
         "?{text} :- note.written{text}",
     ];
