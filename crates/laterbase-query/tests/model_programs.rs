@@ -93,3 +93,11 @@ fn the_engine_answers_what_the_oracle_answers() {
     let answered = (first..first + count).map(check).filter(|rows| *rows > 0).count();
     println!("{answered} of {count} programs had rows");
 }
+
+/// A lattice that demand put among its readers, which saw rows before they were merged.
+#[test]
+fn programs_that_were_wrong_once_are_right() {
+    for seed in [60_017_346] {
+        check(seed);
+    }
+}

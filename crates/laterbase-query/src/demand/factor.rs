@@ -97,6 +97,11 @@ impl Demand<'_> {
         if let Some(to) = self.derived.get_mut(to) {
             to.name = derived.name.clone();
         }
+        for made in [from, to] {
+            if let Some(origin) = self.origins.get_mut(made) {
+                *origin = Some(number);
+            }
+        }
         let seed = values.iter().flatten().map(|value| Expression::Value(value.clone()));
         let first = Rule {
             variables: Vec::new(),

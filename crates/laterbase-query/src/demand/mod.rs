@@ -14,7 +14,9 @@
 //!
 //! Invariants: the answer is the same; what is negated, or joined with rows around a tree, is asked
 //! for as a whole. If demand would make something negated or aggregated need itself, the plan stays
-//! as it is.
+//! as it is; so it does if rows of a lattice would be read while they may still be merged into better
+//! ones, by what is made behind it. Demand may read them: too much of it asks for more, and answers
+//! the same.
 
 mod factor;
 mod strata;
@@ -34,7 +36,7 @@ const RELATIONS_MAX: usize = 256;
 /// is.
 pub(crate) fn on_demand(plan: &Plan) -> Option<Plan> {
     demanded(plan).or_else(|| {
-        let strata = strata::strata(&plan.derived, &plan.answer)?;
+        let strata = strata::strata(&plan.derived, &plan.answer, &|_, _| false)?;
         let count = |strata: &[Stratum]| strata.iter().map(|one| one.relations.len()).sum();
         let (needed, all): (usize, usize) = (count(&strata), count(&plan.strata));
         (needed < all).then(|| Plan { strata, ..plan.clone() })
@@ -45,6 +47,7 @@ fn demanded(plan: &Plan) -> Option<Plan> {
     let mut demand = Demand {
         plan,
         derived: plan.derived.clone(),
+        origins: (0..plan.derived.len()).map(Some).collect(),
         asked: Vec::new(),
         factored: Vec::new(),
         has_changed: false,
@@ -64,14 +67,18 @@ fn demanded(plan: &Plan) -> Option<Plan> {
     if !demand.has_changed || demand.derived.len() > RELATIONS_MAX {
         return None;
     }
+    let strata = strata::strata(&demand.derived, &answer, &|reader, read| {
+        demand.must_be_whole(reader, read)
+    })?;
     let derived = demand.derived;
-    let strata = strata::strata(&derived, &answer)?;
     Some(Plan { stored: plan.stored.clone(), derived, strata, answer })
 }
 
 struct Demand<'p> {
     plan: &'p Plan,
     derived: Vec<Derived>,
+    /// For each of these the relation of the plan whose rows it has; nothing for demand.
+    origins: Vec<Option<usize>>,
     asked: Vec<Asked>,
     factored: Vec<factor::Factored>,
     has_changed: bool,
@@ -93,6 +100,20 @@ struct Before {
 }
 
 impl Demand<'_> {
+    /// Whether a relation reads another one only once that is whole: a lattice, unless the plan
+    /// makes both together.
+    fn must_be_whole(&self, reader: usize, read: usize) -> bool {
+        let origin = |number: usize| self.origins.get(number).copied().flatten();
+        let (Some(reader), Some(read)) = (origin(reader), origin(read)) else { return false };
+        let is_lattice =
+            self.plan.derived.get(read).is_some_and(|it| it.lattice.iter().any(Option::is_some));
+        let mut strata = self.plan.strata.iter();
+        let is_together = strata.any(|stratum| {
+            stratum.relations.contains(&reader) && stratum.relations.contains(&read)
+        });
+        is_lattice && !is_together
+    }
+
     fn answer(&mut self, answer: &Answer) -> Answer {
         let mut made = answer.clone();
         made.rule = self.rule(&answer.rule, None);
@@ -203,6 +224,7 @@ impl Demand<'_> {
         let Some(derived) = self.plan.derived.get(number) else { return (number, number) };
         let made = self.derived.len();
         self.derived.push(Derived { rules: Vec::new(), ..derived.clone() });
+        self.origins.push(Some(number));
         let columns = derived.columns.iter().zip(&known);
         let columns = columns.filter(|(_, known)| **known).map(|(column, _)| column.clone());
         let demand = self.push(&derived.name, columns.collect());
@@ -215,6 +237,7 @@ impl Demand<'_> {
         let lattice = vec![None; columns.len()];
         let name = format!("demand for {name}").into();
         self.derived.push(Derived { name, columns, lattice, rules: Vec::new() });
+        self.origins.push(None);
         self.derived.len() - 1
     }
 

@@ -7,14 +7,22 @@ use laterbase_lang::plan::{Answer, Derived, HeadTerm, Literal, Relation, Rule, S
 type Needs = Vec<(usize, bool)>;
 
 /// The strata of the relations that an answer needs; `None` if one that must be whole before is
-/// needed by itself.
-pub(super) fn strata(derived: &[Derived], answer: &Answer) -> Option<Vec<Stratum>> {
+/// needed by itself. `must_be_whole` says what else a relation reads only once it is whole.
+pub(super) fn strata(
+    derived: &[Derived],
+    answer: &Answer,
+    must_be_whole: &dyn Fn(usize, usize) -> bool,
+) -> Option<Vec<Stratum>> {
     let needs: Vec<Needs> = derived
         .iter()
-        .map(|derived| {
+        .enumerate()
+        .map(|(reader, derived)| {
             let has_lattice = derived.lattice.iter().any(Option::is_some);
             let mut needs = Needs::new();
             derived.rules.iter().for_each(|rule| rule_needs(rule, has_lattice, &mut needs));
+            for (read, is_strict) in &mut needs {
+                *is_strict |= must_be_whole(reader, *read);
+            }
             needs
         })
         .collect();

@@ -412,6 +412,10 @@ impl<'d> Run<'d> {
         let mut sources = self.sources(goal);
         let at = sources.iter().position(|(_, source)| *source == Source::Slot(slot))?;
         let (column, _) = sources.remove(at);
+        // A variable that stands in two columns is no key of the other one: it is not known yet.
+        if sources.iter().any(|(_, source)| *source == Source::Slot(slot)) {
+            return None;
+        }
         let columns: Vec<usize> = sources.iter().map(|(column, _)| *column).collect();
         let lists = self.relations.get_mut(number)?.lists_of(&columns, column)?;
         let key = sources.into_iter().map(|(_, source)| source).collect();
