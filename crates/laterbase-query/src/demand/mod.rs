@@ -14,9 +14,9 @@
 //!
 //! Invariants: the answer is the same; what is negated, or joined with rows around a tree, is asked
 //! for as a whole. If demand would make something negated or aggregated need itself, the plan stays
-//! as it is; so it does if rows of a lattice would be read while they may still be merged into better
-//! ones, by what is made behind it. Demand may read them: too much of it asks for more, and answers
-//! the same.
+//! as it is; so it does if rows of a lattice would be read while they may still be merged into
+//! better ones, by what is made behind it. Demand may read them: too much of it asks for more, and
+//! answers the same.
 
 mod factor;
 mod strata;

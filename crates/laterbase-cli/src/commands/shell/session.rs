@@ -18,6 +18,9 @@ use crate::output::{Ink, Output, complain};
 use crate::show::{Answered, write_answer};
 use crate::values::AnswerLayout as Layout;
 
+/// What a process that a hang-up ends answers, as shells tell it.
+const HUNG_UP: i32 = 129;
+
 const HELP: &str = "\
 A statement is asked once it is complete; an empty line behind it ends it, too.
 
@@ -70,6 +73,15 @@ impl Session {
         let interrupted = Arc::new(AtomicBool::new(false));
         let heard =
             signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&interrupted));
+        // A terminal that is gone ends the shell, also where whoever started it ignores that: the
+        // editor would go on to look for keys.
+        let ends = Arc::new(AtomicBool::new(true));
+        let hung_up = signal_hook::flag::register_conditional_shutdown(
+            signal_hook::consts::SIGHUP,
+            HUNG_UP,
+            ends,
+        );
+        let heard = heard.and(hung_up);
         heard.map_err(|error| {
             Failure::new(Exit::Internal, format_args!("cannot listen for Ctrl-C: {error}"))
         })?;
