@@ -123,7 +123,7 @@ fn what_is_put_into_a_row_is_read_from_it() {
     put.tags_insert("cold").tags_insert("dry").run(&db).unwrap();
     CustomerPut::new("c1").points(-2).tags_remove("dry").note_absent().run(&db).unwrap();
     CustomerPut::new("c1").tags_insert("fast").tags_remove("cold").run(&db).unwrap();
-    CustomerPut::new("c2").tags(BTreeSet::from(["new".to_owned()])).run(&db).unwrap();
+    CustomerPut::new("c2").name("New").tags(BTreeSet::from(["new".to_owned()])).run(&db).unwrap();
     let first = Customer {
         key: "c1".to_owned(),
         name: Some("Acme \"$key\"".to_owned()),
@@ -133,10 +133,11 @@ fn what_is_put_into_a_row_is_read_from_it() {
         note: None,
         credit: Some(credit),
     };
-    // A row can be put without a column that is not optional.
+    // A row is not put without a column that must be there.
+    assert!(CustomerPut::new("c4").points(1).run(&db).is_err());
     let second = Customer {
         key: "c2".to_owned(),
-        name: None,
+        name: Some("New".to_owned()),
         points: 0,
         tags: BTreeSet::from(["new".to_owned()]),
         credit: None,

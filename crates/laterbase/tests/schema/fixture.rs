@@ -1,10 +1,10 @@
 //! What the first version wrote, byte by byte: every later one must read it.
 
 use laterbase::ask::Value;
-use laterbase::{NewEvent, Query, SchemaHash};
+use laterbase::{EventDraft, NewEvent, Query, SchemaHash};
 use serde_json::json;
 
-use crate::support::Fixture;
+use crate::support::{Fixture, bring_events};
 
 const APPLIED: &str = include_str!("../fixtures/schema-v1/applied.json");
 const EVENT: &str = include_str!("../fixtures/schema-v1/event.hex");
@@ -43,9 +43,13 @@ fn fields() -> Vec<(&'static str, Value)> {
 #[test]
 fn what_the_first_version_wrote_is_read() {
     let fixture = Fixture::new();
-    let applied =
-        NewEvent::new("_sys", "schema", "schema").bytes("application/json", APPLIED.trim());
-    fixture.append(&applied);
+    let payload = APPLIED.trim().as_bytes();
+    let applied = EventDraft {
+        content_type: "application/json",
+        payload,
+        ..EventDraft::new("schema", "schema")
+    };
+    bring_events(&fixture, "_sys", &[applied]);
     assert_eq!(*fixture.db.schema().unwrap().text, *schema());
     let hash = SchemaHash::of(&schema());
     assert_eq!(hash.to_string(), "57e0693af805a03f");

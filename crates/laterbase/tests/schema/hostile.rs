@@ -1,9 +1,9 @@
 //! What nobody in their right mind sends: schemas and payloads that try to break something.
 
-use laterbase::{NewEvent, PushError, Query};
+use laterbase::{EventDraft, NewEvent, PushError, Query};
 
 use crate::FIRST;
-use crate::support::Fixture;
+use crate::support::{Fixture, bring_events};
 
 const BY_HASH: &str = "application/vnd.laterbase.event+cbor; schema=";
 
@@ -97,10 +97,12 @@ fn events_of_schemas_that_cannot_be_read_are_named_and_left_out() {
         r#"{"version":1,"text":7,"base":""}"#,
         r#"{"version":1,"text":"","base":"","settles":["x"]}"#,
     ];
-    for payload in payloads {
-        let event = NewEvent::new("_sys", "schema", "schema");
-        fixture.append(&event.bytes("application/json", payload));
-    }
+    let event = |payload: &'static str| EventDraft {
+        content_type: "application/json",
+        payload: payload.as_bytes(),
+        ..EventDraft::new("schema", "schema")
+    };
+    bring_events(&fixture, "_sys", &payloads.map(event));
     let schema = fixture.db.schema().unwrap();
     assert_eq!((schema.unreadable.len(), schema.history.len()), (payloads.len(), 1));
     assert_eq!(&*schema.text, FIRST);

@@ -15,10 +15,12 @@ pub use environment::TestEnvironment;
 use std::sync::Arc;
 
 use laterbase::storage::{FileStorage, Storage};
+use laterbase::sync::{Session, SessionConfig};
 use laterbase::{
-    Appended, ConsumerConfig, Database, Durability, Environment, EventId, NewEvent, Options, Query,
-    Recorded, Tag, Timestamp,
+    Appended, ConsumerConfig, Database, Durability, Environment, EventDraft, EventId, NewEvent,
+    Options, Query, Recorded, ReplicaId, Tag, Timestamp,
 };
+use laterbase_sync::MemoryReplica;
 
 impl TestEnvironment {
     pub fn at_ms(now_ms: i64) -> Arc<Self> {
@@ -133,4 +135,28 @@ pub fn at(seconds: i64) -> Timestamp {
 
 pub fn keys(events: &[Recorded]) -> Vec<&str> {
     events.iter().map(|event| event.event.key.as_str()).collect()
+}
+
+/// A database takes in what another writer made, whatever that is.
+pub fn bring(copy: &MemoryReplica, db: &Database) {
+    let (mut there, mut here) = (copy.clone(), db.sync_port().unwrap());
+    let mut asks = Session::initiator(SessionConfig::default(), None);
+    let mut answers = Session::responder(SessionConfig::default());
+    for _ in 0..20 {
+        let up = asks.poll_flight(0, &mut there);
+        answers.handle_flight(&up, 0, &mut here);
+        let down = answers.poll_flight(0, &mut here);
+        asks.handle_flight(&down, 0, &mut there);
+    }
+}
+
+/// Brings events of one root and key, by another writer.
+pub fn bring_events(fixture: &Fixture, root: &str, drafts: &[EventDraft<'_>]) {
+    let mut other = MemoryReplica::new(fixture.db.id(), ReplicaId::from_u64(7));
+    let root = root.try_into().unwrap();
+    for (now_ms, draft) in (1_800_000_001_000..).zip(drafts) {
+        assert!(other.append(&root, now_ms, &[*draft]));
+    }
+    bring(&other, &fixture.db);
+    fixture.clock.advance_ms(60_000);
 }

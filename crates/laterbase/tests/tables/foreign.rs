@@ -1,10 +1,9 @@
 //! Events under a table's root that are no operations, as a foreign writer may have made them.
 
-use laterbase::sync::{Session, SessionConfig};
-use laterbase::{Database, EventDraft, NewEvent, PushError, Query, ReplicaId, RootName};
+use laterbase::{EventDraft, NewEvent, PushError, Query, ReplicaId, RootName};
 use laterbase_sync::MemoryReplica;
 
-use crate::support::at;
+use crate::support::{at, bring};
 use crate::{ask, declared};
 
 #[test]
@@ -17,19 +16,6 @@ fn nobody_records_under_a_reserved_root() {
         let draft = EventDraft::new("c1", "put");
         let refused = fixture.db.commit().push_draft(root, &draft);
         assert!(matches!(refused, Err(PushError::Reserved { .. })), "{refused:?}");
-    }
-}
-
-/// A database takes in what another writer made.
-fn bring(copy: &MemoryReplica, db: &Database) {
-    let (mut there, mut here) = (copy.clone(), db.sync_port().unwrap());
-    let mut asks = Session::initiator(SessionConfig::default(), None);
-    let mut answers = Session::responder(SessionConfig::default());
-    for _ in 0..20 {
-        let up = asks.poll_flight(0, &mut there);
-        answers.handle_flight(&up, 0, &mut here);
-        let down = answers.poll_flight(0, &mut here);
-        asks.handle_flight(&down, 0, &mut there);
     }
 }
 
