@@ -127,10 +127,20 @@ fn two_fields_with_one_number_are_never_taken_for_each_other() {
     add(&here, "departed", &[("port", "a".into()), ("gate", "g".into())]);
     add(&there, "departed", &[("port", "b".into()), ("berth", "q".into())]);
     sync(&here, &there);
+    // Of two changes of one millisecond the ids decide.
+    let gate_stays = here.schema().unwrap().text.contains("gate");
+    let (field, first, second) = if gate_stays {
+        ("gate", json!("g"), json!(null))
+    } else {
+        ("berth", json!(null), json!("q"))
+    };
     for db in [&here, &there] {
-        let found = rows(db, "?{port, gate} :- shipment.departed{port, gate} order by port");
-        assert_eq!(found, [json!({"port": "a", "gate": "g"}), json!({"port": "b", "gate": null})]);
-        assert!(shown(db).contains(&r#"{"berth":"q","port":"b"}"#.to_owned()), "{:?}", shown(db));
+        let text = format!("?{{port, f}} :- shipment.departed{{port, {field}: f}} order by port");
+        let expected = [json!({"port": "a", "f": first}), json!({"port": "b", "f": second})];
+        assert_eq!(rows(db, &text), expected);
+        for payload in [r#"{"berth":"q","port":"b"}"#, r#"{"gate":"g","port":"a"}"#] {
+            assert!(shown(db).contains(&payload.to_owned()), "{:?}", shown(db));
+        }
     }
 }
 
