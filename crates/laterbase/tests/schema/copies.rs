@@ -3,7 +3,7 @@
 use laterbase::sync::{Session, SessionConfig, Status};
 use laterbase::{Database, Options};
 
-use crate::FIRST;
+use crate::{FIRST, next_millisecond};
 
 /// Syncs two copies once.
 pub(crate) fn sync(here: &Database, there: &Database) {
@@ -49,6 +49,7 @@ fn a_conflict_is_reported_until_a_schema_is_applied() {
     let (_dir, here, there) = pair();
     let with = |event: &str| FIRST.replace("text? }\n", &format!("text? }}\n    {event}\n"));
     here.apply_schema(&with("event 3 arrived { 1 port: text }")).unwrap();
+    next_millisecond();
     there.apply_schema(&with("event 3 lost { 1 reason: text? }")).unwrap();
     sync(&here, &there);
     let schema = here.schema().unwrap();

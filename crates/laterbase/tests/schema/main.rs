@@ -26,3 +26,13 @@ pub(crate) const FIRST: &str = "root shipment {
     event 2 departed { 1 port: text, 2 carrier: text? }
 }
 ";
+
+/// Waits until the clock shows another millisecond, so that ids from now on are higher than all
+/// that there are.
+pub(crate) fn next_millisecond() {
+    let now = || std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
+    let before = now();
+    while now() == before {
+        std::thread::yield_now();
+    }
+}

@@ -4,9 +4,9 @@ use laterbase::ask::{Schema, Value, schema_of};
 use laterbase::{Database, NewEvent, Query};
 use serde_json::json;
 
-use crate::FIRST;
 use crate::copies::{pair, sync};
 use crate::support::Fixture;
+use crate::{FIRST, next_millisecond};
 
 /// Records an event whose fields are written by number.
 fn add(db: &Database, type_name: &str, fields: &[(&str, Value)]) {
@@ -97,6 +97,7 @@ fn two_types_with_one_number_are_never_taken_for_each_other() {
     let (_dir, here, there) = pair();
     let with = |event: &str| FIRST.replace("text? }\n", &format!("text? }}\n    {event}\n"));
     here.apply_schema(&with("event 3 arrived { 1 port: text }")).unwrap();
+    next_millisecond();
     there.apply_schema(&with("event 3 lost { 1 reason: text }")).unwrap();
     add(&here, "arrived", &[("port", "NLRTM".into())]);
     add(&there, "lost", &[("reason", "storm".into())]);
