@@ -182,6 +182,39 @@ fn a_reader_without_a_writer_sees_everything() {
     assert_eq!(ids(&reader), [id], "without indexes too");
 }
 
+/// Each writer opens, appends and ends; whether it closes or is dropped, and whether the reader
+/// looks while it has the database or only between two.
+#[test]
+fn a_reader_follows_writers_that_come_one_after_the_other() {
+    for (closes, looks) in [(true, false), (false, false), (true, true), (false, true)] {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Database::create(dir.path(), options()).unwrap();
+        let mut expected = vec![append(&db, "first")];
+        db.close().unwrap();
+        let reader = Database::open_read_only(dir.path(), options()).unwrap();
+        assert_eq!(ids(&reader), expected);
+        for round in 0..12 {
+            let db = open(dir.path());
+            for index in 0..=round % 4 {
+                expected.push(append(&db, &format!("round-{round}.{index}")));
+                if looks {
+                    reader.refresh().unwrap();
+                    assert_eq!(ids(&reader), expected, "{closes} {looks}, in round {round}");
+                }
+            }
+            if closes {
+                db.close().unwrap();
+            } else {
+                drop(db);
+            }
+            reader.refresh().unwrap();
+            assert_eq!(ids(&reader), expected, "{closes} {looks}, after round {round}");
+            let of_truck = Query::tag(tag("truck:7"));
+            assert_eq!(reader.read(&of_truck).unwrap().count(), expected.len());
+        }
+    }
+}
+
 #[test]
 fn a_backup_is_incremental_and_restores_as_a_new_replica() {
     let fixture = Fixture::new();

@@ -14,6 +14,7 @@ use super::LogReader;
 use crate::config::LogConfig;
 use crate::error::{OpenError, ReadError};
 use crate::footer::{SegmentEnd, SegmentIndex};
+use crate::frame::FrameKind;
 use crate::frames::FrameWalk;
 use crate::recovery::{find_segments, scan_hot};
 use crate::segment::{Segment, SegmentTable};
@@ -147,6 +148,8 @@ fn follow(
     let mut end: SegmentEnd = start;
     while end.next_position <= bound {
         match walk.next() {
+            // The writer's next frame stands where its close mark does now.
+            Ok(Some((_, frame))) if frame.header.kind == FrameKind::Close => break,
             Ok(Some((offset, frame))) => {
                 let header = frame.header;
                 marks.push(Mark {
