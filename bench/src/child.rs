@@ -163,6 +163,11 @@ pub(crate) enum Job {
         folder: PathBuf,
         kind: String,
     },
+    #[cfg(feature = "peers")]
+    Make {
+        folder: PathBuf,
+        events: u64,
+    },
 }
 
 impl Job {
@@ -195,6 +200,11 @@ impl Job {
             ["child", "stored", folder, kind] => {
                 Ok(Some(Self::Stored { folder: folder.into(), kind: kind.to_string() }))
             }
+            #[cfg(feature = "peers")]
+            ["child", "make", folder, events] => Ok(Some(Self::Make {
+                folder: folder.into(),
+                events: events.parse().map_err(|_| wrong())?,
+            })),
             ["child", ..] => Err(wrong()),
             _ => Ok(None),
         }
@@ -213,6 +223,8 @@ impl Job {
             }
             #[cfg(feature = "peers")]
             Self::Stored { folder, kind } => crate::areas::answer_stored(&folder, &kind),
+            #[cfg(feature = "peers")]
+            Self::Make { folder, events } => crate::areas::make_all(&folder, events),
             Self::Write { engine, folder, events } => write_for_ever(engine, &folder, events),
             Self::Memory { engine, profile, folder, events } => {
                 let small = profile == Profile::SmallDevice;

@@ -19,7 +19,7 @@ mod sync;
 use std::path::{Path, PathBuf};
 
 #[cfg(feature = "peers")]
-pub(crate) use questions::{answer_graph, answer_stored};
+pub(crate) use questions::{answer_graph, answer_stored, make_all};
 
 use crate::arguments::Arguments;
 use crate::engine::Engine;
@@ -45,6 +45,8 @@ pub(crate) enum Area {
     Load,
     #[cfg(feature = "peers")]
     Questions,
+    #[cfg(feature = "peers")]
+    Stored,
     #[cfg(feature = "sync")]
     Sync,
 }
@@ -62,6 +64,8 @@ impl Area {
         Self::Load,
         #[cfg(feature = "peers")]
         Self::Questions,
+        #[cfg(feature = "peers")]
+        Self::Stored,
         #[cfg(feature = "sync")]
         Self::Sync,
     ];
@@ -79,6 +83,8 @@ impl Area {
             Self::Load => "load",
             #[cfg(feature = "peers")]
             Self::Questions => "questions",
+            #[cfg(feature = "peers")]
+            Self::Stored => "stored",
             #[cfg(feature = "sync")]
             Self::Sync => "sync",
         }
@@ -103,6 +109,8 @@ impl Area {
             Self::Load => load::run(context, report),
             #[cfg(feature = "peers")]
             Self::Questions => questions::run(context, report),
+            #[cfg(feature = "peers")]
+            Self::Stored => questions::run_stored(context, report),
             #[cfg(feature = "sync")]
             Self::Sync => sync::run(context, report),
         }

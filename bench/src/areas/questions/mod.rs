@@ -10,7 +10,8 @@
 //! already, in its own form, and counts the rows of the answer; none is read. ascent and datafrog
 //! are compiled for each question; DuckDB, SQLite and Cozo are asked by Python, on one thread. Each
 //! answer is a process's only one, and the most memory of that process is told beside its time: of
-//! Python it includes the interpreter and its list of the edges.
+//! Python it includes the interpreter and its list of the edges. Who takes longer than a minute has
+//! no answer.
 //!
 //! Questions about stored events are [`stored`].
 
@@ -27,7 +28,7 @@ use std::time::Instant;
 use laterbase_query::{Limits, Never};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::stored::answer as answer_stored;
+pub(crate) use self::stored::{answer as answer_stored, make_all, run as run_stored};
 use super::{Context, SEED};
 use crate::engine::Engine;
 use crate::error::BenchError;
@@ -101,11 +102,15 @@ pub(super) fn run(context: &Context, report: &mut Report) -> Result<(), BenchErr
             }
         }
     }
-    stored::run(context, &others, report)?;
-    for missing in others.missing() {
-        report.note(AREA, missing);
-    }
+    note_missing(&others, AREA, report);
     Ok(())
+}
+
+/// Says who was not measured.
+fn note_missing(others: &others::Others, area: &'static str, report: &mut Report) {
+    for missing in others.missing() {
+        report.note(area, missing);
+    }
 }
 
 fn wrap(path: &Path, source: std::io::Error) -> BenchError {
@@ -123,9 +128,10 @@ fn add(case: &str, subject: &str, line: Line, report: &mut Report) {
 
 fn ask_child(subject: &str, question: Question, edges: &Path) -> Result<Option<Line>, BenchError> {
     let program = std::env::current_exe().unwrap_or_default();
-    let mut command = Command::new(program);
+    let mut command = Command::new("timeout");
+    command.arg(others::SECONDS_MAX).arg(program);
     command.args(["child", "graph", subject, question.name()]).arg(edges);
-    others::say(&mut command)
+    others::say_in_time(&mut command)
 }
 
 /// What a child does: asks about a graph, and prints what it found.

@@ -1,7 +1,7 @@
 //! DuckDB, SQLite and Cozo, asked by Python: a process for each question.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use serde::de::DeserializeOwned;
 
@@ -17,7 +17,9 @@ const ENGINES: [(&str, Option<(&str, &str)>); 3] = [
 ];
 
 /// Seconds that a question may take.
-const SECONDS_MAX: &str = "60";
+pub(super) const SECONDS_MAX: &str = "60";
+/// What `timeout` ends with when it ended the command.
+const TIMED_OUT: i32 = 124;
 
 /// The engines that there are, with the Python that has each.
 pub(super) struct Others {
@@ -96,11 +98,25 @@ impl Others {
 
 /// What a process says in one line of JSON.
 pub(super) fn say<T: DeserializeOwned>(command: &mut Command) -> Result<T, BenchError> {
-    let output = command.output().map_err(|error| BenchError::Child(error.to_string()))?;
+    read_line(&command.output().map_err(|error| BenchError::Child(error.to_string()))?)
+}
+
+fn read_line<T: DeserializeOwned>(output: &Output) -> Result<T, BenchError> {
     serde_json::from_slice(&output.stdout).map_err(|error| {
         let said = String::from_utf8_lossy(&output.stderr);
         BenchError::Child(format!("{error}: {}", said.trim()))
     })
+}
+
+/// What a process under `timeout` says; nothing if it took too long.
+pub(super) fn say_in_time<T: DeserializeOwned>(
+    command: &mut Command,
+) -> Result<Option<T>, BenchError> {
+    let output = command.output().map_err(|error| BenchError::Child(error.to_string()))?;
+    if output.status.code() == Some(TIMED_OUT) {
+        return Ok(None);
+    }
+    read_line(&output)
 }
 
 fn install((name, version): (&str, &str)) -> Result<PathBuf, String> {

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use self::asked::{Parameter, Parameters, QUESTIONS, SCHEMA, Stored};
 use super::others::{Others, say};
-use super::{AREA, check};
+use super::{check, note_missing};
 use crate::areas::Context;
 use crate::engine::Engine;
 use crate::error::{BenchError, StoreError};
@@ -51,17 +51,14 @@ struct Answers {
 
 const KINDS: [&str; 2] = ["selective", "whole"];
 
-pub(super) fn run(
-    context: &Context,
-    others: &Others,
-    report: &mut Report,
-) -> Result<(), BenchError> {
+/// The name of this area.
+const AREA: &str = "stored";
+
+pub(crate) fn run(context: &Context, report: &mut Report) -> Result<(), BenchError> {
+    let others = Others::find();
     let total = context.events.unwrap_or_else(|| context.scaled(200_000, 10_000_000));
     let scratch = context.scratch("stored")?;
-    let made = make::make(scratch.path(), total as u64, TIMES)?;
-    let text = serde_json::to_string(&asked::parameters(&made)).unwrap_or_default();
-    let wrap = |source| BenchError::File { path: scratch.path().to_owned(), source };
-    std::fs::write(scratch.path().join("parameters.json"), text).map_err(wrap)?;
+    make_all(scratch.path(), total as u64)?;
     for engine in others.stored() {
         others.load(engine, scratch.path())?;
     }
@@ -90,7 +87,17 @@ pub(super) fn run(
             }
         }
     }
+    note_missing(&others, AREA, report);
     Ok(())
+}
+
+/// Makes the events and the lists, and says what is asked of them: also what a child does for who
+/// wants to keep them.
+pub(crate) fn make_all(folder: &Path, total: u64) -> Result<(), BenchError> {
+    let made = make::make(folder, total, TIMES)?;
+    let text = serde_json::to_string(&asked::parameters(&made)).unwrap_or_default();
+    let wrap = |source| BenchError::File { path: folder.to_owned(), source };
+    std::fs::write(folder.join("parameters.json"), text).map_err(wrap)
 }
 
 /// Adds what a process found to the report, and checks the rows.
