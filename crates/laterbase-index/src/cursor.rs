@@ -35,8 +35,10 @@ impl Cursor {
     pub(crate) fn new(snapshot: Arc<IndexSnapshot>, range: Range) -> Self {
         let filter = range.filter();
         let mut sources = Vec::with_capacity(snapshot.runs().len() + snapshot.chunks().len());
+        let term = range.single_term();
         for (number, run) in snapshot.runs().iter().enumerate() {
-            if !RunCursor::excludes(run, &range) {
+            let excludes_term = |term| run.excludes_term(range.family, term);
+            if !term.is_some_and(excludes_term) && !RunCursor::excludes(run, &range) {
                 sources.push(Source::Run { number, cursor: RunCursor::default() });
             }
         }

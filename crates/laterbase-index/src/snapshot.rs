@@ -15,6 +15,9 @@ use crate::run_cursor::RunCursor;
 use laterbase_event::Position;
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// Of how many terms a run is asked at once whether it has them.
+const TERMS_AT_ONCE: usize = 64;
+
 /// The runs of an index at one moment, oldest first, and the cache of their parts.
 #[derive(Debug)]
 pub(crate) struct RunSet {
@@ -120,6 +123,41 @@ impl IndexSnapshot {
             }
         }
         Ok(count)
+    }
+
+    /// Gives `take` every entry of these ascending ranges, each of which is of one term, in no
+    /// order.
+    ///
+    /// For many terms this costs a fraction of a cursor each: which runs have a term at all is asked
+    /// of some terms at a time, so that the processor waits for their filters at once and not for
+    /// one after the other.
+    ///
+    /// # Errors
+    /// A damaged run, or a storage that fails.
+    pub fn each(&self, ranges: &[Range], mut take: impl FnMut(Entry)) -> Result<(), ReadError> {
+        for chunk in &self.chunks {
+            for range in ranges {
+                let filter = range.filter();
+                let wanted = chunk.between(range).iter().filter(|entry| filter.accepts(entry));
+                wanted.for_each(|entry| take(*entry));
+            }
+        }
+        for run in &self.runs.runs {
+            for ranges in ranges.chunks(TERMS_AT_ONCE) {
+                let mut excluded = [false; TERMS_AT_ONCE];
+                for (excluded, range) in excluded.iter_mut().zip(ranges) {
+                    let excludes_term = |term| run.excludes_term(range.family, term);
+                    *excluded = range.single_term().is_some_and(excludes_term);
+                }
+                for (range, _) in ranges.iter().zip(excluded).filter(|(_, excluded)| !excluded) {
+                    let mut cursor = RunCursor::default();
+                    while let Some(entry) = cursor.next(run, &self.runs.cache, range)? {
+                        take(entry);
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Gives `take` the first wanted entry of each source, newest source first, until it says stop.

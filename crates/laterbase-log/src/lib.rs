@@ -133,7 +133,7 @@ pub use log::Log;
 pub use maintenance::{Maintenance, Retired};
 pub use number::{CommitNumber, SegmentNumber};
 pub use quarantine::Quarantined;
-pub use reader::{EventBuffer, LogReader, Scan, ScanBack, SegmentInfo, StoredBatch};
+pub use reader::{EventBuffer, LogReader, Scan, ScanBack, SegmentInfo, StoredBatch, Want};
 pub use recovery::{Recovery, TornTail};
 pub use verify::{Problem, VerifyProgress, VerifyReport};
 pub use writer::{LogWriter, Written};

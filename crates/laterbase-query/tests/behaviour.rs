@@ -9,6 +9,7 @@
 )]
 
 use std::cell::Cell;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use laterbase_lang::plan::{
@@ -17,8 +18,8 @@ use laterbase_lang::plan::{
 };
 use laterbase_lang::{Aggregate, Column, DataType, Function, Span, Value};
 use laterbase_query::{
-    Budget, Limits, MemoryData, MistakeKind, Never, PlanError, QueryError, explain, run,
-    run_explained, why,
+    Budget, Data, DataError, Limits, MemoryData, MistakeKind, Never, PlanError, QueryError,
+    Restriction, Scan, Scanned, ValueRef, explain, run, run_explained, why,
 };
 
 const EDGE: Relation = Relation::Stored(0);
@@ -103,6 +104,60 @@ fn a_recursion_that_is_asked_for_a_value_makes_no_more_than_that() {
     let expected: Vec<Vec<Value>> = (4..10).map(|at| vec![Value::Int(at)]).collect();
     assert_eq!(ints(&rows), expected);
     assert!(rows.usage().rows < 100, "{:?}", rows.usage());
+}
+
+/// Counts how often it is asked, and for how many values at the most.
+struct Counting {
+    data: MemoryData,
+    scans: Cell<u64>,
+    values_max: Cell<usize>,
+}
+
+impl Data for Counting {
+    fn scan(
+        &self,
+        request: &Scan<'_>,
+        take: &mut dyn FnMut(&[ValueRef<'_>]) -> ControlFlow<()>,
+    ) -> Result<Scanned, DataError> {
+        self.scans.set(self.scans.get() + 1);
+        let values = request.constraints.iter().map(|constraint| match &constraint.is {
+            Restriction::OneOf(values) => values.len(),
+            Restriction::Range(..) | Restriction::Holds(_) => 0,
+        });
+        self.values_max.set(values.chain([self.values_max.get()]).max().unwrap());
+        self.data.scan(request, take)
+    }
+
+    fn estimate(&self, request: &Scan<'_>) -> Option<u64> {
+        self.data.estimate(request)
+    }
+
+    fn can_seek(&self, request: &Scan<'_>, column: usize) -> bool {
+        self.data.can_seek(request, column)
+    }
+}
+
+/// A node with 300 below it, with 10 below each, among many others.
+fn trees() -> Counting {
+    let mut data = MemoryData::default();
+    let ints = |from: i64, to: i64| vec![Value::Int(from), Value::Int(to)];
+    let first = (1..=300).map(|at| ints(0, at));
+    let second = (1..=300).flat_map(|at| (0..10).map(move |to| ints(at, 1_000 + at * 10 + to)));
+    let others = (100_000..180_000).map(|at| ints(at, at + 1));
+    data.insert("edge", first.chain(second).chain(others).collect());
+    data.make_seekable("edge", 0);
+    Counting { data, scans: Cell::new(0), values_max: Cell::new(0) }
+}
+
+#[test]
+fn many_keys_are_asked_for_at_once() {
+    let asked = rule(&[0], vec![atom(PATH, &[int(0), v(0)])]);
+    let data = trees();
+    let rows = run(&plan(asked), &data, &Limits::default(), &Never).unwrap();
+    assert_eq!(rows.len(), 3_300);
+    // 3,301 keys: one, then twice as many each time, up to a thousand.
+    assert!(data.scans.get() < 40, "{} scans", data.scans.get());
+    assert!((1_000..=1_024).contains(&data.values_max.get()), "{}", data.values_max.get());
 }
 
 #[test]

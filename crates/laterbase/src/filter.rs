@@ -3,7 +3,7 @@
 //! Every access path ends here: indexes may offer too much (a hash that two terms share, a batch of
 //! which only some events have the type), never too little.
 
-use laterbase_event::{EventView, Position, Timestamp, VersionVector};
+use laterbase_event::{EnvelopeView, EventView, Position, Timestamp, VersionVector};
 
 use crate::query::{Cut, Query, TimeRange};
 use crate::read::ReadError;
@@ -57,6 +57,14 @@ impl Filter {
     /// Whether the position may belong to the answer at all.
     pub(crate) fn admits_position(&self, position: Position) -> bool {
         self.after < position && position <= self.bound
+    }
+
+    /// Whether an event may belong to the answer, as far as its root and type tell.
+    pub(crate) fn may_admit(&self, event: &EnvelopeView<'_>) -> bool {
+        let query = &self.query;
+        query.root.as_ref().is_none_or(|root| root.as_str() == event.root())
+            && (query.types.is_empty()
+                || query.types.iter().any(|type_name| type_name.as_str() == event.type_name()))
     }
 
     /// Whether an event of an admitted position belongs to the answer.

@@ -7,11 +7,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use laterbase_event::{
-    BatchView, DecodeError, DecodeScratch, EventId, EventView, Hlc, Position, RootName, Timestamp,
-    VersionVector,
+    BatchView, DecodeError, DecodeScratch, EnvelopeView, EventId, EventView, Hlc, Position,
+    RootName, Timestamp, VersionVector,
 };
 use laterbase_index::{Entry, Family, IndexSnapshot, Range};
-use laterbase_log::EventBuffer;
+use laterbase_log::{EventBuffer, Want};
 
 use crate::cursor::CursorError;
 use crate::inner::Inner;
@@ -21,6 +21,12 @@ use crate::walk::{Beyond, LogBatches, Run};
 
 /// Neighbours from which on a whole batch is read instead of one event at a time.
 const RUN_MIN: u64 = 4;
+
+/// So many positions within [`CLOSE_SPAN`] are worth reading their batch for.
+const CLOSE_MIN: usize = 8;
+
+/// How far apart the first and the last of them may stand.
+const CLOSE_SPAN: u64 = 128;
 
 /// A read failed.
 #[derive(Debug, thiserror::Error)]
@@ -205,15 +211,17 @@ impl EventReader {
     }
 
     /// Reads up to `count` events from `first` on, as far as their batch goes, until `take` breaks.
+    /// Those of which `want` wants nothing may be left out.
     /// Answers how many were handed out, and whether it broke.
     pub(crate) fn run(
         &mut self,
         first: Position,
         count: u64,
+        want: impl Fn(&EnvelopeView<'_>) -> Want,
         mut take: impl FnMut(&EventView<'_>, Position, Hlc) -> ControlFlow<()>,
     ) -> Result<(u64, ControlFlow<()>), ReadError> {
         if count < RUN_MIN {
-            return self.single(first, take).map(|flow| (1, flow));
+            return self.single(first, want, take).map(|flow| (1, flow));
         }
         let batch = self.load(first)?;
         let decode = |source| ReadError::Decode { position: first, source };
@@ -262,15 +270,74 @@ impl EventReader {
         Ok(ControlFlow::Continue(()))
     }
 
+    /// Hands out the events at ascending positions from number `done` on, until `take` breaks;
+    /// counts `done` up. Where several stand close together, their batch is read once.
+    pub(crate) fn at(
+        &mut self,
+        positions: &[Position],
+        done: &mut usize,
+        want: impl Fn(&EnvelopeView<'_>) -> Want,
+        mut take: impl FnMut(&EventView<'_>, Position, Hlc) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, ReadError> {
+        while let Some((first, rest)) = positions.get(*done..).and_then(<[Position]>::split_first) {
+            let near = rest.get(CLOSE_MIN - 2);
+            let is_close = near.is_some_and(|it| it.as_u64() - first.as_u64() < CLOSE_SPAN);
+            let flow = if is_close {
+                self.of_batch(positions, done, &mut take)?
+            } else {
+                *done += 1;
+                self.single(*first, &want, &mut take)?
+            };
+            if flow.is_break() {
+                return Ok(flow);
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Hands out those of ascending positions that stand in the batch of the next one.
+    fn of_batch(
+        &mut self,
+        positions: &[Position],
+        done: &mut usize,
+        take: &mut impl FnMut(&EventView<'_>, Position, Hlc) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, ReadError> {
+        let Some(first) = positions.get(*done).copied() else {
+            return Ok(ControlFlow::Continue(()));
+        };
+        let batch = self.load(first)?;
+        let decode = |source| ReadError::Decode { position: first, source };
+        let view = BatchView::parse(&self.bytes).map_err(decode)?;
+        let skip = first.as_u64() - batch.first.as_u64();
+        let mut events = view.events_from(&mut self.scratch, skip as u32).map_err(decode)?;
+        let mut at = first.as_u64();
+        while let Some(wanted) = positions.get(*done).copied()
+            && let Some(event) = events.next().map_err(decode)?
+        {
+            if at == wanted.as_u64() {
+                *done += 1;
+                if take(&event, wanted, batch.arrival).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            at += 1;
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
     fn single(
         &mut self,
         position: Position,
+        want: impl FnOnce(&EnvelopeView<'_>) -> Want,
         mut take: impl FnMut(&EventView<'_>, Position, Hlc) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, ReadError> {
         let inner = &self.access.inner;
         inner.ensure_readable(position);
-        let (event, arrival) = inner.reader.get(position, &mut self.single)?;
-        Ok(take(&event, position, arrival))
+        let found = inner.reader.get_wanted(position, &mut self.single, want)?;
+        Ok(match found {
+            Some((event, arrival)) => take(&event, position, arrival),
+            None => ControlFlow::Continue(()),
+        })
     }
 
     fn load(&mut self, position: Position) -> Result<LoadedBatch, ReadError> {

@@ -152,6 +152,72 @@ fn check(fixture: &Fixture, all: &[Recorded], cases: &[&Case<'_>; 4]) {
     assert_eq!(found, last.into_iter().map(Value::Time).collect::<Vec<_>>(), "{body}");
 }
 
+/// Boxes in boxes, of which each but the first is packed into another: four each, some recorded
+/// one by one and some many at a time, among events of others.
+fn boxes(count: u64) -> Fixture {
+    let fixture = Fixture::new();
+    for number in (1..count).step_by(7) {
+        fixture.clock.advance_ms(1_000);
+        let mut commit = fixture.db.commit();
+        let many = if number % 3 == 0 { 1 } else { 7 };
+        for number in (number..count).take(many) {
+            let key = format!("b{}", (number - 1) / 4);
+            let event = NewEvent::new("box", key, "packed");
+            let item = json!({"item": format!("b{number}")});
+            commit.push(&event.valid_at(at(1_000 + number as i64)).json(&item).unwrap()).unwrap();
+            for noise in 0..number % 3 {
+                let other = NewEvent::new("box", format!("n{noise}"), "seen");
+                commit.push(&other.json(&item).unwrap()).unwrap();
+            }
+        }
+        fixture.db.append(&mut commit).unwrap().wait().unwrap();
+    }
+    fixture
+}
+
+/// Many keys are asked for at once, in as many ways as events are cut: none is lost, and none is
+/// there that should not be.
+#[test]
+fn what_is_in_boxes_is_what_a_look_at_everything_finds() {
+    let fixture = boxes(1_500);
+    let all: Vec<Recorded> = fixture.db.read(&Query::all()).unwrap().map(Result::unwrap).collect();
+    let middle = Timestamp::from_hlc(all[all.len() / 2].event.id.hlc());
+    let ever = Timestamp::from_micros(i64::MAX);
+    let cuts = [
+        (String::new(), ever, ever),
+        (format!(" as of {}", Value::Time(middle.as_micros())), middle, ever),
+        (format!(" as of recorded {}", Value::Time(middle.as_micros())), middle, ever),
+        (format!(" valid {}", Value::Time(at(1_700).as_micros())), ever, at(1_700)),
+    ];
+    for (cut, recorded, happened) in cuts {
+        let mut inside = std::collections::BTreeSet::new();
+        let mut open = vec!["b0".to_owned()];
+        while let Some(within) = open.pop() {
+            for recorded in all.iter().filter(|it| {
+                let event = &it.event;
+                (event.key.as_str(), event.type_name.as_str()) == (within.as_str(), "packed")
+                    && Timestamp::from_hlc(event.id.hlc()) <= recorded
+                    && event.valid_at <= happened
+            }) {
+                let payload: serde_json::Value =
+                    serde_json::from_slice(&recorded.event.payload).unwrap();
+                let item = payload["item"].as_str().unwrap().to_owned();
+                inside.insert(json!({"item": item}).to_string());
+                open.push(item);
+            }
+        }
+        let text = format!(
+            "inside{{item, box}} :- box.packed{{key: box, item}}\n\
+             inside{{item, box}} :- box.packed{{key: box, item: m}}, inside{{item, box: m}}\n\
+             ?{{item}} :- inside{{item, box: \"b0\"}}{cut}"
+        );
+        let mut found = rows(&fixture, &text);
+        found.sort();
+        assert!(inside.len() > 100, "{cut}: {}", inside.len());
+        assert_eq!(found, inside.into_iter().collect::<Vec<_>>(), "{cut}");
+    }
+}
+
 #[test]
 fn a_question_by_key_reads_the_stream_and_no_more() {
     let fixture = fleet();

@@ -153,6 +153,13 @@ impl<'a> EnvelopeView<'a> {
         fits.then(|| EventView::new(self, payload))
     }
 
+    /// The event without its payload, for who does not look at it: that is empty, whatever
+    /// [`payload_len`](Self::payload_len) says.
+    #[must_use]
+    pub fn without_payload(self) -> EventView<'a> {
+        EventView::new(self, &[])
+    }
+
     pub(super) fn raw_cause(&self) -> RawCause {
         self.envelope.cause
     }

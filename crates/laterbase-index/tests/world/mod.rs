@@ -209,6 +209,34 @@ pub(crate) fn check_snapshot(
     for _ in 0..questions {
         check_range(snapshot, model, &model.random_range(random), random)?;
     }
+    check_each(snapshot, model, random)
+}
+
+/// Are the entries of many terms the model's, of those that there are and of some that there are
+/// not?
+fn check_each(
+    snapshot: &Arc<IndexSnapshot>,
+    model: &Model,
+    random: &mut Random,
+) -> Result<(), ReadError> {
+    let mut ranges = Vec::new();
+    for _ in 0..random.index(300) {
+        let range = Range { direction: Direction::Ascending, ..model.random_range(random) };
+        if range.lo.a == range.hi.a {
+            let absent = range.lo.a.wrapping_add(1);
+            ranges.push(Range::term(range.family, absent));
+            ranges.push(range);
+        }
+    }
+    let mut expected = Vec::new();
+    for range in &ranges {
+        expected.extend(model.read(range, snapshot.complete_to()));
+    }
+    let mut found = Vec::new();
+    snapshot.each(&ranges, |entry| found.push(entry))?;
+    expected.sort_unstable();
+    found.sort_unstable();
+    assert!(found == expected, "{} of {} entries", found.len(), expected.len());
     Ok(())
 }
 

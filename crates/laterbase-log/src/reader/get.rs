@@ -21,7 +21,9 @@ use crate::error::ReadError;
 use crate::frame::{BATCH_ENTRY_BYTES, BatchStatus, FRAME_HEADER_BYTES, Frame, decode_batch_entry};
 use crate::segment::Segment;
 use crate::shared::Shared;
-use laterbase_event::{BatchDirectory, DecodeScratch, EventView, Hlc, Position, PrefixError};
+use laterbase_event::{
+    BatchDirectory, DecodeScratch, EnvelopeView, EventView, Hlc, Position, PrefixError,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 /// How much of a batch's front is read at first.
@@ -47,11 +49,23 @@ impl EventBuffer {
     }
 }
 
+/// What of an event is read, once its envelope is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// No more.
+    Nothing,
+    /// The event without its payload.
+    Envelope,
+    /// All of it.
+    Event,
+}
+
 pub(super) fn get<'b>(
     shared: &Shared,
     position: Position,
     buffer: &'b mut EventBuffer,
-) -> Result<(EventView<'b>, Hlc), ReadError> {
+    want: impl FnOnce(&EnvelopeView<'_>) -> Want,
+) -> Result<Option<(EventView<'b>, Hlc)>, ReadError> {
     let known = shared.cache.batch(position);
     let segment = match fill_from_ring(shared, position, known.as_ref(), buffer) {
         true => None,
@@ -63,6 +77,11 @@ pub(super) fn get<'b>(
     let corrupt = || corrupt(shared, batch);
     let index = index_of(batch, position).ok_or_else(missing)?;
     let envelope = batch.directory.decode_event(index, group, scratch).map_err(|_| corrupt())?;
+    match want(&envelope) {
+        Want::Nothing => return Ok(None),
+        Want::Envelope => return Ok(Some((envelope.without_payload(), batch.arrival))),
+        Want::Event => {}
+    }
     let range = envelope.payload_range();
     if let Some(segment) = segment.filter(|_| payload.is_empty()) {
         let at = batch.offset + (batch.directory.payloads_offset() + range.start) as u64;
@@ -73,7 +92,7 @@ pub(super) fn get<'b>(
     let skip = range.start.checked_sub(*payload_start).ok_or_else(corrupt)?;
     let bytes = payload.get(skip..skip + range.len()).ok_or_else(corrupt)?;
     let event = envelope.with_payload(bytes).ok_or_else(corrupt)?;
-    Ok((event, batch.arrival))
+    Ok(Some((event, batch.arrival)))
 }
 
 /// Copies the event's group out of the ring; `false` if the position is not there.

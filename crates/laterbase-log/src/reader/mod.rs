@@ -16,7 +16,7 @@ mod scan;
 mod scan_back;
 mod stored;
 
-pub use get::EventBuffer;
+pub use get::{EventBuffer, Want};
 pub use scan::Scan;
 pub use scan_back::ScanBack;
 pub use stored::StoredBatch;
@@ -30,7 +30,7 @@ use crate::frame::Frame;
 use crate::number::{CommitNumber, SegmentNumber};
 use crate::segment::Segment;
 use crate::shared::Shared;
-use laterbase_event::{EventView, Hlc, Position};
+use laterbase_event::{EnvelopeView, EventView, Hlc, Position};
 use std::sync::Arc;
 
 /// Reads an open log; cheap to clone, and shared between threads.
@@ -80,7 +80,23 @@ impl LogReader {
         position: Position,
         buffer: &'b mut EventBuffer,
     ) -> Result<(EventView<'b>, Hlc), ReadError> {
-        get::get(&self.shared, position, buffer)
+        let found = get::get(&self.shared, position, buffer, |_| Want::Event)?;
+        found.ok_or_else(|| self.not_found(position))
+    }
+
+    /// The same, as far as it is wanted of what its envelope says; nothing where nothing is.
+    ///
+    /// The payload of an event in a hot segment is a read of its own, which this saves.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn get_wanted<'b>(
+        &self,
+        position: Position,
+        buffer: &'b mut EventBuffer,
+        want: impl FnOnce(&EnvelopeView<'_>) -> Want,
+    ) -> Result<Option<(EventView<'b>, Hlc)>, ReadError> {
+        get::get(&self.shared, position, buffer, want)
     }
 
     /// The whole batch that holds a position, in its canonical bytes; its checksum was checked.

@@ -32,6 +32,41 @@ struct Lookup {
     /// Rows of all keys so far, each behind the number of its key.
     rows: Relation,
     asked: HashMap<(ValidTime, Vec<Code>), (usize, usize), FxBuildHasher>,
+    /// How many keys the source is asked for next, if so many are known.
+    ahead: usize,
+}
+
+/// How many keys the source is asked for at once at the most. It begins with one and doubles, so
+/// that a question that needs few rows asks for few in vain.
+const AHEAD_MAX: usize = 1024;
+
+impl Lookup {
+    /// Keeps the rows of some ascending keys: `found` are ascending as well, each with the number of
+    /// its row in `cells`.
+    fn take(
+        &mut self,
+        keys: &[Code],
+        valid: ValidTime,
+        found: &[(Code, usize)],
+        cells: &[Code],
+        dictionary: &mut Dictionary,
+    ) {
+        let width = self.key.columns.len();
+        let mut found = found.iter().peekable();
+        let mut row = Vec::with_capacity(width + 1);
+        for key in keys {
+            let number = self.asked.len() as Code;
+            let from = self.rows.count();
+            while let Some((_, at)) = found.next_if(|(other, _)| other == key) {
+                row.clear();
+                row.push(number);
+                row.extend_from_slice(cells.get(at * width..(at + 1) * width).unwrap_or_default());
+                self.rows.insert(&row, dictionary);
+            }
+            self.rows.see_all();
+            self.asked.insert((valid, vec![*key]), (from, self.rows.count()));
+        }
+    }
 }
 
 /// The values in slots.
@@ -95,7 +130,7 @@ impl<'d> Context<'d> {
         let last = key.columns.last().and_then(|last| stored?.columns.get(*last));
         let has_note = last.is_some_and(|last| is_why(&last.column));
         let rows = Relation::with_note(key.columns.len() + 1, has_note);
-        self.lookups.push(Lookup { key, rows, asked: HashMap::default() });
+        self.lookups.push(Lookup { key, rows, asked: HashMap::default(), ahead: 1 });
         self.lookups.len() - 1
     }
 
@@ -152,6 +187,79 @@ impl<'d> Context<'d> {
         Ok(Cursor::Range(range.0, range.1))
     }
 
+    /// How many keys may be asked for together with that of a slot; `None` if that one was asked
+    /// for, or the others' valid times may not be its.
+    pub(crate) fn keys_ahead(
+        &mut self,
+        lookup: usize,
+        slot: usize,
+        valid: &Valid,
+        slots: &[Code],
+    ) -> Option<usize> {
+        if times::variables(valid).next().is_some() {
+            return None;
+        }
+        let valid = times::resolve(valid, &mut |_| Value::Null)?;
+        let code = slots.get(slot).copied().filter(|code| *code != NULL)?;
+        let held = self.lookups.get_mut(lookup)?;
+        if held.asked.contains_key(&(valid, vec![code])) {
+            return None;
+        }
+        let ahead = held.ahead;
+        held.ahead = (ahead * 2).min(AHEAD_MAX);
+        (ahead > 1).then_some(ahead)
+    }
+
+    /// Asks for the rows of several keys at once, as far as they have not been asked for yet.
+    pub(crate) fn ask_ahead(
+        &mut self,
+        lookup: usize,
+        mut keys: Vec<Code>,
+        valid: &Valid,
+        slots: &[Code],
+    ) -> Result<(), QueryError> {
+        let read = &mut |variable| self.binding(slots).value(variable);
+        let Some(valid) = times::resolve(valid, read) else { return Ok(()) };
+        let held = self.lookups.get(lookup).ok_or(PlanError::UnknownNumber)?;
+        let [column] = *held.key.key.as_slice() else { return Ok(()) };
+        keys.sort_unstable();
+        keys.dedup();
+        keys.retain(|key| *key != NULL && !held.asked.contains_key(&(valid, vec![*key])));
+        if keys.len() < 2 {
+            return Ok(());
+        }
+        let values = keys.iter().map(|key| self.dictionary.value(*key)).collect();
+        let mut constraints = held.key.constraints.clone();
+        constraints.push(Constraint { column, is: Restriction::OneOf(values) });
+        let mut columns = held.key.columns.clone();
+        columns.push(column);
+        let Self { plan, data, dictionary, meter, lookups, .. } = self;
+        let Some(held) = lookups.get_mut(lookup) else { return Ok(()) };
+        let request = Request {
+            stored: plan.stored.get(held.key.stored).ok_or(PlanError::UnknownNumber)?,
+            columns: &columns,
+            cut: &held.key.cut,
+            valid,
+            constraints: &constraints,
+            order: None,
+            limit: None,
+        };
+        // Rows come in any order, and those of a key are to stand together.
+        let mut found: Vec<(Code, usize)> = Vec::new();
+        let mut cells: Vec<Code> = Vec::new();
+        request.read(*data, dictionary, meter, &mut |row, _| {
+            let (Some(key), Some(rest)) = (row.last(), row.get(..row.len() - 1)) else {
+                return Keep::Known;
+            };
+            found.push((*key, found.len()));
+            cells.extend_from_slice(rest);
+            Keep::New
+        })?;
+        found.sort_unstable();
+        held.take(&keys, valid, &found, &cells, dictionary);
+        Ok(())
+    }
+
     /// About how many bytes are held here.
     pub(crate) fn bytes(&self) -> u64 {
         let lookups = self.lookups.iter().map(|lookup| {
@@ -182,7 +290,7 @@ pub(crate) enum Keep {
     Enough,
 }
 
-/// Columns by their places among those that are read, and what they may be.
+/// Columns by their places among those that are read, and what they may be, ascending.
 pub(crate) type Checks = Vec<(usize, Vec<Code>)>;
 
 /// Whether a row is what its columns may be. Looked at before the row is encoded, so that what is
@@ -191,7 +299,7 @@ pub(crate) type Checks = Vec<(usize, Vec<Code>)>;
 pub(crate) fn agrees(cells: &[ValueRef<'_>], checks: &Checks, dictionary: &Dictionary) -> bool {
     let is_wanted = |at: usize, wanted: &[Code]| {
         let code = cells.get(at).and_then(|cell| dictionary.find(*cell));
-        code.is_some_and(|code| wanted.contains(&code))
+        code.is_some_and(|code| wanted.binary_search(&code).is_ok())
     };
     checks.iter().all(|(at, wanted)| is_wanted(*at, wanted))
 }
@@ -210,7 +318,9 @@ impl<'a> Request<'a> {
                 columns.len() - 1
             });
             let codes = values.iter().map(|value| dictionary.encode_value(value));
-            checks.push((at, codes.filter(|code| *code != NULL).collect()));
+            let mut codes: Vec<Code> = codes.filter(|code| *code != NULL).collect();
+            codes.sort_unstable();
+            checks.push((at, codes));
         }
         (columns, checks)
     }

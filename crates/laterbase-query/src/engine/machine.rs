@@ -66,8 +66,11 @@ impl<'p> Machine<'p> {
                 return Ok(true);
             };
             world.context.meter.step()?;
-            let Some(frame) = self.frames.get_mut(self.depth) else { break };
             let is_entering = std::mem::replace(&mut self.is_entering, true);
+            if is_entering && let Action::Lookup { .. } = step.action {
+                self.look_ahead(world)?;
+            }
+            let Some(frame) = self.frames.get_mut(self.depth) else { break };
             let is_passed = if is_entering {
                 enter(&step.action, frame, world)?
             } else {
@@ -85,6 +88,48 @@ impl<'p> Machine<'p> {
         Ok(false)
     }
 
+    /// Has the source asked for the keys of the rows to come together with the one at hand, where
+    /// they come from a step before and nothing between rules rows out.
+    fn look_ahead(&self, world: &mut World<'_, '_>) -> Result<(), QueryError> {
+        let steps = &self.program.steps;
+        let Some(Action::Lookup { lookup, key, valid, .. }) =
+            steps.get(self.depth).map(|step| &step.action)
+        else {
+            return Ok(());
+        };
+        let [Source::Slot(slot)] = key.as_slice() else { return Ok(()) };
+        let Some(keys_max) = world.context.keys_ahead(*lookup, *slot, valid, world.slots) else {
+            return Ok(());
+        };
+        let before = steps.iter().zip(&self.frames).take(self.depth).rev();
+        for (step, frame) in before {
+            match &step.action {
+                Action::Scan { relation, take, .. } | Action::Probe { relation, take, .. } => {
+                    if is_bound_by(take, *slot) {
+                        let Some(rows) = world.relations.get(*relation) else { return Ok(()) };
+                        let keys = keys_of(rows, frame, take, *slot, world.slots, keys_max);
+                        return world.context.ask_ahead(*lookup, keys, valid, world.slots);
+                    }
+                }
+                Action::Lookup { lookup: other, take, .. } => {
+                    if is_bound_by(take, *slot) {
+                        let Some(rows) = world.context.lookup_rows(*other) else { return Ok(()) };
+                        let keys = keys_of(rows, frame, take, *slot, world.slots, keys_max);
+                        return world.context.ask_ahead(*lookup, keys, valid, world.slots);
+                    }
+                }
+                Action::Let { .. } => {}
+                Action::Meet { .. }
+                | Action::MeetLists { .. }
+                | Action::Compare { .. }
+                | Action::Filter { .. }
+                | Action::Each { .. }
+                | Action::Not(_) => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
     fn go_back_from(&mut self, depth: usize) {
         self.is_entering = false;
         match depth.checked_sub(1) {
@@ -92,6 +137,28 @@ impl<'p> Machine<'p> {
             None => self.is_done = true,
         }
     }
+}
+
+fn is_bound_by(take: &Take, slot: usize) -> bool {
+    take.binds.iter().any(|(_, bound)| *bound == slot)
+}
+
+/// The codes of a slot in the row at hand and in those to come, `keys_max` at the most.
+fn keys_of(
+    rows: &Relation,
+    frame: &Frame,
+    take: &Take,
+    slot: usize,
+    slots: &[Code],
+    keys_max: usize,
+) -> Vec<Code> {
+    let mut keys = vec![read(Source::Slot(slot), slots)];
+    let Frame::Rows(cursor, _) = frame else { return keys };
+    let (mut cursor, mut slots) = (*cursor, slots.to_vec());
+    while keys.len() < keys_max && next_row(rows, &mut cursor, take, &mut slots) {
+        keys.push(read(Source::Slot(slot), &slots));
+    }
+    keys
 }
 
 #[inline]

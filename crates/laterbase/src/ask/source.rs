@@ -29,10 +29,17 @@ use crate::inner::Inner;
 use crate::query::{Cut, Direction, Order, Query, TimeRange};
 use crate::read::ReadError;
 use crate::table::table_of;
-use crate::walk::{View, Walk, plan, plan_scan};
+use crate::terms::{TermHash, TermHasher};
+use crate::walk::{View, Walk, plan, plan_any_of, plan_scan};
 
-/// Values of a column for which one read each is made, instead of one for all.
-const SEEKS_MAX: usize = 64;
+/// Values of a column that are looked up in an index, however few events there are.
+const SEEKS_MIN: usize = 64;
+
+/// One in so many events may be looked up by a value each; for more, all are read.
+const SEEK_SHARE: u64 = 16;
+
+/// Values that are counted to tell how many events those of a list have.
+const COUNTED_MAX: usize = 16;
 
 /// What is stored, at one moment.
 pub(crate) struct StoredData<'a> {
@@ -64,10 +71,48 @@ impl<'a> Reader<'a> {
 /// Several reads that together answer a scan.
 struct Reads {
     queries: Vec<Query>,
+    /// What the events of the only one have one of, if that is several values.
+    any_of: Option<AnyOf>,
     /// Whether the rows of the only one stand in the order that was asked for.
     is_ordered: bool,
     /// Whether an index leads to them.
     is_selective: bool,
+}
+
+/// Several values of a column that an index leads to.
+#[derive(Debug, Clone)]
+enum AnyOf {
+    Keys(Vec<Key>),
+    Causes(Vec<EventId>),
+}
+
+impl AnyOf {
+    fn len(&self) -> usize {
+        match self {
+            Self::Keys(keys) => keys.len(),
+            Self::Causes(causes) => causes.len(),
+        }
+    }
+
+    /// A query for one of them.
+    fn query(&self, query: &Query, at: usize) -> Option<Query> {
+        let mut query = query.clone();
+        match self {
+            Self::Keys(keys) => query.key = Some(keys.get(at)?.clone()),
+            Self::Causes(causes) => query.caused_by = Some(*causes.get(at)?),
+        }
+        Some(query)
+    }
+
+    fn terms(&self, hasher: &TermHasher, query: &Query) -> Vec<TermHash> {
+        match (self, &query.root) {
+            (Self::Keys(keys), Some(root)) => {
+                keys.iter().map(|key| hasher.stream(root.as_str(), key.as_str())).collect()
+            }
+            (Self::Keys(_), None) => Vec::new(),
+            (Self::Causes(causes), _) => causes.iter().map(|id| hasher.cause(*id)).collect(),
+        }
+    }
 }
 
 impl<'a> StoredData<'a> {
@@ -107,7 +152,8 @@ impl<'a> StoredData<'a> {
         base.cut = cut_of(request.cut)?;
         narrow_valid(&mut base.valid, request.valid);
         let is_selective = !base.valid.is_open();
-        let mut reads = Reads { queries: vec![base], is_ordered: false, is_selective };
+        let mut reads =
+            Reads { queries: vec![base], any_of: None, is_ordered: false, is_selective };
         // The root first: a key is looked up under it.
         for constraint in request.constraints {
             if let Some(column) = request.relation.columns.get(constraint.column) {
@@ -118,24 +164,80 @@ impl<'a> StoredData<'a> {
                 }
             }
         }
+        let root = reads.queries.first().and_then(|query| query.root.as_ref());
+        let events = root.map_or(self.view.bound.as_u64(), |root| self.events_of(root.as_str()));
+        let seeks_max = seeks_max(events);
         for constraint in request.constraints {
             if let Some(column) = request.relation.columns.get(constraint.column) {
-                reads.narrow(&column.place, &constraint.is);
+                reads.narrow(&column.place, &constraint.is, seeks_max);
             }
         }
         reads.order(request);
         Ok(reads)
     }
 
+    /// Goes through what the reads answer until `take` breaks.
+    fn run(
+        &self,
+        reads: &Reads,
+        needs_payloads: bool,
+        mut take: impl FnMut(&EventView<'_>, Position, Hlc) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        for query in &reads.queries {
+            let mut walk = match &reads.any_of {
+                Some(any_of) => {
+                    let terms = any_of.terms(&self.view.hasher, query);
+                    plan_any_of(&self.view_of(query)?, query, &terms)?
+                }
+                None => self.walk(query, reads.is_selective)?,
+            };
+            if !needs_payloads {
+                walk = walk.without_payloads();
+            }
+            if walk.run(&mut take)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a query can see at the most.
+    fn view_of(&self, query: &Query) -> Result<View, ReadError> {
+        let bound = match query.cut {
+            Cut::KnownAt(at) => self.inner.known_at(at, self.view.bound)?,
+            Cut::Latest | Cut::RecordedBy(_) | Cut::Vector(_) => self.view.bound,
+        };
+        Ok(View { bound, ..self.view.clone() })
+    }
+
     fn walk(&self, query: &Query, is_selective: bool) -> Result<Walk, ReadError> {
-        let mut bound = self.view.bound;
-        if let Cut::KnownAt(at) = query.cut {
-            bound = self.inner.known_at(at, bound)?;
-        }
+        let view = self.view_of(query)?;
         if !is_selective && query.order == Order::Arrival {
-            return plan_scan(self.inner, query, Position::NONE, bound);
+            return plan_scan(self.inner, query, Position::NONE, view.bound);
         }
-        plan(&View { bound, ..self.view.clone() }, query, Position::NONE)
+        plan(&view, query, Position::NONE)
+    }
+
+    /// About how many events the reads answer.
+    fn estimate_reads(&self, reads: &Reads) -> Result<u64, ReadError> {
+        let mut events = 0_u64;
+        for query in &reads.queries {
+            events = events.saturating_add(match &reads.any_of {
+                Some(any_of) => self.estimate_any_of(any_of, query)?,
+                None => self.estimate_one(query)?,
+            });
+        }
+        Ok(events)
+    }
+
+    /// By some of the values.
+    fn estimate_any_of(&self, any_of: &AnyOf, query: &Query) -> Result<u64, ReadError> {
+        let counted = any_of.len().min(COUNTED_MAX);
+        let mut events = 0_u64;
+        for query in (0..counted).filter_map(|at| any_of.query(query, at)) {
+            events = events.saturating_add(self.estimate_one(&query)?);
+        }
+        Ok(events.saturating_mul(any_of.len() as u64) / counted.max(1) as u64)
     }
 
     fn estimate_one(&self, query: &Query) -> Result<u64, ReadError> {
@@ -167,7 +269,7 @@ impl<'a> StoredData<'a> {
 
 impl Reads {
     fn none() -> Self {
-        Self { queries: Vec::new(), is_ordered: false, is_selective: true }
+        Self { queries: Vec::new(), any_of: None, is_ordered: false, is_selective: true }
     }
 
     fn each(&mut self, change: impl Fn(&mut Query)) {
@@ -192,23 +294,18 @@ impl Reads {
         }
     }
 
-    fn narrow(&mut self, place: &Place, is: &Restriction) {
+    /// At most `seeks_max` values are looked up.
+    fn narrow(&mut self, place: &Place, is: &Restriction, seeks_max: usize) {
         match (place, is) {
             (Place::Key, Restriction::OneOf(values)) => {
                 let has_root = self.queries.iter().all(|query| query.root.is_some());
                 if has_root {
-                    self.split(values, |query, value| {
-                        let key = value.as_text().and_then(|key| Key::try_from(key).ok());
-                        query.key = key;
-                        query.key.is_some()
-                    });
+                    let key = |value: &Value| Key::try_from(value.as_text()?).ok();
+                    self.seek(values.iter().filter_map(key).collect(), AnyOf::Keys, seeks_max);
                 }
             }
             (Place::Cause, Restriction::OneOf(values)) => {
-                self.split(values, |query, value| {
-                    query.caused_by = id_of(value);
-                    query.caused_by.is_some()
-                });
+                self.seek(values.iter().filter_map(id_of).collect(), AnyOf::Causes, seeks_max);
             }
             (Place::Id, Restriction::OneOf(values)) => {
                 // An id is one moment of transaction time; the engine tells ties apart. Two ids of
@@ -252,9 +349,30 @@ impl Reads {
         }
     }
 
+    /// One read for all of some values, if these are few.
+    fn seek<T>(&mut self, values: Vec<T>, any_of: impl Fn(Vec<T>) -> AnyOf, seeks_max: usize) {
+        if values.is_empty() {
+            self.queries.clear();
+        }
+        if values.len() > seeks_max {
+            return;
+        }
+        let any_of = any_of(values);
+        if any_of.len() == 1 {
+            let one = |query: &Query| any_of.query(query, 0);
+            self.queries = self.queries.iter().filter_map(one).collect();
+        } else if self.any_of.is_none() {
+            self.any_of = Some(any_of);
+        } else {
+            // The engine checks what is not looked up.
+            return;
+        }
+        self.is_selective = true;
+    }
+
     /// One read for each value, if these are few.
     fn split(&mut self, values: &[Value], change: impl Fn(&mut Query, &Value) -> bool) {
-        if values.len().saturating_mul(self.queries.len()) > SEEKS_MAX {
+        if values.len().saturating_mul(self.queries.len()) > SEEKS_MIN {
             return;
         }
         self.is_selective = true;
@@ -280,7 +398,7 @@ impl Reads {
             };
             Some((by, order.is_descending))
         });
-        let is_one = self.queries.len() <= 1;
+        let is_one = self.queries.len() <= 1 && self.any_of.is_none();
         match ordered.filter(|_| is_one) {
             Some((order, is_descending)) => {
                 let direction =
@@ -298,6 +416,11 @@ impl Reads {
             }),
         }
     }
+}
+
+/// How many values are looked up where there are so many events.
+fn seeks_max(events: u64) -> usize {
+    SEEKS_MIN.max(usize::try_from(events / SEEK_SHARE).unwrap_or(usize::MAX))
 }
 
 /// A cut as queries have it.
@@ -367,16 +490,11 @@ impl Data for StoredData<'_> {
         let reads = self.reads(request).map_err(failed)?;
         let columns = Columns::new(request.relation, request.columns, self.reader);
         let mut rows_read = 0;
-        for query in &reads.queries {
-            let mut walk = self.walk(query, reads.is_selective).map_err(failed)?;
-            let broke = walk.run(|event, _, arrival| {
-                rows_read += 1;
-                self.row(&columns, event, arrival, take)
-            });
-            if broke.map_err(failed)? {
-                break;
-            }
-        }
+        let ran = self.run(&reads, columns.reads_payloads(), |event, _, arrival| {
+            rows_read += 1;
+            self.row(&columns, event, arrival, take)
+        });
+        ran.map_err(failed)?;
         Ok(Scanned { rows_read })
     }
 
@@ -384,10 +502,7 @@ impl Data for StoredData<'_> {
         if let Source::Table { number } = request.relation.source {
             return self.estimate_table(number, request);
         }
-        let reads = self.reads(request).ok()?;
-        let counts: Result<Vec<u64>, ReadError> =
-            reads.queries.iter().map(|query| self.estimate_one(query)).collect();
-        Some(counts.ok()?.into_iter().sum())
+        self.estimate_reads(&self.reads(request).ok()?).ok()
     }
 
     fn can_order(&self, request: &Scan<'_>) -> bool {
@@ -423,7 +538,7 @@ impl StoredData<'_> {
         arrival: Hlc,
         take: &mut dyn FnMut(&[ValueRef<'_>]) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        let needs_payload = !columns.kinds.is_empty() || columns.needs_payload;
+        let needs_payload = columns.reads_payloads();
         let mut few_fields = [const { Cell::Absent }; FEW];
         let mut many_fields = Vec::new();
         let fields = of_size(&mut few_fields, &mut many_fields, columns.kinds.len());
@@ -523,6 +638,11 @@ impl Columns {
             columns.add(relation, column, reader);
         }
         columns
+    }
+
+    /// Whether payloads are looked at at all.
+    fn reads_payloads(&self) -> bool {
+        !self.kinds.is_empty() || self.needs_payload
     }
 
     fn add(&mut self, relation: &Stored, column: &StoredColumn, reader: Reader<'_>) {

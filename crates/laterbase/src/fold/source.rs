@@ -4,7 +4,8 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use laterbase_event::{EventView, Key, Position, RootName};
+use laterbase_event::{EnvelopeView, EventView, Key, Position, RootName};
+use laterbase_log::Want;
 
 use super::aggregate::FoldOrder;
 use super::place::Place;
@@ -58,7 +59,8 @@ impl Source<'_> {
         let mut rest = places;
         while let Some(first) = rest.first() {
             let run = neighbours(rest);
-            let (done, flow) = reader.run(first.position, run, |event, position, _| {
+            let all = |_: &EnvelopeView<'_>| Want::Event;
+            let (done, flow) = reader.run(first.position, run, all, |event, position, _| {
                 take(event, Place::of(event, position))
             })?;
             if flow.is_break() {

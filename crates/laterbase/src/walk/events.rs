@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use laterbase_event::{Event, EventView, Hlc, Position};
+use laterbase_event::{EnvelopeView, Event, EventView, Hlc, Position};
+use laterbase_log::Want;
 
 use super::{Candidate, Source};
 use crate::cursor::{Cursor, CursorPlace};
@@ -24,6 +25,8 @@ pub(crate) struct Walk {
     feed: Feed,
     reader: EventReader,
     check: Check,
+    /// Payloads are looked at.
+    needs_payloads: bool,
 }
 
 /// Where the events of a walk come from.
@@ -32,26 +35,31 @@ enum Feed {
     Candidates(Neighbours),
     /// The log itself, forward: positions after the first, up to the second.
     Log { after: Position, upto: Position },
+    /// Ascending positions, of which so many are done.
+    Positions { positions: Vec<Position>, done: usize },
 }
 
 /// What is decided event by event.
 struct Check {
     filter: Filter,
+    start: Start,
+}
+
+/// Where the answer begins.
+struct Start {
     order: Order,
     direction: Direction,
     /// Leave out everything up to here.
-    start: Option<CursorPlace>,
+    place: Option<CursorPlace>,
 }
 
-impl Check {
-    fn admits(&mut self, event: &EventView<'_>, position: Position, default_only: bool) -> bool {
-        if (default_only && !event.valid_is_default()) || !self.filter.admits(event, position) {
-            return false;
-        }
-        let Some(place) = self.start else { return true };
+impl Start {
+    /// Whether the answer has come so far; once it has, it always has.
+    fn is_reached(&mut self, event: &EventView<'_>, position: Position) -> bool {
+        let Some(place) = self.place else { return true };
         let beyond = is_beyond(place, event, position, self.order, self.direction);
         if beyond {
-            self.start = None;
+            self.place = None;
         }
         beyond
     }
@@ -73,11 +81,27 @@ impl Walk {
         Self::with_feed(feed, access, filter, query)
     }
 
+    /// A walk over ascending positions, in arrival order.
+    pub(crate) fn over(
+        positions: Vec<Position>,
+        access: Arc<Access>,
+        filter: Filter,
+        query: &Query,
+    ) -> Self {
+        Self::with_feed(Feed::Positions { positions, done: 0 }, access, filter, query)
+    }
+
     fn with_feed(feed: Feed, access: Arc<Access>, filter: Filter, query: &Query) -> Self {
         let (order, direction) = (query.order, query.direction);
-        let start = query.after.map(|cursor| cursor.place);
-        let check = Check { filter, order, direction, start };
-        Self { feed, reader: EventReader::new(access), check }
+        let place = query.after.map(|cursor| cursor.place);
+        let check = Check { filter, start: Start { order, direction, place } };
+        Self { feed, reader: EventReader::new(access), check, needs_payloads: true }
+    }
+
+    /// Lets payloads be empty: nobody looks at them.
+    pub(crate) fn without_payloads(mut self) -> Self {
+        self.needs_payloads = false;
+        self
     }
 
     /// Hands the next events to `take` until it breaks; `false` when there are no more.
@@ -85,20 +109,32 @@ impl Walk {
         &mut self,
         mut take: impl FnMut(&EventView<'_>, Position, Hlc) -> ControlFlow<()>,
     ) -> Result<bool, ReadError> {
-        let check = &mut self.check;
+        let Check { filter, start } = &mut self.check;
+        let filter = &*filter;
+        let wanted = if self.needs_payloads { Want::Event } else { Want::Envelope };
+        let want = |event: &EnvelopeView<'_>| match filter.may_admit(event) {
+            true => wanted,
+            false => Want::Nothing,
+        };
         match &mut self.feed {
             Feed::Candidates(neighbours) => {
                 while let Some(run) = neighbours.peek()? {
                     let default_only = run.default_valid_only;
-                    let (taken, flow) =
-                        self.reader.run(run.first, run.count, |event, position, arrival| {
-                            if check.filter.admits_position(position)
-                                && check.admits(event, position, default_only)
+                    let (taken, flow) = self.reader.run(
+                        run.first,
+                        run.count,
+                        want,
+                        |event, position, arrival| {
+                            if filter.admits_position(position)
+                                && (!default_only || event.valid_is_default())
+                                && filter.admits(event, position)
+                                && start.is_reached(event, position)
                             {
                                 return take(event, position, arrival);
                             }
                             ControlFlow::Continue(())
-                        })?;
+                        },
+                    )?;
                     neighbours.skip(taken);
                     if flow.is_break() {
                         return Ok(true);
@@ -109,7 +145,7 @@ impl Walk {
             Feed::Log { after, upto } => {
                 let flow = self.reader.scan(*after, *upto, |event, position, arrival| {
                     *after = position;
-                    if check.admits(event, position, false) {
+                    if filter.admits(event, position) && start.is_reached(event, position) {
                         return take(event, position, arrival);
                     }
                     ControlFlow::Continue(())
@@ -117,6 +153,18 @@ impl Walk {
                 if flow.is_continue() {
                     *after = *upto;
                 }
+                Ok(flow.is_break())
+            }
+            Feed::Positions { positions, done } => {
+                let flow = self.reader.at(positions, done, want, |event, position, arrival| {
+                    if filter.admits_position(position)
+                        && filter.admits(event, position)
+                        && start.is_reached(event, position)
+                    {
+                        return take(event, position, arrival);
+                    }
+                    ControlFlow::Continue(())
+                })?;
                 Ok(flow.is_break())
             }
         }

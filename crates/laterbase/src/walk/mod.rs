@@ -21,7 +21,7 @@ pub(crate) use address::{Beyond, LogBatches};
 pub(crate) use batches::Run;
 pub use events::Events;
 pub(crate) use events::Walk;
-pub(crate) use plan::{View, plan, plan_everywhere, plan_scan};
+pub(crate) use plan::{View, plan, plan_any_of, plan_everywhere, plan_scan};
 pub(crate) use valid::last_hlc as last_hlc_at;
 
 use laterbase_event::Position;

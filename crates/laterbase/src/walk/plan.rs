@@ -69,6 +69,25 @@ fn plan_filtered(view: &View, query: &Query, mut filter: Filter) -> Result<Walk,
     Ok(Walk::new(source, Arc::clone(&view.access), filter, query))
 }
 
+/// The events of any of these terms that a query asks for, in arrival order: one walk for as many
+/// terms as are wanted, whatever the query's own order.
+pub(crate) fn plan_any_of(
+    view: &View,
+    query: &Query,
+    terms: &[TermHash],
+) -> Result<Walk, ReadError> {
+    let mut filter = Filter::new(query, view.bound, Position::NONE);
+    filter.tell_branches(|| view.access.forked())?;
+    let bounds = bounds_of(query, &filter);
+    let mut ranges: Vec<Range> = terms.iter().map(|term| bounds.term(*term)).collect();
+    ranges.sort_unstable_by_key(|range| range.lo);
+    let mut positions = Vec::new();
+    view.snapshot.each(&ranges, |entry| positions.push(Position::new(entry.position())))?;
+    positions.sort_unstable();
+    positions.dedup();
+    Ok(Walk::over(positions, Arc::clone(&view.access), filter, query))
+}
+
 /// A walk through a piece of the log, without any index: what subscriptions follow.
 pub(crate) fn plan_scan(
     inner: &Arc<Inner>,

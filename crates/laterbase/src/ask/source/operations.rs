@@ -31,19 +31,14 @@ impl StoredData<'_> {
         let reads = self.reads(request).map_err(failed)?;
         let places = places(request.relation, request.columns);
         let mut rows_read = 0;
-        for query in &reads.queries {
-            let mut walk = self.walk(query, reads.is_selective).map_err(failed)?;
-            let broke = walk.run(|event, position, arrival| {
-                rows_read += 1;
-                match readings.operation(event, position) {
-                    Some(operation) => row(&places, table, &operation, event, arrival, take),
-                    None => ControlFlow::Continue(()),
-                }
-            });
-            if broke.map_err(failed)? {
-                break;
+        let ran = self.run(&reads, true, |event, position, arrival| {
+            rows_read += 1;
+            match readings.operation(event, position) {
+                Some(operation) => row(&places, table, &operation, event, arrival, take),
+                None => ControlFlow::Continue(()),
             }
-        }
+        });
+        ran.map_err(failed)?;
         Ok(Scanned { rows_read })
     }
 }

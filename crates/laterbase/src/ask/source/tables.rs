@@ -15,7 +15,7 @@ use laterbase_lang::schema::{Owner, Table};
 use laterbase_query::{Constraint, DataError, Restriction, Scan, Scanned, ValidTime, ValueRef};
 use laterbase_sync::mutant::{self, Mutant};
 
-use super::{SEEKS_MAX, StoredData};
+use super::{AnyOf, StoredData, seeks_max};
 use crate::query::{Order, Query};
 use crate::read::ReadError;
 use crate::table::{
@@ -163,7 +163,8 @@ impl StoredData<'_> {
         let mut readings = Readings::new(self, number, table);
         let mut scanned = Scanned::default();
         let keys = keys_of(request.relation, request.constraints);
-        let Some(keys) = keys.filter(|keys| keys.len() <= SEEKS_MAX) else {
+        let events = base.root.as_ref().map_or(0, |root| self.events_of(root.as_str()));
+        let Some(keys) = keys.filter(|keys| keys.len() <= seeks_max(events)) else {
             self.scan_all(base, &mut readings, (&wanted, request.valid), &mut scanned, take)
                 .map_err(failed)?;
             return Ok(scanned);
@@ -230,11 +231,10 @@ impl StoredData<'_> {
             Some(keys) if matches!(request.valid, ValidTime::At(_)) => {
                 Some(all.min(keys.len() as u64))
             }
-            Some(keys) if keys.len() <= SEEKS_MAX => keys
-                .iter()
-                .filter_map(|key| Key::try_from(*key).ok())
-                .map(|key| self.estimate_one(&Query { key: Some(key), ..query.clone() }).ok())
-                .sum(),
+            Some(keys) if keys.len() <= seeks_max(all) => {
+                let keys = keys.iter().filter_map(|key| Key::try_from(*key).ok()).collect();
+                self.estimate_any_of(&AnyOf::Keys(keys), &query).ok()
+            }
             Some(_) | None => Some(all),
         }
     }
