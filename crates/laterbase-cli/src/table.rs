@@ -38,6 +38,7 @@ impl Column {
     }
 
     /// A column of a name that is known only now, which may be cut.
+    #[cfg(feature = "query")]
     #[must_use]
     pub(crate) fn named(title: &str, floor: usize) -> Self {
         Self { title: Cow::Owned(title.to_owned()), floor: Some(floor), ink: Ink::Plain }

@@ -52,6 +52,29 @@ pub struct Column {
 }
 
 impl DataType {
+    /// The type with what `target` says in the place of each table that it refers to; a text where
+    /// that is nothing.
+    pub(crate) fn with_targets(&self, target: &dyn Fn(&Arc<str>) -> Option<Arc<str>>) -> Self {
+        match self {
+            Self::Ref(to) => target(to).map_or(Self::Text, Self::Ref),
+            Self::List(of) => Self::List(Arc::new(of.with_targets(target))),
+            Self::Set(of) => Self::Set(Arc::new(of.with_targets(target))),
+            Self::Bool
+            | Self::Int
+            | Self::Decimal
+            | Self::Float
+            | Self::Text
+            | Self::Bytes
+            | Self::Time
+            | Self::Date
+            | Self::Duration
+            | Self::Id
+            | Self::Json
+            | Self::Period
+            | Self::Record(_) => self.clone(),
+        }
+    }
+
     /// Whether it counts or measures.
     #[must_use]
     pub fn is_number(&self) -> bool {

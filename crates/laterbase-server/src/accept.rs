@@ -10,7 +10,9 @@ pub(crate) enum Form {
     Json,
     Ndjson,
     Cbor,
+    #[cfg_attr(not(feature = "query"), expect(dead_code, reason = "only questions have it"))]
     Csv,
+    #[cfg_attr(not(feature = "query"), expect(dead_code, reason = "only schemas have it"))]
     Text,
     EventStream,
     CloudEvent,

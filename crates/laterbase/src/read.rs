@@ -23,9 +23,11 @@ use crate::walk::{Beyond, LogBatches, Run};
 const RUN_MIN: u64 = 4;
 
 /// So many positions within [`CLOSE_SPAN`] are worth reading their batch for.
+#[cfg(feature = "query")]
 const CLOSE_MIN: usize = 8;
 
 /// How far apart the first and the last of them may stand.
+#[cfg(feature = "query")]
 const CLOSE_SPAN: u64 = 128;
 
 /// A read failed.
@@ -272,6 +274,7 @@ impl EventReader {
 
     /// Hands out the events at ascending positions from number `done` on, until `take` breaks;
     /// counts `done` up. Where several stand close together, their batch is read once.
+    #[cfg(feature = "query")]
     pub(crate) fn at(
         &mut self,
         positions: &[Position],
@@ -296,6 +299,7 @@ impl EventReader {
     }
 
     /// Hands out those of ascending positions that stand in the batch of the next one.
+    #[cfg(feature = "query")]
     fn of_batch(
         &mut self,
         positions: &[Position],

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use super::{EventType, Field, Fields, Index, Root, Schema, Table, View};
 use crate::data_type::DataType;
@@ -89,24 +90,7 @@ pub(super) fn default_text(value: &Value) -> String {
 
 /// A type as it is declared.
 pub(super) fn type_text(data_type: &DataType) -> String {
-    match data_type {
-        DataType::Ref(target) => format!("ref {}", name_text(target)),
-        DataType::List(of) => format!("list {}", type_text(of)),
-        DataType::Set(of) => format!("set {}", type_text(of)),
-        DataType::Bool
-        | DataType::Int
-        | DataType::Decimal
-        | DataType::Float
-        | DataType::Text
-        | DataType::Bytes
-        | DataType::Time
-        | DataType::Date
-        | DataType::Duration
-        | DataType::Id
-        | DataType::Json
-        | DataType::Period
-        | DataType::Record(_) => data_type.to_string(),
-    }
+    data_type.with_targets(&|target| Some(Arc::from(name_text(target)))).to_string()
 }
 
 /// A table as it is declared.

@@ -265,7 +265,9 @@ impl Comparison {
     fn field(&mut self, (number, of): (u32, &str), before: &Field, field: &Field) {
         let what = format!("field {of}.{}", field.name);
         self.renamed(what.clone(), &before.name, &field.name);
-        let before_type = renamed_targets(&before.data_type, &self.targets);
+        // As it was, its references by today's names of tables.
+        let today = |target: &Arc<str>| Some(self.targets.get(target).unwrap_or(target).clone());
+        let before_type = before.data_type.with_targets(&today);
         if before.merge != field.merge || !widens(&before_type, &field.data_type) {
             self.refuse(
                 field.span,
@@ -354,28 +356,6 @@ fn widens(old: &DataType, new: &DataType) -> bool {
             widens(old, new)
         }
         _ => old == new,
-    }
-}
-
-/// A type as it was, its references by today's names of tables.
-fn renamed_targets(data_type: &DataType, targets: &BTreeMap<Arc<str>, Arc<str>>) -> DataType {
-    match data_type {
-        DataType::Ref(target) => DataType::Ref(Arc::clone(targets.get(target).unwrap_or(target))),
-        DataType::List(of) => DataType::List(Arc::new(renamed_targets(of, targets))),
-        DataType::Set(of) => DataType::Set(Arc::new(renamed_targets(of, targets))),
-        DataType::Bool
-        | DataType::Int
-        | DataType::Decimal
-        | DataType::Float
-        | DataType::Text
-        | DataType::Bytes
-        | DataType::Time
-        | DataType::Date
-        | DataType::Duration
-        | DataType::Id
-        | DataType::Json
-        | DataType::Period
-        | DataType::Record(_) => data_type.clone(),
     }
 }
 

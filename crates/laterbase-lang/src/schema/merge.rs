@@ -397,28 +397,7 @@ fn for_each_type(schema: &mut Schema, target: &dyn Fn(&Arc<str>) -> Option<Arc<s
     let of_tables = schema.tables.values_mut().map(|table| &mut table.fields);
     for fields in of_events.chain(of_tables) {
         for field in fields.fields.values_mut() {
-            field.data_type = with_targets(&field.data_type, target);
+            field.data_type = field.data_type.with_targets(target);
         }
-    }
-}
-
-fn with_targets(data_type: &DataType, target: &dyn Fn(&Arc<str>) -> Option<Arc<str>>) -> DataType {
-    match data_type {
-        DataType::Ref(to) => target(to).map_or(DataType::Text, DataType::Ref),
-        DataType::List(of) => DataType::List(Arc::new(with_targets(of, target))),
-        DataType::Set(of) => DataType::Set(Arc::new(with_targets(of, target))),
-        DataType::Bool
-        | DataType::Int
-        | DataType::Decimal
-        | DataType::Float
-        | DataType::Text
-        | DataType::Bytes
-        | DataType::Time
-        | DataType::Date
-        | DataType::Duration
-        | DataType::Id
-        | DataType::Json
-        | DataType::Period
-        | DataType::Record(_) => data_type.clone(),
     }
 }

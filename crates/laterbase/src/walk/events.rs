@@ -36,6 +36,7 @@ enum Feed {
     /// The log itself, forward: positions after the first, up to the second.
     Log { after: Position, upto: Position },
     /// Ascending positions, of which so many are done.
+    #[cfg(feature = "query")]
     Positions { positions: Vec<Position>, done: usize },
 }
 
@@ -82,6 +83,7 @@ impl Walk {
     }
 
     /// A walk over ascending positions, in arrival order.
+    #[cfg(feature = "query")]
     pub(crate) fn over(
         positions: Vec<Position>,
         access: Arc<Access>,
@@ -99,6 +101,7 @@ impl Walk {
     }
 
     /// Lets payloads be empty: nobody looks at them.
+    #[cfg(feature = "query")]
     pub(crate) fn without_payloads(mut self) -> Self {
         self.needs_payloads = false;
         self
@@ -155,6 +158,7 @@ impl Walk {
                 }
                 Ok(flow.is_break())
             }
+            #[cfg(feature = "query")]
             Feed::Positions { positions, done } => {
                 let flow = self.reader.at(positions, done, want, |event, position, arrival| {
                     if filter.admits_position(position)

@@ -21,7 +21,9 @@ pub(crate) use address::{Beyond, LogBatches};
 pub(crate) use batches::Run;
 pub use events::Events;
 pub(crate) use events::Walk;
-pub(crate) use plan::{View, plan, plan_any_of, plan_everywhere, plan_scan};
+#[cfg(feature = "query")]
+pub(crate) use plan::plan_any_of;
+pub(crate) use plan::{View, plan, plan_everywhere, plan_scan};
 pub(crate) use valid::last_hlc as last_hlc_at;
 
 use laterbase_event::Position;

@@ -71,6 +71,7 @@ fn plan_filtered(view: &View, query: &Query, mut filter: Filter) -> Result<Walk,
 
 /// The events of any of these terms that a query asks for, in arrival order: one walk for as many
 /// terms as are wanted, whatever the query's own order.
+#[cfg(feature = "query")]
 pub(crate) fn plan_any_of(
     view: &View,
     query: &Query,
