@@ -24,7 +24,6 @@ use super::payload::{self, Cell, Wanted};
 use crate::cursor::{Cursor, CursorPlace};
 use crate::decide::stream_version;
 use crate::declared::{Declared, Written};
-use crate::fold::FoldEvent;
 use crate::inner::Inner;
 use crate::query::{Cut, Direction, Order, Query, TimeRange};
 use crate::read::ReadError;
@@ -427,13 +426,12 @@ impl StoredData<'_> {
         let mut few_fields = [const { Cell::Absent }; FEW];
         let mut many_fields = Vec::new();
         let fields = of_size(&mut few_fields, &mut many_fields, columns.kinds.len());
-        let upcast = if needs_payload {
-            FoldEvent::new(event, &self.inner.options.upcasters).ok()
-        } else {
-            None
+        let upcast =
+            needs_payload.then(|| self.inner.options.upcasters.apply(event).ok()).flatten();
+        let (version, payload) = match &upcast {
+            Some((version, payload)) => (*version, payload.as_ref()),
+            None => (event.version(), event.payload()),
         };
-        let version = upcast.as_ref().map_or(event.version(), FoldEvent::version);
-        let payload = upcast.as_ref().map_or(event.payload(), FoldEvent::payload);
         let written = if needs_payload { self.written(event, payload) } else { None };
         if let Some(written) = &written {
             columns.read_written(written, self.reader, fields);
@@ -568,7 +566,7 @@ impl Columns {
 
     fn field(&mut self, kind: FieldKind) -> CellKind {
         let cell = self.kinds.len();
-        self.names.push(Wanted { name: Arc::clone(&kind.name), cell, is_former: false });
+        self.names.push(Wanted::of_many(Arc::clone(&kind.name), cell, false));
         self.kinds.push(kind);
         CellKind::Field(cell)
     }
@@ -581,7 +579,7 @@ impl Columns {
         let cell = self.kinds.len();
         for lineage in reader.lineages {
             for name in lineage.names(&owner, number).filter(|name| !is_taken(name)) {
-                self.names.push(Wanted { name: Arc::clone(name), cell, is_former: true });
+                self.names.push(Wanted::new(Arc::clone(name), cell, true));
             }
         }
     }

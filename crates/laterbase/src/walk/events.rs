@@ -43,17 +43,33 @@ struct Check {
     start: Option<CursorPlace>,
 }
 
-impl Check {
-    fn admits(&mut self, event: &EventView<'_>, position: Position, default_only: bool) -> bool {
-        if (default_only && !event.valid_is_default()) || !self.filter.admits(event, position) {
-            return false;
-        }
-        let Some(place) = self.start else { return true };
+/// Where an answer begins; anything passes once something did.
+struct Start<'c> {
+    after: &'c mut Option<CursorPlace>,
+    order: Order,
+    direction: Direction,
+}
+
+impl Start<'_> {
+    fn passes(&mut self, event: &EventView<'_>, position: Position) -> bool {
+        let Some(place) = *self.after else { return true };
         let beyond = is_beyond(place, event, position, self.order, self.direction);
         if beyond {
-            self.start = None;
+            *self.after = None;
         }
         beyond
+    }
+}
+
+impl Check {
+    fn admits(&mut self, event: &EventView<'_>, position: Position, default_only: bool) -> bool {
+        !(default_only && !event.valid_is_default())
+            && self.filter.admits(event, position)
+            && self.start().passes(event, position)
+    }
+
+    fn start(&mut self) -> Start<'_> {
+        Start { after: &mut self.start, order: self.order, direction: self.direction }
     }
 }
 
@@ -107,9 +123,12 @@ impl Walk {
                 Ok(false)
             }
             Feed::Log { after, upto } => {
-                let flow = self.reader.scan(*after, *upto, |event, position, arrival| {
+                let (filter, range) = (&check.filter, (*after, *upto));
+                let (order, direction) = (check.order, check.direction);
+                let mut start = Start { after: &mut check.start, order, direction };
+                let flow = self.reader.scan(range, filter, |event, position, arrival| {
                     *after = position;
-                    if check.admits(event, position, false) {
+                    if filter.admits_rest(event, position) && start.passes(event, position) {
                         return take(event, position, arrival);
                     }
                     ControlFlow::Continue(())
