@@ -114,7 +114,8 @@ const ENTRY_BYTES: u64 = 48;
 impl Dictionary {
     /// The code of a value, which is kept if need be.
     pub(crate) fn encode(&mut self, value: ValueRef<'_>) -> Code {
-        let value = simplest(value);
+        // Texts have no code of their own, and are as simple as they get.
+        let value = if matches!(value, ValueRef::Text(_)) { value } else { simplest(value) };
         if let Some(code) = inline(value) {
             return code;
         }

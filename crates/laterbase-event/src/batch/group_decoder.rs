@@ -227,7 +227,8 @@ impl GroupDecoder {
         self.key.extend_from_slice(suffix);
         // In front of a character a text can be cut, and what remains is text.
         let known = if self.is_key_unchecked { 0 } else { shared };
-        let is_text = str::from_utf8(self.key.get(known..).unwrap_or_default()).is_ok();
+        let new = self.key.get(known..).unwrap_or_default();
+        let is_text = new.is_ascii() || str::from_utf8(new).is_ok();
         if is_cut || !is_text {
             return Err(DecodeError::NotText { field });
         }

@@ -94,7 +94,7 @@ impl<'a> Scanner<'a> {
             let wanted = place.and_then(|place| Some((place, names.get(place)?)));
             let cell = wanted.and_then(|(_, wanted)| cell_for(wanted, cells));
             if let (Some((place, wanted)), Some(cell)) = (wanted, cell) {
-                *cell = self.value(first)?;
+                self.value(first, cell)?;
                 let is_absent = matches!(cell, Cell::Absent);
                 if !wanted.is_former && missing.has_changed(place, is_absent) {
                     if self.has_none_of(names) {
@@ -121,20 +121,30 @@ impl<'a> Scanner<'a> {
         memchr(b'\\', self.rest).is_none() && todays.all(|wanted| wanted.is_missing_in(self.rest))
     }
 
-    /// The value that begins with `first`.
+    /// Reads the value that begins with `first` into its cell.
     #[inline]
-    fn value(&mut self, first: u8) -> Option<Cell<'a>> {
-        match first {
+    fn value(&mut self, first: u8, cell: &mut Cell<'a>) -> Option<()> {
+        *cell = match first {
             b'"' => {
                 self.step();
-                self.text().map(Cell::Text)
+                Cell::Text(self.text()?)
             }
-            b'-' | b'0'..=b'9' => self.number()?.value().map(Cell::Value),
-            b't' => self.word(b"true").map(|()| Cell::Value(Value::Bool(true))),
-            b'f' => self.word(b"false").map(|()| Cell::Value(Value::Bool(false))),
-            b'n' => self.word(b"null").map(|()| Cell::Absent),
-            _ => None,
-        }
+            b'-' | b'0'..=b'9' => Cell::Value(self.number()?.value()?),
+            b't' => {
+                self.word(b"true")?;
+                Cell::Value(Value::Bool(true))
+            }
+            b'f' => {
+                self.word(b"false")?;
+                Cell::Value(Value::Bool(false))
+            }
+            b'n' => {
+                self.word(b"null")?;
+                Cell::Absent
+            }
+            _ => return None,
+        };
+        Some(())
     }
 
     #[inline]

@@ -36,13 +36,26 @@ impl Cell<'_> {
         }
     }
 
+    /// Whether [`Self::read_as`] would leave it as it is, if that shows at once.
+    pub(super) fn is_of(&self, data_type: &DataType) -> bool {
+        match self {
+            Self::Absent => true,
+            Self::Text(_) => {
+                matches!(data_type, DataType::Text | DataType::Ref(_) | DataType::Json)
+            }
+            Self::Value(Value::Decimal(_)) => {
+                matches!(data_type, DataType::Decimal | DataType::Json)
+            }
+            Self::Value(_) => *data_type == DataType::Json,
+        }
+    }
+
     /// The cell read as a declared type; absent if it is none.
     pub(super) fn read_as(self, data_type: &DataType) -> Self {
         match (self, data_type) {
             (Self::Absent, _) => Self::Absent,
             (cell, DataType::Json) => cell,
             (Self::Text(text), DataType::Text | DataType::Ref(_)) => Self::Text(text),
-            (cell @ Self::Value(Value::Decimal(_)), DataType::Decimal) => cell,
             (Self::Text(text), _) => read_text(text, data_type).map_or(Self::Absent, Self::Value),
             (Self::Value(value), _) => read_as(&value, data_type).map_or(Self::Absent, Self::Value),
         }
@@ -464,6 +477,45 @@ mod tests {
         for (text, data_type, expected) in cases {
             let cell = Cell::Text(text).read_as(&data_type);
             assert_eq!(cell.as_ref().to_value().to_string(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_need_not_be_read_as_a_type_stays_as_it_is() {
+        let int = Arc::new(DataType::Int);
+        let types = [
+            DataType::Json,
+            DataType::Bool,
+            DataType::Int,
+            DataType::Decimal,
+            DataType::Float,
+            DataType::Text,
+            DataType::Bytes,
+            DataType::Time,
+            DataType::Date,
+            DataType::Duration,
+            DataType::Id,
+            DataType::Ref(Arc::from("box")),
+            DataType::Period,
+            DataType::List(Arc::clone(&int)),
+            DataType::Set(int),
+        ];
+        let cells = [
+            Cell::Absent,
+            Cell::Text("2026-03-01"),
+            Cell::Value(Value::text("12.50")),
+            Cell::Value(Value::Int(1)),
+            Cell::Value(Value::decimal("1.5".parse().unwrap())),
+            Cell::Value(Value::Bool(true)),
+            Cell::Value(Value::List([Value::Int(1)].into())),
+        ];
+        for (cell, data_type) in
+            cells.iter().flat_map(|cell| types.iter().map(move |it| (cell, it)))
+        {
+            if cell.is_of(data_type) {
+                let read = cell.clone().read_as(data_type);
+                assert_eq!(format!("{read:?}"), format!("{cell:?}"), "{data_type}");
+            }
         }
     }
 
