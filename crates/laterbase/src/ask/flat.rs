@@ -9,9 +9,9 @@
 //! `serde_json` reads the payload instead: what is malformed, ends early or is no object never gets
 //! an answer of its own here, so that there is one place that says what becomes of it.
 //!
-//! Once all that is wanted was found, nothing of the rest matters unless one of the names comes again.
-//! That no quotes stand around such a name anywhere in it, and no escape, is found much faster than
-//! reading it.
+//! Once all that is wanted was found, the rest matters only if one of the names comes again: of two
+//! members with one name the later one counts. That there are no escapes in it, and nowhere such a
+//! name between quotes, is found much faster than by reading it.
 //!
 //! Numbers with a fraction are doubles to `serde_json`, and are read back as the shortest text that
 //! is the same double. Two numbers of at most fifteen digits are never the same double, so of these
@@ -113,8 +113,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Whether what is left can change nothing of fields that were all found by today's names: of
-    /// two members with one name it is the later one that counts.
+    /// Whether what is left can change nothing of fields that were all found by today's names.
     fn has_none_of(&self, names: &[Wanted]) -> bool {
         let mut todays = names.iter().filter(|wanted| !wanted.is_former);
         // Escapes may spell any name.

@@ -8,7 +8,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use laterbase_lang::{DataType, Value, fitting, literal};
-use laterbase_query::ValueRef;
 use memchr::memmem::Finder;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -28,11 +27,12 @@ pub(super) enum Cell<'a> {
 }
 
 impl Cell<'_> {
-    pub(super) fn as_ref(&self) -> ValueRef<'_> {
+    #[cfg(test)]
+    pub(super) fn to_value(&self) -> Value {
         match self {
-            Self::Absent => ValueRef::Null,
-            Self::Text(text) => ValueRef::Text(text),
-            Self::Value(value) => ValueRef::from(value),
+            Self::Absent => Value::Null,
+            Self::Text(text) => Value::text(text),
+            Self::Value(value) => value.clone(),
         }
     }
 
@@ -446,7 +446,7 @@ mod tests {
         let names: Vec<Wanted> = names.iter().enumerate().map(wanted).collect();
         let mut cells = vec![Cell::default(); names.len()];
         fields("application/json", payload.as_bytes(), &names, &mut cells);
-        cells.iter().map(|cell| cell.as_ref().to_value().to_string()).collect()
+        cells.iter().map(|cell| cell.to_value().to_string()).collect()
     }
 
     #[test]
@@ -476,7 +476,7 @@ mod tests {
         ];
         for (text, data_type, expected) in cases {
             let cell = Cell::Text(text).read_as(&data_type);
-            assert_eq!(cell.as_ref().to_value().to_string(), expected, "{text}");
+            assert_eq!(cell.to_value().to_string(), expected, "{text}");
         }
     }
 

@@ -63,7 +63,7 @@ impl Start<'_> {
 
 impl Check {
     fn admits(&mut self, event: &EventView<'_>, position: Position, default_only: bool) -> bool {
-        !(default_only && !event.valid_is_default())
+        (!default_only || event.valid_is_default())
             && self.filter.admits(event, position)
             && self.start().passes(event, position)
     }

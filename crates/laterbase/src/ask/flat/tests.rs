@@ -15,13 +15,13 @@ fn wanted() -> Vec<Wanted> {
 fn flat(payload: &[u8], names: &[Wanted]) -> Option<Vec<Value>> {
     let mut cells = [const { Cell::Absent }; 3];
     let is_read = read(payload, names, &mut cells);
-    is_read.then(|| cells.iter().map(|cell| cell.as_ref().to_value()).collect())
+    is_read.then(|| cells.iter().map(Cell::to_value).collect())
 }
 
 fn by_serde(payload: &[u8], names: &[Wanted]) -> Vec<Value> {
     let mut cells = [const { Cell::Absent }; 3];
     json_fields(payload, names, &mut cells);
-    cells.iter().map(|cell| cell.as_ref().to_value()).collect()
+    cells.iter().map(Cell::to_value).collect()
 }
 
 /// Whether all names were read here; what was read of all, or of one, is what `serde_json` reads.
