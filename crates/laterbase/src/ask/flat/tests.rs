@@ -227,6 +227,17 @@ fn numbers_are_what_their_doubles_are_read_back_as() {
 }
 
 #[test]
+fn a_name_that_comes_again_with_escapes_is_not_overlooked() {
+    for (payload, expected) in [
+        (r#"{"":0,"bé":0,"a":1,"\u0061":2}"#, "2"),
+        (r#"{"":0,"bé":0,"a":1,"x":{"\u0061":2}}"#, "1"),
+    ] {
+        assert!(!check(payload.as_bytes()), "{payload}");
+        assert_eq!(by_serde(payload.as_bytes(), &wanted())[0].to_string(), expected);
+    }
+}
+
+#[test]
 fn payloads_of_every_day_are_read_here() {
     for (payload, expected) in [
         (r#"{"a":"x","b":{"a":2},"bé":17.5,"n":[1,[]]}"#, ["\"x\"", "17.5", "null"]),
