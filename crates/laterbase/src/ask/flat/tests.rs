@@ -228,13 +228,9 @@ fn numbers_are_what_their_doubles_are_read_back_as() {
 
 #[test]
 fn a_name_that_comes_again_with_escapes_is_not_overlooked() {
-    for (payload, expected) in [
-        (r#"{"":0,"bé":0,"a":1,"\u0061":2}"#, "2"),
-        (r#"{"":0,"bé":0,"a":1,"x":{"\u0061":2}}"#, "1"),
-    ] {
-        assert!(!check(payload.as_bytes()), "{payload}");
-        assert_eq!(by_serde(payload.as_bytes(), &wanted())[0].to_string(), expected);
-    }
+    let payload = r#"{"":0,"bé":0,"a":1,"\u0061":2}"#.as_bytes();
+    assert!(!check(payload));
+    assert_eq!(by_serde(payload, &wanted())[0], Value::Int(2));
 }
 
 #[test]
