@@ -77,6 +77,13 @@ fn exercise(bytes: &[u8]) -> bool {
             let _ = Event::from(&event);
         }
     }
+    let wants = |name: &str| name.len().is_multiple_of(2);
+    if let Ok(mut events) = view.events_of_types(&mut scratch, 0, wants) {
+        while let Ok(Some(event)) = events.next() {
+            assert!(wants(event.type_name()));
+            let _ = Event::from(&event);
+        }
+    }
     view.verify(Limits::default()).is_ok()
 }
 
@@ -126,6 +133,36 @@ fn a_cursor_from_the_middle_goes_on_to_the_end() {
     }
     let error = view.events_from(&mut scratch, 41).unwrap_err();
     assert_eq!(error, DecodeError::OutOfRange { field: Field::Index });
+    for wanted in ["t", "none"] {
+        let wants = |name: &str| name == wanted;
+        let error = view.events_of_types(&mut scratch, 41, wants).unwrap_err();
+        assert_eq!(error, DecodeError::OutOfRange { field: Field::Index });
+    }
+}
+
+#[test]
+fn a_key_that_is_no_text_is_refused_by_who_gets_a_part_of_it() {
+    // The first two keys share a prefix, which is made something else than text.
+    let key = |text: &str, type_name: &str| Draft::new(text, type_name);
+    let (bytes, _) = encode(&[key("zebra", "a"), key("zebu", "b"), key("", "b")], &stamp());
+    let at = bytes.windows(5).position(|window| window == b"zebra").unwrap();
+    let mut broken = bytes.clone();
+    broken[at] = 0xff;
+    let view = BatchView::parse(&broken).unwrap();
+    let mut scratch = DecodeScratch::default();
+    let no_text = DecodeError::NotText { field: Field::Key };
+    for wanted in ["a", "b"] {
+        let mut events = view.events_of_types(&mut scratch, 0, |name| name == wanted).unwrap();
+        assert_eq!(events.next().unwrap_err(), no_text);
+    }
+    // Nobody has a part of the last letter.
+    let mut broken = bytes;
+    broken[at + 4] = 0xff;
+    let view = BatchView::parse(&broken).unwrap();
+    let mut events = view.events_of_types(&mut scratch, 0, |name| name == "b").unwrap();
+    assert_eq!(events.next().unwrap().unwrap().key(), "zebu");
+    let own = events.next().unwrap().unwrap();
+    assert_eq!(own.key(), own.id().to_string());
 }
 
 proptest! {
@@ -149,6 +186,32 @@ proptest! {
             let mut from = view.events_from(&mut scratch, index).unwrap();
             prop_assert_eq!(&Event::from(&from.next().unwrap().unwrap()), expected);
         }
+    }
+
+    #[test]
+    fn events_of_some_types_are_those_among_all(drafts in drafts(60), bits in any::<u64>()) {
+        let (bytes, _) = encode(&drafts, &stamp());
+        let view = BatchView::parse(&bytes).unwrap();
+        let sum = |name: &str| name.bytes().map(u32::from).sum::<u32>();
+        let wants = |name: &str| bits >> (sum(name) % 64) & 1 == 1;
+        let all = expected(&drafts, &bytes);
+        let mut scratch = DecodeScratch::default();
+        for from in [0, 1, 17, drafts.len()].into_iter().filter(|from| *from <= drafts.len()) {
+            let mut events = view.events_of_types(&mut scratch, from as u32, wants).unwrap();
+            for (index, event) in all.iter().enumerate().skip(from) {
+                if wants(event.type_name.as_str()) {
+                    let read = events.next().unwrap().unwrap();
+                    prop_assert_eq!(read.index() as usize, index);
+                    prop_assert_eq!(&Event::from(&read), event);
+                }
+            }
+            prop_assert!(events.next().unwrap().is_none());
+        }
+        // What was wanted of one batch is forgotten with the next.
+        let count = view.events(&mut scratch).map(|mut events| {
+            std::iter::from_fn(|| events.next().unwrap().map(|_| ())).count()
+        });
+        prop_assert_eq!(count.unwrap(), drafts.len());
     }
 
     #[test]

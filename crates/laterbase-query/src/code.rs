@@ -74,6 +74,13 @@ fn inline_decimal(decimal: Decimal) -> Option<Code> {
     (fits && decimal.scale() < 32).then_some((KIND_DECIMAL << KIND_SHIFT) | payload)
 }
 
+/// A decimal without zeros at its end. Most have none, which is found without dividing all of it.
+#[inline]
+fn normal(decimal: Decimal) -> Decimal {
+    let is_normal = i64::try_from(decimal.mantissa()).is_ok_and(|mantissa| mantissa % 10 != 0);
+    if is_normal { decimal } else { decimal.normalize() }
+}
+
 /// The code of a value that is written into its code.
 pub(crate) fn inline(value: ValueRef<'_>) -> Option<Code> {
     match value {
@@ -83,7 +90,7 @@ pub(crate) fn inline(value: ValueRef<'_>) -> Option<Code> {
         ValueRef::Time(value) => inline_number(KIND_TIME, value),
         ValueRef::Duration(value) => inline_number(KIND_DURATION, value),
         ValueRef::Date(value) => inline_number(KIND_DATE, i64::from(value)),
-        ValueRef::Decimal(value) => inline_decimal(value.normalize()),
+        ValueRef::Decimal(value) => inline_decimal(normal(value)),
         ValueRef::Float(value) => value.is_nan().then_some(NULL),
         ValueRef::Text(_) | ValueRef::Bytes(_) | ValueRef::Id(_) | ValueRef::Period(..) => None,
         ValueRef::Value(value) => match value {
@@ -107,7 +114,8 @@ const ENTRY_BYTES: u64 = 48;
 impl Dictionary {
     /// The code of a value, which is kept if need be.
     pub(crate) fn encode(&mut self, value: ValueRef<'_>) -> Code {
-        let value = simplest(value);
+        // Texts have no code of their own, and are as simple as they get.
+        let value = if matches!(value, ValueRef::Text(_)) { value } else { simplest(value) };
         if let Some(code) = inline(value) {
             return code;
         }
@@ -162,7 +170,7 @@ impl Dictionary {
                 let payload = code & PAYLOAD;
                 let mantissa = (payload & ((1 << MANTISSA_BITS) - 1)) as i64 - MANTISSA_BIAS;
                 let scale = (payload >> MANTISSA_BITS) as u32;
-                let decimal = Decimal::try_from_i128_with_scale(i128::from(mantissa), scale);
+                let decimal = Decimal::try_new(mantissa, scale);
                 Decoded::Scalar(decimal.map(Value::Decimal).unwrap_or_default())
             }
             _ => Decoded::Scalar(Value::Null),
@@ -245,7 +253,7 @@ fn place_code(place: u32) -> Code {
 /// One form for one meaning, whatever the source said.
 fn simplest(value: ValueRef<'_>) -> ValueRef<'_> {
     match value {
-        ValueRef::Decimal(decimal) => ValueRef::Decimal(decimal.normalize()),
+        ValueRef::Decimal(decimal) => ValueRef::Decimal(normal(decimal)),
         ValueRef::Float(float) => ValueRef::Float(float + 0.0),
         ValueRef::Value(value) => match ValueRef::from(value) {
             ValueRef::Value(value) => ValueRef::Value(value),

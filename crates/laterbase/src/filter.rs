@@ -23,6 +23,8 @@ pub(crate) struct Filter {
     recorded_by: Option<Timestamp>,
     /// Reserved roots are shown only when asked for by name, and to conditions.
     hide_reserved: bool,
+    /// Whether root and type decide alone.
+    is_by_kind: bool,
 }
 
 impl Filter {
@@ -33,9 +35,17 @@ impl Filter {
             Cut::RecordedBy(at) => (None, Some(*at)),
         };
         let hide_reserved = query.root.is_none() && query.unknown_to.is_none();
+        let is_by_kind = query.key.is_none()
+            && query.caused_by.is_none()
+            && query.tags.is_empty()
+            && query.valid.is_open()
+            && query.tx.is_open()
+            && query.unknown_to.is_none()
+            && vector.is_none()
+            && recorded_by.is_none();
         let query = query.clone();
         let forked = Vec::new();
-        Self { query, bound, after, vector, forked, recorded_by, hide_reserved }
+        Self { query, bound, after, vector, forked, recorded_by, hide_reserved, is_by_kind }
     }
 
     /// Shows reserved roots as well: rows of tables are made of events under them.
@@ -61,25 +71,39 @@ impl Filter {
 
     /// Whether an event may belong to the answer, as far as its root and type tell.
     pub(crate) fn may_admit(&self, event: &EnvelopeView<'_>) -> bool {
-        let query = &self.query;
-        query.root.as_ref().is_none_or(|root| root.as_str() == event.root())
-            && (query.types.is_empty()
-                || query.types.iter().any(|type_name| type_name.as_str() == event.type_name()))
+        self.admits_root(event.root()) && self.admits_type(event.type_name())
+    }
+
+    /// Whether events of a root may belong to the answer.
+    pub(crate) fn admits_root(&self, root: &str) -> bool {
+        self.query.root.as_ref().map_or_else(
+            || !(self.hide_reserved && root.starts_with('_')),
+            |wanted| wanted.as_str() == root,
+        )
+    }
+
+    /// Whether events of a type may belong to the answer.
+    pub(crate) fn admits_type(&self, type_name: &str) -> bool {
+        let types = &self.query.types;
+        types.is_empty() || types.iter().any(|wanted| wanted.as_str() == type_name)
     }
 
     /// Whether an event of an admitted position belongs to the answer.
     pub(crate) fn admits(&self, event: &EventView<'_>, position: Position) -> bool {
+        self.admits_root(event.root())
+            && self.admits_type(event.type_name())
+            && self.admits_rest(event, position)
+    }
+
+    /// Whether an event of an admitted position, root and type belongs to the answer.
+    pub(crate) fn admits_rest(&self, event: &EventView<'_>, position: Position) -> bool {
         let query = &self.query;
-        query.root.as_ref().map_or_else(
-            || !(self.hide_reserved && event.root().starts_with('_')),
-            |root| root.as_str() == event.root(),
-        ) && query.key.as_ref().is_none_or(|key| key.as_str() == event.key())
-            && (query.types.is_empty()
-                || query.types.iter().any(|type_name| type_name.as_str() == event.type_name()))
-            && query.caused_by.is_none_or(|cause| event.cause() == Some(cause))
-            && query.tags.iter().all(|tag| has_tag(event, tag.root.as_str(), tag.key.as_str()))
-            && query.valid.contains(event.valid_at())
-            && self.admits_cut(event, position)
+        self.is_by_kind
+            || query.key.as_ref().is_none_or(|key| key.as_str() == event.key())
+                && query.caused_by.is_none_or(|cause| event.cause() == Some(cause))
+                && query.tags.iter().all(|tag| has_tag(event, tag.root.as_str(), tag.key.as_str()))
+                && query.valid.contains(event.valid_at())
+                && self.admits_cut(event, position)
     }
 
     /// Whether an event of an admitted position is within the cut and the transaction time.

@@ -14,6 +14,7 @@ use laterbase_index::{Entry, Family, IndexSnapshot, Range};
 use laterbase_log::{EventBuffer, Want};
 
 use crate::cursor::CursorError;
+use crate::filter::Filter;
 use crate::inner::Inner;
 use crate::sync::Chains;
 use crate::terms::TermHasher;
@@ -243,11 +244,12 @@ impl EventReader {
         Ok((done, ControlFlow::Continue(())))
     }
 
-    /// Hands out the events after `after` up to `upto`, straight from the log, until `take` breaks.
+    /// Hands out the events after `after` up to `upto` that a filter may admit by root and type,
+    /// straight from the log, until `take` breaks.
     pub(crate) fn scan(
         &mut self,
-        after: Position,
-        upto: Position,
+        (after, upto): (Position, Position),
+        filter: &Filter,
         mut take: impl FnMut(&EventView<'_>, Position, Hlc) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, ReadError> {
         let inner = &self.access.inner;
@@ -257,16 +259,21 @@ impl EventReader {
             let first = batch.first_position.as_u64();
             let decode = |source| ReadError::Decode { position: batch.first_position, source };
             let view = BatchView::parse(batch.bytes).map_err(decode)?;
-            let skip = (after.as_u64() + 1).saturating_sub(first);
-            let mut events = view.events_from(&mut self.scratch, skip as u32).map_err(decode)?;
-            let mut position = first + skip;
-            while position <= upto.as_u64()
-                && let Some(event) = events.next().map_err(decode)?
-            {
+            if !filter.admits_root(view.header().root.as_str()) {
+                continue;
+            }
+            let skip = (after.as_u64() + 1).saturating_sub(first) as u32;
+            let wants = |type_name: &str| filter.admits_type(type_name);
+            let mut events =
+                view.events_of_types(&mut self.scratch, skip, wants).map_err(decode)?;
+            while let Some(event) = events.next().map_err(decode)? {
+                let position = first + u64::from(event.index());
+                if position > upto.as_u64() {
+                    break;
+                }
                 if take(&event, Position::new(position), batch.arrival).is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
-                position += 1;
             }
         }
         Ok(ControlFlow::Continue(()))

@@ -12,7 +12,7 @@ mod support;
 use laterbase::{
     After, AppendCondition, AppendError, Cause, ConditionItem, ConditionMatch, Cut, Database,
     Direction, Durability, EventId, Expected, Follow, Lineage, NewEvent, Options, Order, Outcome,
-    Query, Ticket, TimeRange, Timestamp, VersionVector,
+    Query, Recorded, Start, Ticket, TimeRange, Timestamp, VersionVector,
 };
 use support::{Fixture, at, event, keys, stream, tag};
 
@@ -54,6 +54,62 @@ fn a_tag_finds_the_stream_of_its_name_too() {
     let tagged = fixture.append(&event("loaded").tag(tag("truck:7"))).id(0).unwrap();
     assert_eq!(fixture.ids(&Query::tag(tag("truck:7"))), [own, tagged]);
     assert_eq!(fixture.ids(&Query::tag(tag("truck:7")).with_tag(tag("shipment:1"))), [tagged]);
+}
+
+/// Events of two roots and three types, by turns within two commits; every fourth has a tag.
+fn mixed() -> Fixture {
+    let fixture = Fixture::new();
+    for first in [0, 40] {
+        let mut commit = fixture.db.commit();
+        for index in first..first + 40 {
+            let root = if index % 5 == 0 { "box" } else { "shipment" };
+            let new = NewEvent::new(root, format!("{index}"), ["a", "b", "c"][index % 3]);
+            let tagged = if index % 4 == 0 { new.tag(tag("truck:7")) } else { new };
+            commit.push(&tagged).unwrap();
+        }
+        fixture.db.append(&mut commit).unwrap().wait().unwrap();
+    }
+    fixture
+}
+
+#[test]
+fn in_order_of_arrival_what_is_asked_for_is_found_among_others() {
+    let fixture = mixed();
+    let read = |query: &Query| -> Vec<_> {
+        fixture.db.read(query).unwrap().map(|event| event.unwrap()).collect()
+    };
+    let arrival = Query::all().order(Order::Arrival);
+    let all = read(&arrival);
+    let root = |root: &str| Some(root.try_into().unwrap());
+    let shipments = Query { root: root("shipment"), ..arrival.clone() };
+    let some_type = |query: &Query, name: &str| query.clone().of_type(name.try_into().unwrap());
+    let tagged = Query { tags: vec![tag("truck:7")], ..arrival.clone() };
+    for (query, is_it) in [
+        (shipments.clone(), (|index| index % 5 != 0) as fn(usize) -> bool),
+        (some_type(&shipments, "b"), |index| index % 5 != 0 && index % 3 == 1),
+        (some_type(&some_type(&arrival, "a"), "c"), |index| index % 3 != 1),
+        (some_type(&arrival, "none"), |_| false),
+        (Query { root: root("none"), ..arrival.clone() }, |_| false),
+        (some_type(&tagged, "a"), |index| index % 4 == 0 && index % 3 == 0),
+    ] {
+        let is_expected = |event: &&Recorded| is_it(event.event.key.parse().unwrap());
+        let expected: Vec<_> = all.iter().filter(is_expected).cloned().collect();
+        assert_eq!(read(&query), expected, "{query:?}");
+        let mut subscription = fixture.db.subscribe(&query, Start::Beginning).unwrap();
+        let followed = std::iter::from_fn(|| subscription.try_next().unwrap());
+        assert_eq!(followed.collect::<Vec<_>>(), expected, "{query:?}");
+        let (mut paged, mut page) = (Vec::new(), query.clone().limit(3));
+        loop {
+            let mut events = fixture.db.read(&page).unwrap();
+            let before = paged.len();
+            paged.extend(events.by_ref().map(|event| event.unwrap()));
+            if paged.len() == before {
+                break;
+            }
+            page.after = events.cursor();
+        }
+        assert_eq!(paged, expected, "{query:?}");
+    }
 }
 
 #[test]

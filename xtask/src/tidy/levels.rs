@@ -72,6 +72,7 @@ const PACKAGES: &[Package] = &[
             "ciborium",
             "crc32c",
             "getrandom",
+            "memchr",
             "rustix",
             "serde",
             "serde_json",

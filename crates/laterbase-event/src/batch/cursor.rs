@@ -10,7 +10,7 @@ use super::{
     dictionary::Dictionary,
     envelope_view::EnvelopeView,
     event_view::EventView,
-    group_decoder::{Envelope, GroupDecoder},
+    group_decoder::{Envelope, Front, GroupDecoder},
     group_table::GroupTable,
     header::BatchHeader,
     view::BatchView,
@@ -59,10 +59,35 @@ impl<'a> GroupReader<'a> {
         header: &BatchHeader,
         index: u32,
     ) -> Result<(Envelope, usize), DecodeError> {
+        let front = Front::read(&mut self.reader, dictionary)?;
+        self.read_behind(front, decoder, dictionary, header, index)
+    }
+
+    #[inline]
+    fn read_behind(
+        &mut self,
+        front: Front,
+        decoder: &mut GroupDecoder,
+        dictionary: &Dictionary,
+        header: &BatchHeader,
+        index: u32,
+    ) -> Result<(Envelope, usize), DecodeError> {
         let id = header.event_id(index);
-        let envelope = decoder.read(self.bytes, &mut self.reader, dictionary, id)?;
+        let envelope = decoder.read(front, self.bytes, &mut self.reader, dictionary, id)?;
+        let start = self.pass_payload(envelope.payload_len, header, index)?;
+        Ok((envelope, start))
+    }
+
+    /// Steps over the payload of event `index`; answers where it begins.
+    #[inline]
+    fn pass_payload(
+        &mut self,
+        len: u32,
+        header: &BatchHeader,
+        index: u32,
+    ) -> Result<usize, DecodeError> {
         let start = self.payloads.start;
-        let end = start + envelope.payload_len as usize;
+        let end = start + len as usize;
         if end > self.payloads.end {
             return Err(DecodeError::OutOfRange { field: Field::PayloadLen });
         }
@@ -71,7 +96,7 @@ impl<'a> GroupReader<'a> {
         if is_last && !(self.reader.is_empty() && self.payloads.is_empty()) {
             return Err(DecodeError::Trailing { field: Field::GroupEnd });
         }
-        Ok((envelope, start))
+        Ok(start)
     }
 
     /// Reads what comes before event `index`, from the front of its group.
@@ -95,9 +120,37 @@ impl<'a> EventCursor<'a> {
         view: &'a BatchView<'_>,
         scratch: &'a mut DecodeScratch,
     ) -> Result<Self, DecodeError> {
-        let header = view.header();
         let mut reader = Reader::new(view.envelopes());
-        scratch.dictionary.read(&mut reader, header.count)?;
+        scratch.dictionary.read(&mut reader, view.header().count)?;
+        Self::behind_dictionary(view, scratch, reader)
+    }
+
+    /// The events from `index` on whose types are wanted.
+    pub(super) fn of_types(
+        view: &'a BatchView<'_>,
+        scratch: &'a mut DecodeScratch,
+        index: u32,
+        wants: impl Fn(&str) -> bool,
+    ) -> Result<Self, DecodeError> {
+        let count = view.header().count;
+        let mut reader = Reader::new(view.envelopes());
+        scratch.dictionary.read(&mut reader, count)?;
+        let is_any = scratch.dictionary.want(wants);
+        let mut cursor = Self::behind_dictionary(view, scratch, reader)?;
+        if is_any || index > count {
+            cursor.seek(index)?;
+        } else {
+            cursor.index = count;
+        }
+        Ok(cursor)
+    }
+
+    fn behind_dictionary(
+        view: &'a BatchView<'_>,
+        scratch: &'a mut DecodeScratch,
+        mut reader: Reader<'a>,
+    ) -> Result<Self, DecodeError> {
+        let header = view.header();
         let pairs = reader.bytes(GroupTable::bytes(header.count), Field::GroupTable)?;
         let groups = reader.rest();
         let payloads = view.payloads();
@@ -120,17 +173,26 @@ impl<'a> EventCursor<'a> {
     /// that they end.
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend")]
     pub fn next(&mut self) -> Result<Option<EventView<'_>>, DecodeError> {
-        let index = self.index;
-        if index >= self.header.count {
-            return Ok(None);
-        }
-        if index.is_multiple_of(Limits::GROUP_EVENTS) {
-            self.group = self.find_group(index)?;
-            self.decoder.start(self.dictionary);
-        }
-        self.index += 1;
+        let (index, front) = loop {
+            let index = self.index;
+            if index >= self.header.count {
+                return Ok(None);
+            }
+            if index.is_multiple_of(Limits::GROUP_EVENTS) {
+                self.group = self.find_group(index)?;
+                self.decoder.start(self.dictionary);
+            }
+            self.index += 1;
+            let front = Front::read(&mut self.group.reader, self.dictionary)?;
+            if front.is_wanted {
+                break (index, front);
+            }
+            let GroupReader { bytes, reader, .. } = &mut self.group;
+            let len = self.decoder.skip(front, bytes, reader, self.dictionary)?;
+            self.group.pass_payload(len, self.header, index)?;
+        };
         let (envelope, start) =
-            self.group.read(self.decoder, self.dictionary, self.header, index)?;
+            self.group.read_behind(front, self.decoder, self.dictionary, self.header, index)?;
         let payload = self.payloads.get(start..start + envelope.payload_len as usize);
         let envelope = EnvelopeView {
             header: self.header,

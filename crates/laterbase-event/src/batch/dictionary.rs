@@ -21,6 +21,7 @@ pub(super) struct TextSpan {
 }
 
 impl TextSpan {
+    #[inline]
     pub(super) fn of(self, text: &str) -> &str {
         text.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
@@ -30,19 +31,13 @@ impl TextSpan {
     }
 }
 
+/// A kind of event: what many events of a batch have in common.
 #[derive(Clone, Copy, Debug)]
 struct ShapeEntry {
     type_name: TextSpan,
     content_type: TextSpan,
     version: u32,
-}
-
-/// A kind of event: what many events of a batch have in common.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Shape<'a> {
-    pub(super) type_name: &'a str,
-    pub(super) content_type: &'a str,
-    pub(super) version: u32,
+    is_wanted: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -63,7 +58,7 @@ impl Dictionary {
             let type_name = self.read_text(reader, Field::Shapes)?;
             let version = reader.varint_max(u32::MAX, Field::Shapes)?;
             let content_type = self.read_text(reader, Field::Shapes)?;
-            self.shapes.push(ShapeEntry { type_name, content_type, version });
+            self.shapes.push(ShapeEntry { type_name, content_type, version, is_wanted: true });
         }
         let roots_max = Limits::BATCH_TAG_ROOTS_MAX as u32;
         for _ in 0..reader.varint_max(roots_max, Field::TagRoots)? {
@@ -73,21 +68,39 @@ impl Dictionary {
         Ok(())
     }
 
-    pub(super) fn shapes_len(&self) -> usize {
-        self.shapes.len()
+    /// Marks the shapes of wanted types; answers whether there are any.
+    pub(super) fn want(&mut self, wants: impl Fn(&str) -> bool) -> bool {
+        let mut is_any = false;
+        for shape in &mut self.shapes {
+            shape.is_wanted = wants(shape.type_name.of(&self.text));
+            is_any |= shape.is_wanted;
+        }
+        is_any
+    }
+
+    /// Whether events of a shape are wanted; `None` if there is no such shape.
+    #[inline]
+    pub(super) fn is_wanted(&self, index: u32) -> Option<bool> {
+        self.shapes.get(index as usize).map(|shape| shape.is_wanted)
     }
 
     pub(super) fn roots_len(&self) -> usize {
         self.roots.len()
     }
 
-    pub(super) fn shape(&self, index: u32) -> Shape<'_> {
-        let entry = self.shapes.get(index as usize);
-        Shape {
-            type_name: entry.map_or("", |entry| entry.type_name.of(&self.text)),
-            content_type: entry.map_or("", |entry| entry.content_type.of(&self.text)),
-            version: entry.map_or(0, |entry| entry.version),
-        }
+    #[inline]
+    pub(super) fn type_name(&self, shape: u32) -> &str {
+        self.shapes.get(shape as usize).map_or("", |entry| entry.type_name.of(&self.text))
+    }
+
+    #[inline]
+    pub(super) fn content_type(&self, shape: u32) -> &str {
+        self.shapes.get(shape as usize).map_or("", |entry| entry.content_type.of(&self.text))
+    }
+
+    #[inline]
+    pub(super) fn version(&self, shape: u32) -> u32 {
+        self.shapes.get(shape as usize).map_or(0, |entry| entry.version)
     }
 
     pub(super) fn root(&self, index: u32) -> &str {

@@ -71,13 +71,13 @@ impl<'a> EnvelopeView<'a> {
     /// The kind of event.
     #[must_use]
     pub fn type_name(&self) -> &'a str {
-        self.dictionary.shape(self.envelope.shape).type_name
+        self.dictionary.type_name(self.envelope.shape)
     }
 
     /// The version of the kind's schema.
     #[must_use]
     pub fn version(&self) -> u32 {
-        self.dictionary.shape(self.envelope.shape).version
+        self.dictionary.version(self.envelope.shape)
     }
 
     /// When it happened: what the writer gave, or else the transaction time.
@@ -131,7 +131,7 @@ impl<'a> EnvelopeView<'a> {
     /// What the payload is.
     #[must_use]
     pub fn content_type(&self) -> &'a str {
-        self.dictionary.shape(self.envelope.shape).content_type
+        self.dictionary.content_type(self.envelope.shape)
     }
 
     /// How long the payload is, in bytes.

@@ -4,6 +4,9 @@
 //! refuses what it cannot make sense of or what exceeds a limit; it does not ask whether the
 //! encoder would have chosen the same bytes, which [`super::verify`] does.
 //!
+//! An event that nobody wants is stepped over: read as far as the events behind it need it. Whether
+//! its key is text is asked when one behind it is wanted, of the key that this one then has.
+//!
 //! Memory: the tag keys of one group, at most 16 × 64 KiB whatever the input.
 
 use alloc::{string::String, vec::Vec};
@@ -54,10 +57,36 @@ pub(super) struct Envelope {
     pub(super) payload_len: u32,
 }
 
+/// How an envelope begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Front {
+    flags: u8,
+    shape: u32,
+    pub(super) is_wanted: bool,
+}
+
+impl Front {
+    /// Reads the front of the next envelope.
+    #[inline]
+    pub(super) fn read(
+        reader: &mut Reader<'_>,
+        dictionary: &Dictionary,
+    ) -> Result<Self, DecodeError> {
+        let flags = reader.u8(Field::EventFlags)?;
+        let shape = reader.varint_max(u32::MAX, Field::Shape)?;
+        match dictionary.is_wanted(shape) {
+            Some(is_wanted) => Ok(Self { flags, shape, is_wanted }),
+            None => Err(DecodeError::OutOfRange { field: Field::Shape }),
+        }
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 pub(super) struct GroupDecoder {
     /// The key read last; empty if it is the event's own id.
-    key: String,
+    key: Vec<u8>,
+    /// Whether some of it comes from a key that was stepped over: it may be no text.
+    is_key_unchecked: bool,
     id_text: String,
     /// The tag keys of the group, one after the other.
     text: String,
@@ -75,6 +104,7 @@ impl GroupDecoder {
     pub(super) fn start(&mut self, dictionary: &Dictionary) {
         self.text.clear();
         self.key.clear();
+        self.is_key_unchecked = false;
         self.valid_at = 0;
         self.tags.clear();
         match self.stamp.checked_add(1) {
@@ -94,7 +124,12 @@ impl GroupDecoder {
 
     /// The key of the event read last.
     pub(super) fn key(&self) -> &str {
-        if self.key.is_empty() { &self.id_text } else { &self.key }
+        // It is text: that was checked when it was read.
+        if self.key.is_empty() {
+            &self.id_text
+        } else {
+            str::from_utf8(&self.key).unwrap_or_default()
+        }
     }
 
     pub(super) fn text(&self) -> &str {
@@ -109,19 +144,17 @@ impl GroupDecoder {
         &self.idempotency
     }
 
-    /// Reads the next envelope of `group`, of which `reader` holds the rest: that of event `id`.
+    /// Reads the next envelope of `group`, of which `reader` holds the rest behind the front: that
+    /// of event `id`.
     pub(super) fn read(
         &mut self,
+        front: Front,
         group: &[u8],
         reader: &mut Reader<'_>,
         dictionary: &Dictionary,
         id: EventId,
     ) -> Result<Envelope, DecodeError> {
-        let flags = reader.u8(Field::EventFlags)?;
-        let shape = reader.varint_max(u32::MAX, Field::Shape)?;
-        if shape as usize >= dictionary.shapes_len() {
-            return Err(DecodeError::OutOfRange { field: Field::Shape });
-        }
+        let Front { flags, shape, .. } = front;
         self.read_key(reader)?;
         let key_is_own_id = self.key.is_empty();
         if key_is_own_id {
@@ -155,15 +188,51 @@ impl GroupDecoder {
         })
     }
 
+    /// Steps over an envelope behind its front; answers how long its payload is.
+    #[inline]
+    pub(super) fn skip(
+        &mut self,
+        front: Front,
+        group: &[u8],
+        reader: &mut Reader<'_>,
+        dictionary: &Dictionary,
+    ) -> Result<u32, DecodeError> {
+        let flags = front.flags;
+        let (shared, suffix) = read_suffix(self.key.len(), reader, Field::Key)?;
+        self.key.truncate(shared);
+        self.key.extend_from_slice(suffix);
+        self.is_key_unchecked = true;
+        if flags & VALID_EXPLICIT != 0 {
+            let delta = varint::unzigzag(reader.varint(Field::ValidAt)?);
+            self.valid_at = self.valid_at.wrapping_add(delta);
+        }
+        if flags & !VALID_EXPLICIT != 0 {
+            self.read_tags(flags & TAGS_MASK, reader, dictionary)?;
+            self.read_cause(flags & CAUSE_MASK, reader)?;
+            if flags & IDEMPOTENCY != 0 {
+                self.read_idempotency(reader)?;
+            }
+            self.read_meta(flags & META_MASK, group, reader)?;
+        }
+        reader.varint_max(Limits::PAYLOAD_BYTES_MAX, Field::PayloadLen)
+    }
+
     /// Reads a key that shares a prefix with the one before, and puts it in its place.
     fn read_key(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
         let field = Field::Key;
         let (shared, suffix) = read_suffix(self.key.len(), reader, field)?;
-        if !self.key.is_char_boundary(shared) {
+        let is_continued = |byte: &u8| byte & 0b1100_0000 == 0b1000_0000;
+        let is_cut = self.key.get(shared).is_some_and(is_continued);
+        self.key.truncate(shared);
+        self.key.extend_from_slice(suffix);
+        // In front of a character a text can be cut, and what remains is text.
+        let known = if self.is_key_unchecked { 0 } else { shared };
+        let new = self.key.get(known..).unwrap_or_default();
+        let is_text = new.is_ascii() || str::from_utf8(new).is_ok();
+        if is_cut || !is_text {
             return Err(DecodeError::NotText { field });
         }
-        self.key.truncate(shared);
-        self.key.push_str(suffix);
+        self.is_key_unchecked = false;
         Ok(())
     }
 
@@ -183,6 +252,7 @@ impl GroupDecoder {
             }
             self.text.extend_from_within(prefix);
         }
+        let suffix = str::from_utf8(suffix).map_err(|_| DecodeError::NotText { field })?;
         self.text.push_str(suffix);
         Ok(TextSpan { start: start as u32, end: self.text.len() as u32 })
     }
@@ -298,9 +368,9 @@ fn read_suffix<'a>(
     base_len: usize,
     reader: &mut Reader<'a>,
     field: Field,
-) -> Result<(usize, &'a str), DecodeError> {
+) -> Result<(usize, &'a [u8]), DecodeError> {
     let [shared, len] = reader.array(field)?;
-    let suffix = reader.text(usize::from(len), field)?;
+    let suffix = reader.bytes(usize::from(len), field)?;
     let shared = usize::from(shared);
     if shared + suffix.len() > Limits::KEY_BYTES_MAX || shared > base_len {
         return Err(DecodeError::OutOfRange { field });

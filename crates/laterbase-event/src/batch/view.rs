@@ -124,6 +124,22 @@ impl<'a> BatchView<'a> {
         Ok(cursor)
     }
 
+    /// Its events from `index` on whose types `wants` says yes to, in order.
+    ///
+    /// What is left out is checked only as far as it takes to find the others; a batch that holds
+    /// none of these types is not read beyond its dictionaries.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the index is higher than the number of events or the bytes make no sense.
+    pub fn events_of_types<'s>(
+        &'s self,
+        scratch: &'s mut DecodeScratch,
+        index: u32,
+        wants: impl Fn(&str) -> bool,
+    ) -> Result<EventCursor<'s>, DecodeError> {
+        EventCursor::of_types(self, scratch, index, wants)
+    }
+
     /// One event, by its index from 0. Reads the dictionaries and at most 16 envelopes; for many
     /// single events of one batch, keep a [`crate::BatchDirectory`] instead.
     ///

@@ -117,8 +117,9 @@ impl<'d> Run<'d> {
         let mut machine = Machine::new(&program);
         let data = self.context.data;
         let scanned = data.scan(&request.scan(&read), &mut |cells| {
-            end = self.context.meter.step();
-            if end.is_ok() && agrees(cells, &checks, &self.context.dictionary) {
+            // An error is large: it is moved only where there is one.
+            let mut done = self.context.meter.step();
+            if done.is_ok() && agrees(cells, &checks, &self.context.dictionary) {
                 found += 1;
                 for (place, cell) in codes.iter_mut().zip(cells) {
                     *place = self.context.dictionary.encode(*cell);
@@ -126,11 +127,17 @@ impl<'d> Run<'d> {
                 for (slot, code) in bound.iter().zip(&codes) {
                     write(&mut slots, *slot, *code);
                 }
-                end = self.fold_ways(&mut machine, &program, &mut slots, |run, slots| {
+                done = self.fold_ways(&mut machine, &program, &mut slots, |run, slots| {
                     run.fold_binding(&program.emits, slots, layout, groups, &mut folding)
                 });
             }
-            if end.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            match done {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    end = Err(error);
+                    ControlFlow::Break(())
+                }
+            }
         })?;
         self.context.meter.read(scanned.rows_read);
         self.explain_read(&request, expected, Some(found));

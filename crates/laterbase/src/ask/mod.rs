@@ -9,6 +9,7 @@
 
 mod csv;
 mod error;
+mod flat;
 mod json;
 mod moment;
 mod payload;

@@ -8,9 +8,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use laterbase_lang::{DataType, Value, fitting, literal};
-use laterbase_query::ValueRef;
+use memchr::memmem::Finder;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::flat;
 use crate::declared::{json_of_cbor, json_of_float};
 
 /// What a field of a payload is.
@@ -26,11 +27,26 @@ pub(super) enum Cell<'a> {
 }
 
 impl Cell<'_> {
-    pub(super) fn as_ref(&self) -> ValueRef<'_> {
+    #[cfg(test)]
+    pub(super) fn to_value(&self) -> Value {
         match self {
-            Self::Absent => ValueRef::Null,
-            Self::Text(text) => ValueRef::Text(text),
-            Self::Value(value) => ValueRef::from(value),
+            Self::Absent => Value::Null,
+            Self::Text(text) => Value::text(text),
+            Self::Value(value) => value.clone(),
+        }
+    }
+
+    /// Whether [`Self::read_as`] would leave it as it is, if that shows at once.
+    pub(super) fn is_of(&self, data_type: &DataType) -> bool {
+        match self {
+            Self::Absent => true,
+            Self::Text(_) => {
+                matches!(data_type, DataType::Text | DataType::Ref(_) | DataType::Json)
+            }
+            Self::Value(Value::Decimal(_)) => {
+                matches!(data_type, DataType::Decimal | DataType::Json)
+            }
+            Self::Value(_) => *data_type == DataType::Json,
         }
     }
 
@@ -122,6 +138,10 @@ fn read_text(text: &str, data_type: &DataType) -> Option<Value> {
 
 /// Whether a content type says JSON, or CBOR.
 pub(crate) fn form(content_type: &str) -> Form {
+    // What nearly all events say.
+    if content_type == "application/json" {
+        return Form::Json;
+    }
     let media = content_type.split(';').next().unwrap_or(content_type).trim();
     if media.eq_ignore_ascii_case("application/json") || media.ends_with("+json") {
         Form::Json
@@ -162,6 +182,27 @@ pub(super) struct Wanted {
     pub(super) cell: usize,
     /// It was called so before: what has today's name comes first.
     pub(super) is_former: bool,
+    /// Looks for the name between quotes. Without it, payloads are read to their end.
+    finder: Option<Finder<'static>>,
+}
+
+impl Wanted {
+    /// A name that is wanted of few payloads.
+    pub(super) fn new(name: Arc<str>, cell: usize, is_former: bool) -> Self {
+        Self { name, cell, is_former, finder: None }
+    }
+
+    /// A name that is wanted of many payloads.
+    pub(super) fn of_many(name: Arc<str>, cell: usize, is_former: bool) -> Self {
+        let quoted = format!("\"{name}\"");
+        let finder = Some(Finder::new(quoted.as_bytes()).into_owned());
+        Self { name, cell, is_former, finder }
+    }
+
+    /// Whether nothing of these bytes, in which there are no escapes, can be the name of a member.
+    pub(super) fn is_missing_in(&self, bytes: &[u8]) -> bool {
+        self.finder.as_ref().is_some_and(|finder| finder.find(bytes).is_none())
+    }
 }
 
 /// A field read as a declared type; nothing if it is none.
@@ -172,7 +213,7 @@ pub(crate) fn field(
     data_type: &DataType,
 ) -> Value {
     let mut cells = [Cell::default()];
-    let wanted = Wanted { name: Arc::clone(name), cell: 0, is_former: false };
+    let wanted = Wanted::new(Arc::clone(name), 0, false);
     fields(content_type, payload, &[wanted], &mut cells);
     let [cell] = cells;
     match cell.read_as(data_type) {
@@ -191,14 +232,15 @@ pub(super) fn fields<'a>(
 ) {
     match form(content_type) {
         Form::Json => {
-            let mut reader = serde_json::Deserializer::from_slice(payload);
-            // What is no object, or ends early, has the fields that were read.
-            let _ = reader.deserialize_any(FieldsVisitor { names, cells });
+            if !flat::read(payload, names, cells) {
+                cells.fill(Cell::Absent);
+                json_fields(payload, names, cells);
+            }
         }
         Form::Cbor => {
             let Ok(ciborium::Value::Map(members)) = ciborium::from_reader(payload) else { return };
             for (name, value) in &members {
-                let wanted = name.as_text().and_then(|name| find(names, name));
+                let wanted = name.as_text().and_then(|name| find(names, name.as_bytes()));
                 if let Some(cell) = wanted.and_then(|wanted| cell_for(wanted, cells)) {
                     *cell = Cell::Value(json_of_cbor(value));
                 }
@@ -208,12 +250,22 @@ pub(super) fn fields<'a>(
     }
 }
 
-fn find<'n>(names: &'n [Wanted], name: &str) -> Option<&'n Wanted> {
-    names.iter().find(|other| *other.name == *name)
+/// The fields of an object of JSON, whatever it is; what is no object, or ends early, has the
+/// fields that were read.
+pub(super) fn json_fields<'a>(payload: &'a [u8], names: &[Wanted], cells: &mut [Cell<'a>]) {
+    let mut reader = serde_json::Deserializer::from_slice(payload);
+    let _ = reader.deserialize_any(FieldsVisitor { names, cells });
+}
+
+pub(super) fn find<'n>(names: &'n [Wanted], name: &[u8]) -> Option<&'n Wanted> {
+    names.iter().find(|other| other.name.as_bytes() == name)
 }
 
 /// The cell of a field, unless one with today's name is there already.
-fn cell_for<'c, 'a>(wanted: &Wanted, cells: &'c mut [Cell<'a>]) -> Option<&'c mut Cell<'a>> {
+pub(super) fn cell_for<'c, 'a>(
+    wanted: &Wanted,
+    cells: &'c mut [Cell<'a>],
+) -> Option<&'c mut Cell<'a>> {
     let cell = cells.get_mut(wanted.cell)?;
     (!wanted.is_former || matches!(cell, Cell::Absent)).then_some(cell)
 }
@@ -381,7 +433,7 @@ impl<'c> Visitor<'_> for NameSeed<'c> {
     }
 
     fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(find(self.0, name))
+        Ok(find(self.0, name.as_bytes()))
     }
 }
 
@@ -390,15 +442,11 @@ mod tests {
     use super::*;
 
     fn read(payload: &str, names: &[&str]) -> Vec<String> {
-        let wanted = |(cell, name): (usize, &&str)| Wanted {
-            name: Arc::from(*name),
-            cell,
-            is_former: false,
-        };
+        let wanted = |(cell, name): (usize, &&str)| Wanted::new(Arc::from(*name), cell, false);
         let names: Vec<Wanted> = names.iter().enumerate().map(wanted).collect();
         let mut cells = vec![Cell::default(); names.len()];
         fields("application/json", payload.as_bytes(), &names, &mut cells);
-        cells.iter().map(|cell| cell.as_ref().to_value().to_string()).collect()
+        cells.iter().map(|cell| cell.to_value().to_string()).collect()
     }
 
     #[test]
@@ -428,7 +476,46 @@ mod tests {
         ];
         for (text, data_type, expected) in cases {
             let cell = Cell::Text(text).read_as(&data_type);
-            assert_eq!(cell.as_ref().to_value().to_string(), expected, "{text}");
+            assert_eq!(cell.to_value().to_string(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_need_not_be_read_as_a_type_stays_as_it_is() {
+        let int = Arc::new(DataType::Int);
+        let types = [
+            DataType::Json,
+            DataType::Bool,
+            DataType::Int,
+            DataType::Decimal,
+            DataType::Float,
+            DataType::Text,
+            DataType::Bytes,
+            DataType::Time,
+            DataType::Date,
+            DataType::Duration,
+            DataType::Id,
+            DataType::Ref(Arc::from("box")),
+            DataType::Period,
+            DataType::List(Arc::clone(&int)),
+            DataType::Set(int),
+        ];
+        let cells = [
+            Cell::Absent,
+            Cell::Text("2026-03-01"),
+            Cell::Value(Value::text("12.50")),
+            Cell::Value(Value::Int(1)),
+            Cell::Value(Value::decimal("1.5".parse().unwrap())),
+            Cell::Value(Value::Bool(true)),
+            Cell::Value(Value::List([Value::Int(1)].into())),
+        ];
+        for (cell, data_type) in
+            cells.iter().flat_map(|cell| types.iter().map(move |it| (cell, it)))
+        {
+            if cell.is_of(data_type) {
+                let read = cell.clone().read_as(data_type);
+                assert_eq!(format!("{read:?}"), format!("{cell:?}"), "{data_type}");
+            }
         }
     }
 

@@ -24,7 +24,6 @@ use super::payload::{self, Cell, Wanted};
 use crate::cursor::{Cursor, CursorPlace};
 use crate::decide::stream_version;
 use crate::declared::{Declared, Written};
-use crate::fold::FoldEvent;
 use crate::inner::Inner;
 use crate::query::{Cut, Direction, Order, Query, TimeRange};
 use crate::read::ReadError;
@@ -542,25 +541,27 @@ impl StoredData<'_> {
         let mut few_fields = [const { Cell::Absent }; FEW];
         let mut many_fields = Vec::new();
         let fields = of_size(&mut few_fields, &mut many_fields, columns.kinds.len());
-        let upcast = if needs_payload {
-            FoldEvent::new(event, &self.inner.options.upcasters).ok()
-        } else {
-            None
+        let upcasters = &self.inner.options.upcasters;
+        // Most databases have none, and most questions need no more than the payload as it is.
+        let upcast = (needs_payload && !upcasters.is_empty()).then(|| upcasters.apply(event));
+        let (version, payload) = match &upcast {
+            Some(Ok((version, payload))) => (*version, payload.as_ref()),
+            Some(Err(_)) | None => (event.version(), event.payload()),
         };
-        let version = upcast.as_ref().map_or(event.version(), FoldEvent::version);
-        let payload = upcast.as_ref().map_or(event.payload(), FoldEvent::payload);
         let written = if needs_payload { self.written(event, payload) } else { None };
         if let Some(written) = &written {
             columns.read_written(written, self.reader, fields);
-        } else if upcast.is_some() {
+        } else if needs_payload && !matches!(upcast, Some(Err(_))) {
             payload::fields(event.content_type(), payload, &columns.names, fields);
         }
         for (cell, kind) in fields.iter_mut().zip(&columns.kinds) {
-            let read = std::mem::take(cell).read_as(&kind.data_type);
-            *cell = match (&read, &kind.default) {
-                (Cell::Absent, Some(default)) => Cell::Value(default.clone()),
-                (Cell::Absent | Cell::Text(_) | Cell::Value(_), _) => read,
-            };
+            // Most are what they should be, and need not be moved to see it.
+            if !cell.is_of(&kind.data_type) {
+                *cell = std::mem::take(cell).read_as(&kind.data_type);
+            }
+            if let (Cell::Absent, Some(default)) = (&*cell, &kind.default) {
+                *cell = Cell::Value(default.clone());
+            }
         }
         let whole = (columns.needs_payload).then(|| match &written {
             Some(written) => written.whole(),
@@ -575,11 +576,15 @@ impl StoredData<'_> {
         let (mut few, mut many) = ([ValueRef::Null; FEW], Vec::new());
         let cells = of_size(&mut few, &mut many, columns.cells.len());
         for (place, cell) in cells.iter_mut().zip(&columns.cells) {
-            *place = match cell {
-                CellKind::Plain(place) => plain(place, event, arrival, version),
-                CellKind::Field(at) => fields.get(*at).map_or(ValueRef::Null, Cell::as_ref),
-                CellKind::Made(_) => made.next().map_or(ValueRef::Null, ValueRef::from),
-            };
+            match cell {
+                CellKind::Plain(from) => *place = plain(from, event, arrival, version),
+                CellKind::Field(at) => match fields.get(*at) {
+                    Some(Cell::Text(text)) => *place = ValueRef::Text(text),
+                    Some(Cell::Value(value)) => *place = ValueRef::from(value),
+                    Some(Cell::Absent) | None => {}
+                },
+                CellKind::Made(_) => *place = made.next().map_or(ValueRef::Null, ValueRef::from),
+            }
         }
         take(cells)
     }
@@ -688,7 +693,7 @@ impl Columns {
 
     fn field(&mut self, kind: FieldKind) -> CellKind {
         let cell = self.kinds.len();
-        self.names.push(Wanted { name: Arc::clone(&kind.name), cell, is_former: false });
+        self.names.push(Wanted::of_many(Arc::clone(&kind.name), cell, false));
         self.kinds.push(kind);
         CellKind::Field(cell)
     }
@@ -701,7 +706,7 @@ impl Columns {
         let cell = self.kinds.len();
         for lineage in reader.lineages {
             for name in lineage.names(&owner, number).filter(|name| !is_taken(name)) {
-                self.names.push(Wanted { name: Arc::clone(name), cell, is_former: true });
+                self.names.push(Wanted::new(Arc::clone(name), cell, true));
             }
         }
     }

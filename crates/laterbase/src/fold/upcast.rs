@@ -82,13 +82,18 @@ impl Upcasters {
         names
     }
 
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_type.is_empty()
+    }
+
     /// The version and payload that an event has today.
     pub(crate) fn apply<'a>(
         &self,
         event: &'a EventView<'a>,
     ) -> Result<(u32, Cow<'a, [u8]>), ApplyError> {
         let (mut version, mut payload) = (event.version(), Cow::Borrowed(event.payload()));
-        if self.by_type.is_empty() {
+        if self.is_empty() {
             return Ok((version, payload));
         }
         let name = (event.root().to_owned(), event.type_name().to_owned());

@@ -146,13 +146,15 @@ impl Walk {
                 Ok(false)
             }
             Feed::Log { after, upto } => {
-                let flow = self.reader.scan(*after, *upto, |event, position, arrival| {
-                    *after = position;
-                    if filter.admits(event, position) && start.is_reached(event, position) {
-                        return take(event, position, arrival);
-                    }
-                    ControlFlow::Continue(())
-                })?;
+                let flow =
+                    self.reader.scan((*after, *upto), filter, |event, position, arrival| {
+                        *after = position;
+                        if filter.admits_rest(event, position) && start.is_reached(event, position)
+                        {
+                            return take(event, position, arrival);
+                        }
+                        ControlFlow::Continue(())
+                    })?;
                 if flow.is_continue() {
                     *after = *upto;
                 }
