@@ -106,6 +106,28 @@ fn a_recursion_that_is_asked_for_a_value_makes_no_more_than_that() {
     assert!(rows.usage().rows < 100, "{:?}", rows.usage());
 }
 
+#[test]
+fn a_recursion_that_is_asked_for_some_of_some_values_makes_no_more_than_that() {
+    let text = |text: &str| Value::text(text);
+    let name = |at: i64| text(&format!("n{at}"));
+    let mut data = MemoryData::default();
+    let pairs = (0..10_000).filter(|at| at % 10 != 9);
+    data.insert("edge", pairs.map(|at| vec![name(at), name(at + 1)]).collect());
+    data.make_seekable("edge", 0);
+    let said = |function, value: Value| {
+        let arguments = vec![Expression::Variable(VariableId(0)), Expression::Value(value)];
+        Literal::Filter(Expression::Call(function, arguments, Span::default()), Span::default())
+    };
+    let one = said(Function::Equal, name(3));
+    let some = said(Function::In, Value::List([name(3), name(17), text("none")].into()));
+    for (said, count) in [(one, 6), (some, 6 + 2)] {
+        let asked = rule(&[0, 1], vec![atom(PATH, &[v(0), v(1)]), said]);
+        let rows = run(&plan(asked), &data, &Limits::default(), &Never).unwrap();
+        assert_eq!(rows.len(), count);
+        assert!(rows.usage().rows < 100, "{:?}", rows.usage());
+    }
+}
+
 /// Counts how often it is asked, and for how many values at the most.
 struct Counting {
     data: MemoryData,

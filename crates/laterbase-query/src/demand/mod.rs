@@ -7,8 +7,8 @@
 //!   demand{"truck-7"}                                   what is asked for
 //!   inside'{item, box} :- demand{box}, packed{item, box: m}, inside'{item: m, box}
 //! ```
-//! A derived atom some of whose columns are known (values, or variables that atoms before it bind)
-//! is asked for these alone: another relation of the same rules, each joined with the demand, and
+//! A derived atom some of whose columns are known (values, or variables that atoms before it bind,
+//! or that are said to be one of some values) is asked for these alone: another relation of the same rules, each joined with the demand, and
 //! rules that make the demand of what stands before the atom. Where a recursion hands some columns
 //! through unchanged, asking for values of others needs no pairs at all (see [`factor`]).
 //!
@@ -25,8 +25,9 @@ use laterbase_lang::plan::{
     Answer, Atom, Derived, Expression, HeadTerm, Literal, Operand, Plan, Relation, Rule, Stratum,
     Term, Times, Tree, Variable,
 };
-use laterbase_lang::{Column, Span};
+use laterbase_lang::{Column, Function, Span, Value};
 
+use crate::engine::is_plain;
 use crate::times;
 
 /// Relations that a plan may be given; beyond, it stays as it is.
@@ -146,6 +147,10 @@ impl Demand<'_> {
         let mut known: Vec<usize> = before.map(|before| before.slots.clone()).unwrap_or_default();
         let mut prefix: Vec<Literal> =
             before.map(|before| Literal::Atom(before.atom.clone())).into_iter().collect();
+        for (slot, literal) in body.iter().filter_map(given) {
+            known.push(slot);
+            prefix.push(literal);
+        }
         let mut rest: Vec<usize> = (0..body.len()).collect();
         while let Some(at) = next_atom(body, &rest, &known) {
             rest.retain(|other| *other != at);
@@ -269,6 +274,38 @@ fn before(demand: usize, rule: &Rule, known: &[bool]) -> Option<Before> {
 
 fn plain_atom(relation: usize, terms: Vec<Term>, span: Span) -> Atom {
     Atom { relation: Relation::Derived(relation), terms, times: Times::default(), span }
+}
+
+/// The variable that a literal gives values to, whatever else stands in the body, and a literal that
+/// binds it to these.
+fn given(literal: &Literal) -> Option<(usize, Literal)> {
+    let (filter, span) = match literal {
+        Literal::Let(variable, Expression::Value(_), _)
+        | Literal::Each(variable, Expression::Value(_), _) => {
+            return Some((variable.0, literal.clone()));
+        }
+        Literal::Filter(filter, span) => (filter, *span),
+        Literal::Atom(_) | Literal::Not(..) | Literal::Let(..) | Literal::Each(..) => return None,
+    };
+    let Expression::Call(function, arguments, _) = filter else { return None };
+    let (variable, value) = match (function, arguments.as_slice()) {
+        (Function::Equal, [Expression::Variable(variable), Expression::Value(value)])
+        | (Function::Equal, [Expression::Value(value), Expression::Variable(variable)])
+        | (Function::In, [Expression::Variable(variable), Expression::Value(value)]) => {
+            (*variable, value)
+        }
+        _ => return None,
+    };
+    let given = Expression::Value(value.clone());
+    let literal = match (function, value) {
+        (Function::In, Value::List(values) | Value::Set(values)) => {
+            let is_given = values.iter().all(is_plain);
+            is_given.then(|| Literal::Each(variable, given, span))
+        }
+        (Function::Equal, value) => is_plain(value).then(|| Literal::Let(variable, given, span)),
+        _ => None,
+    };
+    Some((variable.0, literal?))
 }
 
 /// Whether rows may be asked for by a column: every rule has a variable there.

@@ -174,7 +174,8 @@ fn restriction(
     }
 }
 
-fn is_plain(value: &Value) -> bool {
+/// Whether a value is equal to none but those that are the same.
+pub(crate) fn is_plain(value: &Value) -> bool {
     matches!(
         value,
         Value::Text(_) | Value::Bool(_) | Value::Id(_) | Value::Time(_) | Value::Date(_)

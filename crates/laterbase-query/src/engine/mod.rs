@@ -29,6 +29,7 @@ use laterbase_lang::plan::{Atom, Cut, Plan, Relation as RelationId, Stratum};
 use self::budget::Meter;
 use self::context::{Context, Keep, Request};
 use self::first_rows::FirstRows;
+pub(crate) use self::goal::is_plain;
 use self::goal::{Goal, Target};
 pub(crate) use self::matrix::Matrix;
 use self::program::Program;
