@@ -128,9 +128,9 @@ impl IndexSnapshot {
     /// Gives `take` every entry of these ascending ranges, each of which is of one term, in no
     /// order.
     ///
-    /// For many terms this costs a fraction of a cursor each: which runs have a term at all is asked
-    /// of some terms at a time, so that the processor waits for their filters at once and not for
-    /// one after the other.
+    /// For many terms this costs a fraction of a cursor each: which runs have a term at all is
+    /// asked of some terms at a time, so that the processor waits for their filters at once and not
+    /// for one after the other.
     ///
     /// # Errors
     /// A damaged run, or a storage that fails.

@@ -8,9 +8,10 @@
 //!   inside'{item, box} :- demand{box}, packed{item, box: m}, inside'{item: m, box}
 //! ```
 //! A derived atom some of whose columns are known (values, or variables that atoms before it bind,
-//! or that are said to be one of some values) is asked for these alone: another relation of the same rules, each joined with the demand, and
-//! rules that make the demand of what stands before the atom. Where a recursion hands some columns
-//! through unchanged, asking for values of others needs no pairs at all (see [`factor`]).
+//! or that are said to be one of some values) is asked for these alone: another relation of the
+//! same rules, each joined with the demand, and rules that make the demand of what stands before
+//! the atom. Where a recursion hands some columns through unchanged, asking for values of others
+//! needs no pairs at all (see [`factor`]).
 //!
 //! Invariants: the answer is the same; what is negated, or joined with rows around a tree, is asked
 //! for as a whole. If demand would make something negated or aggregated need itself, the plan stays
@@ -276,8 +277,8 @@ fn plain_atom(relation: usize, terms: Vec<Term>, span: Span) -> Atom {
     Atom { relation: Relation::Derived(relation), terms, times: Times::default(), span }
 }
 
-/// The variable that a literal gives values to, whatever else stands in the body, and a literal that
-/// binds it to these.
+/// The variable that a literal gives values to, whatever else stands in the body, and a literal
+/// that binds it to these.
 fn given(literal: &Literal) -> Option<(usize, Literal)> {
     let (filter, span) = match literal {
         Literal::Let(variable, Expression::Value(_), _)

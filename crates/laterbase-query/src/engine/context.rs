@@ -41,8 +41,8 @@ struct Lookup {
 const AHEAD_MAX: usize = 1024;
 
 impl Lookup {
-    /// Keeps the rows of some ascending keys: `found` are ascending as well, each with the number of
-    /// its row in `cells`.
+    /// Keeps the rows of some ascending keys: `found` are ascending as well, each with the number
+    /// of its row in `cells`.
     fn take(
         &mut self,
         keys: &[Code],
