@@ -301,9 +301,9 @@ fn given(literal: &Literal) -> Option<(usize, Literal)> {
     let literal = match (function, value) {
         (Function::In, Value::List(values) | Value::Set(values)) => {
             let is_given = values.iter().all(is_plain);
-            is_given.then(|| Literal::Each(variable, given, span))
+            is_given.then_some(Literal::Each(variable, given, span))
         }
-        (Function::Equal, value) => is_plain(value).then(|| Literal::Let(variable, given, span)),
+        (Function::Equal, value) => is_plain(value).then_some(Literal::Let(variable, given, span)),
         _ => None,
     };
     Some((variable.0, literal?))
