@@ -14,9 +14,9 @@
 mod support;
 
 use laterbase::ask::{AskFault, Limits, QueryError, Value, schema_of};
-use laterbase::{Cause, NewEvent, Query, Recorded, Timestamp};
+use laterbase::{Cause, NewEvent, Query, Recorded, Timestamp, Upcasters};
 use serde_json::json;
-use support::{Fixture, at};
+use support::{Fixture, at, options};
 
 /// The rows of a question as lines of JSON.
 fn rows(fixture: &Fixture, text: &str) -> Vec<String> {
@@ -297,6 +297,29 @@ fn a_version_vector_is_a_cut() {
     };
     assert_eq!(ask("?{n} :- ship.seen{n} as of $then"), 1);
     assert_eq!(ask("?{n} :- ship.seen{n}"), 2);
+}
+
+#[test]
+fn old_events_are_read_as_their_upcasters_make_them() {
+    let upcasters = Upcasters::default().with_json("box", "weighed", 1, |old| {
+        let grams = old["g"].as_i64().ok_or("no grams")?;
+        Ok(json!({ "kg": grams / 1000 }))
+    });
+    let fixture = Fixture::with_options(1_800_000_000_000, options().upcasters(upcasters));
+    for (key, version, payload) in [
+        ("a", 1, json!({"g": 5000})),
+        ("b", 2, json!({"kg": 7})),
+        // No upcaster makes anything of it, and what it holds is none of today's fields.
+        ("c", 1, json!({"kg": 9})),
+    ] {
+        fixture
+            .append(&NewEvent::new("box", key, "weighed").json(&payload).unwrap().version(version));
+    }
+    let found = rows(&fixture, "?{key, kg} :- box.weighed{key, kg}");
+    let expected = [r#"{"key":"a","kg":5}"#, r#"{"key":"b","kg":7}"#, r#"{"key":"c","kg":null}"#];
+    assert_eq!(found, expected);
+    let versions = rows(&fixture, "?{key, version} :- event{root: \"box\", key, version}");
+    assert_eq!(versions.len(), 3, "{versions:?}");
 }
 
 #[test]
