@@ -25,7 +25,7 @@ impl MemoryData {
         self.relations.push((Arc::from(name), rows));
     }
 
-    /// Pretends that a column has an index, so that the engine asks for its values one by one.
+    /// Pretends that a column has an index, so that the engine asks for values of it.
     pub fn make_seekable(&mut self, name: &str, column: usize) {
         self.seekable.push((Arc::from(name), column));
     }

@@ -128,6 +128,25 @@ fn a_recursion_that_is_asked_for_some_of_some_values_makes_no_more_than_that() {
     }
 }
 
+#[test]
+fn lists_that_are_said_of_two_variables_are_not_multiplied() {
+    let name = |at: i64| Value::text(&format!("n{at}"));
+    let mut data = MemoryData::default();
+    let pairs = (0..2_000).filter(|at| at % 10 != 9);
+    data.insert("edge", pairs.map(|at| vec![name(at), name(at + 1)]).collect());
+    data.make_seekable("edge", 0);
+    let names = Expression::Value(Value::List((0..2_000).map(name).collect()));
+    let said = |variable| {
+        let arguments = vec![Expression::Variable(VariableId(variable)), names.clone()];
+        let span = Span::default();
+        Literal::Filter(Expression::Call(Function::In, arguments, span), span)
+    };
+    let asked = rule(&[0, 1], vec![atom(PATH, &[v(0), v(1)]), said(0), said(1)]);
+    let rows = run(&plan(asked), &data, &Limits::default(), &Never).unwrap();
+    assert_eq!(rows.len(), 200 * 45);
+    assert!(rows.usage().rows < 50_000, "{:?}", rows.usage());
+}
+
 /// Counts how often it is asked, and for how many values at the most.
 struct Counting {
     data: MemoryData,
@@ -180,6 +199,16 @@ fn many_keys_are_asked_for_at_once() {
     // 3,301 keys: one, then twice as many each time, up to a thousand.
     assert!(data.scans.get() < 40, "{} scans", data.scans.get());
     assert!((1_000..=1_024).contains(&data.values_max.get()), "{}", data.values_max.get());
+}
+
+#[test]
+fn rows_that_differ_in_nothing_that_is_kept_are_one() {
+    let below = atom(EDGE, &[int(0), v(0)]);
+    let asked = rule(&[0], vec![below, atom(EDGE, &[v(0)])]);
+    let rows = run(&plan(asked), &trees(), &Limits::default(), &Never).unwrap();
+    assert_eq!(rows.len(), 300);
+    // Each of the 300 has ten below it.
+    assert!(rows.usage().rows < 1_500, "{:?}", rows.usage());
 }
 
 #[test]

@@ -322,7 +322,9 @@ impl EventReader {
         let skip = first.as_u64() - batch.first.as_u64();
         let mut events = view.events_from(&mut self.scratch, skip as u32).map_err(decode)?;
         let mut at = first.as_u64();
+        // What stands further away is not worth decoding all that is between.
         while let Some(wanted) = positions.get(*done).copied()
+            && wanted.as_u64() - at < CLOSE_SPAN
             && let Some(event) = events.next().map_err(decode)?
         {
             if at == wanted.as_u64() {

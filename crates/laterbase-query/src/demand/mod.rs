@@ -148,9 +148,15 @@ impl Demand<'_> {
         let mut known: Vec<usize> = before.map(|before| before.slots.clone()).unwrap_or_default();
         let mut prefix: Vec<Literal> =
             before.map(|before| Literal::Atom(before.atom.clone())).into_iter().collect();
+        // Of several lists one: all ways through two may be more than there are rows.
+        let mut has_list = false;
         for (slot, literal) in body.iter().filter_map(given) {
-            known.push(slot);
-            prefix.push(literal);
+            let is_list = matches!(literal, Literal::Each(..));
+            if is_asked_of(body, slot) && !(is_list && has_list) {
+                has_list |= is_list;
+                known.push(slot);
+                prefix.push(literal);
+            }
         }
         let mut rest: Vec<usize> = (0..body.len()).collect();
         while let Some(at) = next_atom(body, &rest, &known) {
@@ -307,6 +313,17 @@ fn given(literal: &Literal) -> Option<(usize, Literal)> {
         _ => None,
     };
     Some((variable.0, literal?))
+}
+
+/// Whether a derived atom of the body has a variable.
+fn is_asked_of(body: &[Literal], slot: usize) -> bool {
+    body.iter().any(|literal| match literal {
+        Literal::Atom(atom) => {
+            matches!(atom.relation, Relation::Derived(_))
+                && slots(&atom.terms).any(|other| other == slot)
+        }
+        Literal::Not(..) | Literal::Filter(..) | Literal::Let(..) | Literal::Each(..) => false,
+    })
 }
 
 /// Whether rows may be asked for by a column: every rule has a variable there.

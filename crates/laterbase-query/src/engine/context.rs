@@ -36,32 +36,34 @@ struct Lookup {
     ahead: usize,
 }
 
-/// How many keys the source is asked for at once at the most. It begins with one and doubles, so
+/// How many keys the source is asked for at once at the most. It begins with two and doubles, so
 /// that a question that needs few rows asks for few in vain.
 const AHEAD_MAX: usize = 1024;
 
 impl Lookup {
-    /// Keeps the rows of some ascending keys: `found` are ascending as well, each with the number
-    /// of its row in `cells`.
+    /// Keeps the rows of some ascending keys, which stand in the first column of `found`.
     fn take(
         &mut self,
         keys: &[Code],
         valid: ValidTime,
-        found: &[(Code, usize)],
-        cells: &[Code],
+        found: &Relation,
         dictionary: &mut Dictionary,
     ) {
-        let width = self.key.columns.len();
-        let mut found = found.iter().peekable();
-        let mut row = Vec::with_capacity(width + 1);
+        let mut places: Vec<(Code, usize)> =
+            (0..found.count()).map(|row| (found.cell(row, 0), row)).collect();
+        places.sort_unstable();
+        let mut places = places.into_iter().peekable();
+        let mut cells = Vec::with_capacity(self.key.columns.len() + 1);
         for key in keys {
             let number = self.asked.len() as Code;
             let from = self.rows.count();
-            while let Some((_, at)) = found.next_if(|(other, _)| other == key) {
-                row.clear();
-                row.push(number);
-                row.extend_from_slice(cells.get(at * width..(at + 1) * width).unwrap_or_default());
-                self.rows.insert(&row, dictionary);
+            while let Some((other, row)) = places.next_if(|(other, _)| other <= key) {
+                if other == *key {
+                    cells.clear();
+                    cells.push(number);
+                    cells.extend((1..=self.key.columns.len()).map(|at| found.cell(row, at)));
+                    self.rows.insert(&cells, dictionary);
+                }
             }
             self.rows.see_all();
             self.asked.insert((valid, vec![*key]), (from, self.rows.count()));
@@ -130,7 +132,7 @@ impl<'d> Context<'d> {
         let last = key.columns.last().and_then(|last| stored?.columns.get(*last));
         let has_note = last.is_some_and(|last| is_why(&last.column));
         let rows = Relation::with_note(key.columns.len() + 1, has_note);
-        self.lookups.push(Lookup { key, rows, asked: HashMap::default(), ahead: 1 });
+        self.lookups.push(Lookup { key, rows, asked: HashMap::default(), ahead: 2 });
         self.lookups.len() - 1
     }
 
@@ -190,7 +192,7 @@ impl<'d> Context<'d> {
     /// How many keys may be asked for together with that of a slot; `None` if that one was asked
     /// for, or the others' valid times may not be its.
     pub(crate) fn keys_ahead(
-        &mut self,
+        &self,
         lookup: usize,
         slot: usize,
         valid: &Valid,
@@ -201,13 +203,8 @@ impl<'d> Context<'d> {
         }
         let valid = times::resolve(valid, &mut |_| Value::Null)?;
         let code = slots.get(slot).copied().filter(|code| *code != NULL)?;
-        let held = self.lookups.get_mut(lookup)?;
-        if held.asked.contains_key(&(valid, vec![code])) {
-            return None;
-        }
-        let ahead = held.ahead;
-        held.ahead = (ahead * 2).min(AHEAD_MAX);
-        (ahead > 1).then_some(ahead)
+        let held = self.lookups.get(lookup)?;
+        (!held.asked.contains_key(&(valid, vec![code]))).then_some(held.ahead)
     }
 
     /// Asks for the rows of several keys at once, as far as they have not been asked for yet.
@@ -232,7 +229,10 @@ impl<'d> Context<'d> {
         let mut constraints = held.key.constraints.clone();
         constraints.push(Constraint { column, is: Restriction::OneOf(values) });
         let mut columns = held.key.columns.clone();
-        columns.push(column);
+        let at = columns.iter().position(|other| *other == column).unwrap_or_else(|| {
+            columns.push(column);
+            columns.len() - 1
+        });
         let Self { plan, data, dictionary, meter, lookups, .. } = self;
         let Some(held) = lookups.get_mut(lookup) else { return Ok(()) };
         let request = Request {
@@ -245,18 +245,17 @@ impl<'d> Context<'d> {
             limit: None,
         };
         // Rows come in any order, and those of a key are to stand together.
-        let mut found: Vec<(Code, usize)> = Vec::new();
-        let mut cells: Vec<Code> = Vec::new();
-        request.read(*data, dictionary, meter, &mut |row, _| {
-            let (Some(key), Some(rest)) = (row.last(), row.get(..row.len() - 1)) else {
-                return Keep::Known;
-            };
-            found.push((*key, found.len()));
-            cells.extend_from_slice(rest);
-            Keep::New
+        let (width, rows) = (held.key.columns.len(), &held.rows);
+        let mut found = rows.empty();
+        let mut row = Vec::with_capacity(width + 1);
+        request.read(*data, dictionary, meter, &mut |cells, dictionary| {
+            row.clear();
+            row.push(cells.get(at).copied().unwrap_or(NULL));
+            row.extend_from_slice(cells.get(..width).unwrap_or_default());
+            if found.insert(&row, dictionary) { Keep::New } else { Keep::Known }
         })?;
-        found.sort_unstable();
-        held.take(&keys, valid, &found, &cells, dictionary);
+        held.ahead = (held.ahead * 2).min(AHEAD_MAX);
+        held.take(&keys, valid, &found, dictionary);
         Ok(())
     }
 

@@ -101,31 +101,25 @@ impl<'p> Machine<'p> {
         let Some(keys_max) = world.context.keys_ahead(*lookup, *slot, valid, world.slots) else {
             return Ok(());
         };
-        let before = steps.iter().zip(&self.frames).take(self.depth).rev();
-        for (step, frame) in before {
-            match &step.action {
+        for (step, frame) in steps.iter().zip(&self.frames).take(self.depth).rev() {
+            let (rows, take) = match &step.action {
                 Action::Scan { relation, take, .. } | Action::Probe { relation, take, .. } => {
-                    if is_bound_by(take, *slot) {
-                        let Some(rows) = world.relations.get(*relation) else { return Ok(()) };
-                        let keys = keys_of(rows, frame, take, *slot, world.slots, keys_max);
-                        return world.context.ask_ahead(*lookup, keys, valid, world.slots);
-                    }
+                    (world.relations.get(*relation), take)
                 }
-                Action::Lookup { lookup: other, take, .. } => {
-                    if is_bound_by(take, *slot) {
-                        let Some(rows) = world.context.lookup_rows(*other) else { return Ok(()) };
-                        let keys = keys_of(rows, frame, take, *slot, world.slots, keys_max);
-                        return world.context.ask_ahead(*lookup, keys, valid, world.slots);
-                    }
-                }
-                Action::Let { .. } => {}
-                Action::Meet { .. }
+                Action::Lookup { lookup, take, .. } => (world.context.lookup_rows(*lookup), take),
+                Action::Let { is_bound: false, .. } => continue,
+                Action::Let { .. }
+                | Action::Meet { .. }
                 | Action::MeetLists { .. }
                 | Action::Compare { .. }
                 | Action::Filter { .. }
                 | Action::Each { .. }
                 | Action::Not(_) => return Ok(()),
-            }
+            };
+            let is_bound = take.binds.iter().any(|(_, bound)| bound == slot);
+            let Some(rows) = rows.filter(|_| is_bound) else { return Ok(()) };
+            let keys = keys_of(rows, frame, take, *slot, world.slots, keys_max);
+            return world.context.ask_ahead(*lookup, keys, valid, world.slots);
         }
         Ok(())
     }
@@ -137,10 +131,6 @@ impl<'p> Machine<'p> {
             None => self.is_done = true,
         }
     }
-}
-
-fn is_bound_by(take: &Take, slot: usize) -> bool {
-    take.binds.iter().any(|(_, bound)| *bound == slot)
 }
 
 /// The codes of a slot in the row at hand and in those to come, `keys_max` at the most.

@@ -103,6 +103,11 @@ impl Relation {
         Self { width, key_width, ..Self::default() }
     }
 
+    /// One for such rows, without any.
+    pub(crate) fn empty(&self) -> Self {
+        Self::with_note(self.width, self.key_width < self.width)
+    }
+
     /// Assumes that there are so many rows.
     pub(crate) fn assume(&mut self, rows: f64) {
         self.assumed = self.assumed.max(rows);

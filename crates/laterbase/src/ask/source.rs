@@ -37,6 +37,9 @@ const SEEKS_MIN: usize = 64;
 /// One in so many events may be looked up by a value each; for more, all are read.
 const SEEK_SHARE: u64 = 16;
 
+/// Values that are looked up at the most.
+const SEEKS_MAX: u64 = 4_096;
+
 /// Values that are counted to tell how many events those of a list have.
 const COUNTED_MAX: usize = 16;
 
@@ -360,11 +363,9 @@ impl Reads {
         if any_of.len() == 1 {
             let one = |query: &Query| any_of.query(query, 0);
             self.queries = self.queries.iter().filter_map(one).collect();
-        } else if self.any_of.is_none() {
-            self.any_of = Some(any_of);
         } else {
-            // The engine checks what is not looked up.
-            return;
+            // Of several the first; the engine checks the others.
+            self.any_of.get_or_insert(any_of);
         }
         self.is_selective = true;
     }
@@ -419,7 +420,7 @@ impl Reads {
 
 /// How many values are looked up where there are so many events.
 fn seeks_max(events: u64) -> usize {
-    SEEKS_MIN.max(usize::try_from(events / SEEK_SHARE).unwrap_or(usize::MAX))
+    SEEKS_MIN.max((events / SEEK_SHARE).min(SEEKS_MAX) as usize)
 }
 
 /// A cut as queries have it.
