@@ -103,8 +103,8 @@ pub trait Data {
     }
 
     /// Whether a scan with an equality on `column` added to its constraints reads little more than
-    /// the rows that it answers, also where it may be one of up to a thousand values. The engine then
-    /// asks for the values that it needs, as many at once as it knows.
+    /// the rows that it answers, also where it may be one of up to a thousand values. The engine
+    /// then asks for the values that it needs, as many at once as it knows.
     fn can_seek(&self, request: &Scan<'_>, column: usize) -> bool {
         let _ = (request, column);
         false

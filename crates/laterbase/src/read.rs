@@ -214,8 +214,8 @@ impl EventReader {
     }
 
     /// Reads up to `count` events from `first` on, as far as their batch goes, until `take` breaks.
-    /// Those of which `want` wants nothing may be left out.
-    /// Answers how many were handed out, and whether it broke.
+    /// Those of which `want` wants nothing may be left out. Answers how many are done with, and
+    /// whether it broke.
     pub(crate) fn run(
         &mut self,
         first: Position,

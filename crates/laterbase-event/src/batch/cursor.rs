@@ -24,7 +24,8 @@ pub struct DecodeScratch {
     pub(super) decoder: GroupDecoder,
 }
 
-/// The events of one batch, in order. Made by [`BatchView::events`].
+/// The events of one batch, in order. Made by [`BatchView::events`],
+/// [`events_from`](BatchView::events_from) and [`events_of_types`](BatchView::events_of_types).
 #[derive(Debug)]
 pub struct EventCursor<'a> {
     header: &'a BatchHeader,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   position ─▶ ring? ──────────────────────────────▶ copy group and payloads ─▶ decode
-//!          └──▶ known batch? ─▶ read group, payload ─▶ decode
+//!          └──▶ known batch? ─▶ read group ─▶ decode ─▶ wanted? ─▶ read payload
 //!          └──▶ find frame ─▶ small: read and check it all
 //!                         └─▶ large: check it all, once; read the batch's front, keep it as known
 //!                             ─▶ as above

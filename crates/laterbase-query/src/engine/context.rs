@@ -1,5 +1,5 @@
 //! What machines share: the dictionary, the functions, the meter, and rows that the source was
-//! asked for key by key.
+//! asked for by their keys.
 
 use std::ops::ControlFlow;
 

@@ -58,7 +58,7 @@ pub(crate) enum Action {
     Scan { relation: usize, part: Part, take: Take },
     /// The rows that an index holds for a key.
     Probe { relation: usize, part: Part, index: usize, key: Vec<Source>, take: Take },
-    /// Rows that the source is asked for, key by key.
+    /// Rows that the source is asked for by a key, with those of keys to come.
     Lookup { lookup: usize, key: Vec<Source>, valid: Valid, take: Take },
     /// A variable that several relations bind at once: the values of the one with fewest rows that
     /// stand in all others (generic join).
@@ -102,7 +102,7 @@ pub(crate) struct Program {
     pub(crate) slot_count: usize,
 }
 
-/// Rows that the source is asked for, key by key.
+/// Rows that the source is asked for by their keys.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct LookupKey {
     pub(crate) stored: usize,

@@ -3,6 +3,8 @@
 //! ```text
 //!   Query ─plan─▶ Source ─candidates, by key─▶ ties ─positions─▶ Events: read, filter, answer
 //! ```
+//! A walk over the log, or over ascending positions, is in arrival order and needs neither.
+//!
 //! A [`Source`] offers candidates in the order of the answer: never too few, perhaps too many. Keys
 //! are (HLC, 0) in transaction order, (valid time, HLC) in valid order and (position, 0) in arrival
 //! order. Events of different replicas may have equal keys; [`ties`] puts those in the order of

@@ -6,6 +6,7 @@
 //! |---|---|---|---|
 //! | an event's lineage | its events, collected | collected | collected |
 //! | a stream, tags, a cause | postings, intersected | postings, sorted | postings, sorted |
+//! | one of many keys or causes, for questions | – | postings, all at once | – |
 //! | a version vector | what each log has beyond it | the log | as transaction order, sorted |
 //! | a narrow range of valid times | that range, sorted | that range, sorted | that range |
 //! | types, a root | their batches | the log | valid-time order |
